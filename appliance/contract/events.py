@@ -1,0 +1,413 @@
+"""Everything that can happen, one numbered kind each. Kinds and field numbers are never reused or changed.
+
+An `Event` is the common part (when, who, with which software) around one body. Bodies name things by short numbers
+(`ids`); there are no foreign keys between lanes: a reader shows *details on the way* for what it does not have yet.
+"""
+
+from dataclasses import dataclass, field
+from enum import IntEnum, IntFlag
+from typing import Any, ClassVar
+
+from appliance.contract.lanes import Lane
+from appliance.contract.readings import Reading, Stamp
+from appliance.contract.wiring import wire
+
+
+class Sex(IntEnum):
+    """Administrative sex. One internal enumeration; every outside format has its own adapter (sex codes differ)."""
+
+    UNKNOWN = 0
+    MALE = 1
+    FEMALE = 2
+    OTHER = 3
+
+
+class Allergies(IntEnum):
+    """Whether allergies were asked for. *Unknown* and *none known* are different things."""
+
+    UNKNOWN = 0
+    NONE_KNOWN = 1
+    KNOWN = 2
+
+
+class Urgency(IntEnum):
+    """FHIR request priority."""
+
+    ROUTINE = 0
+    URGENT = 1
+    EMERGENCY = 2
+
+
+class Department(IntEnum):
+    """The six departments on duty (routing key)."""
+
+    GENERAL = 0
+    INTERNAL = 1
+    SURGERY = 2
+    OBSTETRICS = 3
+    PAEDIATRICS = 4
+    INFECTIOUS = 5
+
+
+class ConsultField(IntEnum):
+    """The six telemedicine fields of Circular 49/2017/TT-BYT."""
+
+    TU_VAN = 0
+    HOI_CHAN = 1
+    CDHA = 2
+    GPB = 3
+    PHAU_THUAT = 4
+    DAO_TAO = 5
+
+
+class Marks(IntFlag):
+    """What must be said about how an observation came to its patient."""
+
+    LATE = 1
+    """*gán sau*: assigned by a person from the unassigned tray."""
+    KEPT = 2
+    """Kept by a person although the box asked to measure again."""
+
+
+@dataclass(frozen=True, slots=True)
+class Identity:
+    """Who the patient is, as far as the station knows. Dates are ISO text (``1961``, ``1961-04``, ``1961-04-30``), names NFC.
+
+    `version` counts the station's changes of this patient; order is by it, never by arrival.
+    """
+
+    patient: int = wire(1)
+    version: int = wire(2)
+    name: str = wire(3)
+    birth: str = wire(4, default="")
+    sex: Sex = wire(5, default=Sex.UNKNOWN)
+    cccd: str = wire(6, default="")
+    bhyt: str = wire(7, default="")
+    allergies: Allergies = wire(8, default=Allergies.UNKNOWN)
+    allergy_text: str = wire(9, default="")
+    phone: str = wire(10, default="")
+    village: str = wire(11, default="")
+    station_number: str = wire(12, default="")
+
+
+@dataclass(frozen=True, slots=True)
+class PatientRegistered:
+    KIND: ClassVar[int] = 1
+    LANE: ClassVar[Lane] = Lane.READINGS
+    identity: Identity = wire(1)
+
+
+@dataclass(frozen=True, slots=True)
+class PatientChanged:
+    KIND: ClassVar[int] = 2
+    LANE: ClassVar[Lane] = Lane.READINGS
+    identity: Identity = wire(1)
+    reason: str = wire(2, default="")
+
+
+@dataclass(frozen=True, slots=True)
+class PatientMerged:
+    """`duplicate` is the same person as `patient`; both rows stay."""
+
+    KIND: ClassVar[int] = 3
+    LANE: ClassVar[Lane] = Lane.READINGS
+    patient: int = wire(1)
+    duplicate: int = wire(2)
+    reason: str = wire(3, default="")
+
+
+@dataclass(frozen=True, slots=True)
+class PatientUnmerged:
+    KIND: ClassVar[int] = 4
+    LANE: ClassVar[Lane] = Lane.READINGS
+    patient: int = wire(1)
+    duplicate: int = wire(2)
+    reason: str = wire(3, default="")
+
+
+@dataclass(frozen=True, slots=True)
+class ConsentGiven:
+    """`purpose` uses the VN Core words TREAT, HPAYMT, PUBHLTH, ERESRCH."""
+
+    KIND: ClassVar[int] = 5
+    LANE: ClassVar[Lane] = Lane.READINGS
+    patient: int = wire(1)
+    purpose: str = wire(2)
+    text_version: str = wire(3, default="")
+
+
+@dataclass(frozen=True, slots=True)
+class ConsentWithdrawn:
+    KIND: ClassVar[int] = 6
+    LANE: ClassVar[Lane] = Lane.READINGS
+    patient: int = wire(1)
+    purpose: str = wire(2)
+
+
+@dataclass(frozen=True, slots=True)
+class ObservationRecorded:
+    """A reading a person gave to a patient. The event's stamp is the reading's; `saved_after` whole seconds later it was saved."""
+
+    KIND: ClassVar[int] = 10
+    LANE: ClassVar[Lane] = Lane.READINGS
+    patient: int = wire(1)
+    reading: Reading = wire(2)
+    saved_after: int = wire(3, default=0)
+    marks: Marks = wire(4, default=Marks(0))
+
+
+@dataclass(frozen=True, slots=True)
+class ObservationEnteredInError:
+    KIND: ClassVar[int] = 11
+    LANE: ClassVar[Lane] = Lane.CONSULT
+    patient: int = wire(1)
+    key: bytes = wire(2)
+    reason: str = wire(3)
+
+
+@dataclass(frozen=True, slots=True)
+class ObservationReassigned:
+    """The reading belongs to `to_patient`; the original stays and says so."""
+
+    KIND: ClassVar[int] = 12
+    LANE: ClassVar[Lane] = Lane.CONSULT
+    patient: int = wire(1)
+    key: bytes = wire(2)
+    to_patient: int = wire(3)
+    reason: str = wire(4)
+
+
+@dataclass(frozen=True, slots=True)
+class MeasurementUnassigned:
+    """A measurement that belongs to nobody (decision 14): it is never given to a patient by a machine."""
+
+    KIND: ClassVar[int] = 13
+    LANE: ClassVar[Lane] = Lane.READINGS
+    reading: Reading = wire(1)
+    reason: str = wire(2)
+
+
+@dataclass(frozen=True, slots=True)
+class DeviceLabel:
+    """The device number of a reading beside a name people know."""
+
+    device: int = wire(1)
+    name: str = wire(2)
+
+
+@dataclass(frozen=True, slots=True)
+class ConsultRequested:
+    """Self-contained: it carries the identity, the complaint and a copy of every reading it cites, so that it can be read alone."""
+
+    KIND: ClassVar[int] = 20
+    LANE: ClassVar[Lane] = Lane.URGENT
+    consult: int = wire(1)
+    identity: Identity = wire(2)
+    urgency: Urgency = wire(3)
+    department: Department = wire(4)
+    complaint: str = wire(5)
+    readings: tuple[Reading, ...] = wire(6, default=())
+    devices: tuple[DeviceLabel, ...] = wire(7, default=())
+    field: ConsultField = wire(8, default=ConsultField.TU_VAN)
+    attachments: int = wire(9, default=0)
+
+
+@dataclass(frozen=True, slots=True)
+class ConsultWithdrawn:
+    KIND: ClassVar[int] = 21
+    LANE: ClassVar[Lane] = Lane.URGENT
+    consult: int = wire(1)
+    reason: str = wire(2)
+
+
+@dataclass(frozen=True, slots=True)
+class ConsultOpened:
+    """A doctor has opened the request. `actor` of the event is the doctor; `who` is the name to show."""
+
+    KIND: ClassVar[int] = 22
+    LANE: ClassVar[Lane] = Lane.URGENT
+    consult: int = wire(1)
+    who: str = wire(2)
+
+
+@dataclass(frozen=True, slots=True)
+class ConsultClaimed:
+    KIND: ClassVar[int] = 23
+    LANE: ClassVar[Lane] = Lane.URGENT
+    consult: int = wire(1)
+    who: str = wire(2)
+    until: int = wire(3)
+
+
+@dataclass(frozen=True, slots=True)
+class ConsultQuestion:
+    KIND: ClassVar[int] = 24
+    LANE: ClassVar[Lane] = Lane.URGENT
+    consult: int = wire(1)
+    question: int = wire(2)
+    who: str = wire(3)
+    text: str = wire(4)
+
+
+@dataclass(frozen=True, slots=True)
+class ConsultReply:
+    KIND: ClassVar[int] = 25
+    LANE: ClassVar[Lane] = Lane.URGENT
+    consult: int = wire(1)
+    question: int = wire(2)
+    text: str = wire(3)
+    readings: tuple[Reading, ...] = wire(4, default=())
+
+
+@dataclass(frozen=True, slots=True)
+class AnswerSigned:
+    """`content` is the exact CBOR that was signed (an `answers.Answer`); `signature` is the bridge's Ed25519 over it.
+
+    The station verifies before it shows anything. `answer` repeats the consult-scoped id so that a repeat is shown once.
+    """
+
+    KIND: ClassVar[int] = 30
+    LANE: ClassVar[Lane] = Lane.URGENT
+    consult: int = wire(1)
+    answer: int = wire(2)
+    content: bytes = wire(3)
+    key_id: int = wire(4)
+    signature: bytes = wire(5)
+
+
+@dataclass(frozen=True, slots=True)
+class AnswerCorrected:
+    """As `AnswerSigned`; it replaces `replaces`, which stays readable."""
+
+    KIND: ClassVar[int] = 31
+    LANE: ClassVar[Lane] = Lane.URGENT
+    consult: int = wire(1)
+    answer: int = wire(2)
+    replaces: int = wire(3)
+    content: bytes = wire(4)
+    key_id: int = wire(5)
+    signature: bytes = wire(6)
+
+
+@dataclass(frozen=True, slots=True)
+class AnswerRead:
+    """The station's practitioner has read and confirmed the answer. `shown` alone means: it is on the kiosk's screen."""
+
+    KIND: ClassVar[int] = 32
+    LANE: ClassVar[Lane] = Lane.URGENT
+    consult: int = wire(1)
+    answer: int = wire(2)
+    who: str = wire(3)
+    confirmed: bool = wire(4, default=True)
+
+
+@dataclass(frozen=True, slots=True)
+class AttachmentOffered:
+    """`digest` is the SHA-256 of the whole content, which follows as chunks in its own lane."""
+
+    KIND: ClassVar[int] = 40
+    LANE: ClassVar[Lane] = Lane.CONSULT
+    consult: int = wire(1)
+    digest: bytes = wire(2)
+    media_type: str = wire(3)
+    size: int = wire(4)
+    preview_of: bytes | None = wire(5, default=None)
+
+
+@dataclass(frozen=True, slots=True)
+class DeviceRegistered:
+    """What stands behind a device number. `identity` is the text whose `ids.short_of` is `device`."""
+
+    KIND: ClassVar[int] = 50
+    LANE: ClassVar[Lane] = Lane.READINGS
+    device: int = wire(1)
+    identity: str = wire(2)
+    name: str = wire(3)
+    driver: str = wire(4)
+    model: str = wire(5, default="")
+    serial: str = wire(6, default="")
+    test_data: bool = wire(7, default=False)
+
+
+@dataclass(frozen=True, slots=True)
+class ClockAnchor:
+    """At tick `ticks` of boot `boot` the true time was `wall` (tenths of a second since 1970) within ± `error` tenths."""
+
+    KIND: ClassVar[int] = 51
+    LANE: ClassVar[Lane] = Lane.READINGS
+    boot: int = wire(1)
+    ticks: int = wire(2)
+    wall: int = wire(3)
+    error: int = wire(4)
+    source: str = wire(5)
+
+
+@dataclass(frozen=True, slots=True)
+class KeyPublished:
+    """A key of this station and epoch. `purpose` is ``sign`` (Ed25519 public key) or ``seal`` (HPKE, issue of sealing)."""
+
+    KIND: ClassVar[int] = 52
+    LANE: ClassVar[Lane] = Lane.URGENT
+    key_id: int = wire(1)
+    purpose: str = wire(2)
+    public: bytes = wire(3)
+    signature: bytes = wire(4, default=b"")
+
+
+@dataclass(frozen=True, slots=True)
+class Tombstone:
+    """What stood under `patient` is erased for ever; a tombstone outranks data."""
+
+    KIND: ClassVar[int] = 53
+    LANE: ClassVar[Lane] = Lane.URGENT
+    patient: int = wire(1)
+    reason: str = wire(2)
+
+
+@dataclass(frozen=True, slots=True)
+class Unknown:
+    """A kind of a later version: kept as its raw CBOR, receipted as received, read again after an update."""
+
+    kind: int
+    raw: bytes
+
+
+Body = (
+    PatientRegistered | PatientChanged | PatientMerged | PatientUnmerged | ConsentGiven | ConsentWithdrawn
+    | ObservationRecorded | ObservationEnteredInError | ObservationReassigned | MeasurementUnassigned
+    | ConsultRequested | ConsultWithdrawn | ConsultOpened | ConsultClaimed | ConsultQuestion | ConsultReply
+    | AnswerSigned | AnswerCorrected | AnswerRead | AttachmentOffered | DeviceRegistered | ClockAnchor
+    | KeyPublished | Tombstone | Unknown
+)  # fmt: skip
+
+KINDS: dict[int, type] = {
+    cls.KIND: cls
+    for cls in (
+        PatientRegistered, PatientChanged, PatientMerged, PatientUnmerged, ConsentGiven, ConsentWithdrawn,
+        ObservationRecorded, ObservationEnteredInError, ObservationReassigned, MeasurementUnassigned,
+        ConsultRequested, ConsultWithdrawn, ConsultOpened, ConsultClaimed, ConsultQuestion, ConsultReply,
+        AnswerSigned, AnswerCorrected, AnswerRead, AttachmentOffered, DeviceRegistered, ClockAnchor,
+        KeyPublished, Tombstone,
+    )
+}  # fmt: skip
+"""Every kind this version can read, by its number."""
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """One thing that happened. `actor` is the staff or doctor id (``""`` = the machine by itself), `software` the version that made it.
+
+    `extra` holds body entries of a later version by their numbers: they are kept and sent on, never dropped.
+    The sequence number is not in here: it belongs to (station, epoch, lane) and is given by the outbox.
+    """
+
+    stamp: Stamp
+    actor: str
+    software: str
+    body: Body
+    extra: dict[int, Any] = field(default_factory=dict)
+
+    @property
+    def kind(self) -> int:
+        """The number of the event's kind, also for a kind this version does not know."""
+        return self.body.kind if isinstance(self.body, Unknown) else self.body.KIND
