@@ -1,0 +1,117 @@
+"""The station's schema, one function per step, applied by `tram init` alone (decision 13). Never edit a released step.
+
+Integer keys everywhere: a random text key costs 7-13 times the bytes written to the card per row (measured, docs/explanation).
+`body` and `reading` columns hold canonical CBOR of the contract's shapes; `crc` columns hold zlib.crc32 of them.
+"""
+
+from typing import Any
+
+from sqlite_utils import Migrations
+
+STATION = Migrations("station")
+
+SCHEMA = 1
+"""The schema this code needs; `MIN_READER` is the oldest code's schema number that may still read the file."""
+MIN_READER = 1
+
+
+@STATION()
+def s001_first(db: Any) -> None:
+    """What a station needs for one reading and one consult to travel."""
+    for statement in _FIRST.split(";\n"):
+        if statement.strip():
+            db.execute(statement)
+
+
+_FIRST = """
+CREATE TABLE meta (key TEXT PRIMARY KEY, value) WITHOUT ROWID;
+
+CREATE TABLE epoch (id INTEGER PRIMARY KEY, epoch BLOB NOT NULL UNIQUE, why TEXT NOT NULL, at INTEGER NOT NULL);
+
+CREATE TABLE boot (seq INTEGER PRIMARY KEY, boot_id TEXT NOT NULL, boot INTEGER NOT NULL, at INTEGER NOT NULL);
+
+CREATE TABLE keyring (name TEXT PRIMARY KEY, key_id INTEGER NOT NULL, private BLOB, public BLOB NOT NULL) WITHOUT ROWID;
+
+CREATE TABLE pin (purpose TEXT NOT NULL, key_id INTEGER NOT NULL, public BLOB NOT NULL, PRIMARY KEY (purpose, key_id)) WITHOUT ROWID;
+
+CREATE TABLE staff (id INTEGER PRIMARY KEY, code TEXT NOT NULL UNIQUE, name TEXT NOT NULL, role TEXT NOT NULL, active INTEGER NOT NULL DEFAULT 1);
+
+CREATE TABLE patient (
+  id INTEGER PRIMARY KEY, version INTEGER NOT NULL, name TEXT NOT NULL, folded TEXT NOT NULL, given TEXT NOT NULL,
+  birth TEXT NOT NULL, sex INTEGER NOT NULL, cccd TEXT NOT NULL, bhyt TEXT NOT NULL,
+  allergies INTEGER NOT NULL, allergy_text TEXT NOT NULL, phone TEXT NOT NULL, village TEXT NOT NULL,
+  station_number TEXT NOT NULL, merged_into INTEGER, erased INTEGER NOT NULL DEFAULT 0);
+CREATE INDEX patient_given ON patient (given);
+CREATE INDEX patient_cccd ON patient (cccd) WHERE cccd <> '';
+CREATE INDEX patient_bhyt ON patient (bhyt) WHERE bhyt <> '';
+
+CREATE TABLE device (
+  id INTEGER PRIMARY KEY, identity TEXT NOT NULL, name TEXT NOT NULL, driver TEXT NOT NULL, model TEXT NOT NULL,
+  serial TEXT NOT NULL, test_data INTEGER NOT NULL DEFAULT 0);
+
+CREATE TABLE session (
+  id INTEGER PRIMARY KEY, patient INTEGER NOT NULL, staff TEXT NOT NULL, device TEXT NOT NULL, boot INTEGER NOT NULL,
+  opened INTEGER NOT NULL, expires INTEGER NOT NULL, ended INTEGER, why TEXT, headless INTEGER NOT NULL DEFAULT 0);
+CREATE INDEX session_open ON session (device) WHERE ended IS NULL;
+
+CREATE TABLE measurement (
+  id INTEGER PRIMARY KEY, key BLOB NOT NULL UNIQUE, device TEXT NOT NULL, session INTEGER, reading BLOB NOT NULL,
+  raw BLOB NOT NULL, boot INTEGER NOT NULL, ticks INTEGER NOT NULL, wall INTEGER NOT NULL,
+  state INTEGER NOT NULL, why TEXT NOT NULL DEFAULT '', decided_by TEXT, decided INTEGER, crc INTEGER NOT NULL);
+CREATE INDEX measurement_session ON measurement (session) WHERE session IS NOT NULL;
+CREATE INDEX measurement_tray ON measurement (state) WHERE state = 3;
+
+CREATE TABLE observation (
+  id INTEGER PRIMARY KEY, key BLOB NOT NULL, patient INTEGER NOT NULL, measurement INTEGER NOT NULL UNIQUE, reading BLOB NOT NULL,
+  lane INTEGER NOT NULL, seq INTEGER NOT NULL, epoch INTEGER NOT NULL, marks INTEGER NOT NULL, staff TEXT NOT NULL,
+  wall INTEGER NOT NULL, state INTEGER NOT NULL DEFAULT 0);
+CREATE INDEX observation_patient ON observation (patient, wall);
+
+CREATE TABLE consult (
+  id INTEGER PRIMARY KEY, patient INTEGER NOT NULL, urgency INTEGER NOT NULL, department INTEGER NOT NULL, complaint TEXT NOT NULL,
+  staff TEXT NOT NULL, epoch INTEGER NOT NULL, lane INTEGER NOT NULL, seq INTEGER NOT NULL, boot INTEGER NOT NULL,
+  ticks INTEGER NOT NULL, saved INTEGER NOT NULL, opened INTEGER, opened_by TEXT, claimed_by TEXT, claimed_until INTEGER,
+  withdrawn INTEGER, withdrawn_why TEXT, alarm_seen INTEGER, body BLOB NOT NULL);
+CREATE INDEX consult_patient ON consult (patient);
+
+CREATE TABLE answer (
+  consult INTEGER NOT NULL, answer INTEGER NOT NULL, replaces INTEGER, content BLOB NOT NULL, key_id INTEGER NOT NULL,
+  signature BLOB NOT NULL, verified INTEGER NOT NULL, arrived INTEGER NOT NULL, shown INTEGER, read INTEGER, read_by TEXT,
+  PRIMARY KEY (consult, answer)) WITHOUT ROWID;
+
+CREATE TABLE message (
+  consult INTEGER NOT NULL, question INTEGER NOT NULL, reply INTEGER NOT NULL, who TEXT NOT NULL, text TEXT NOT NULL,
+  at INTEGER NOT NULL, PRIMARY KEY (consult, question, reply)) WITHOUT ROWID;
+
+CREATE TABLE tombstone (patient INTEGER PRIMARY KEY, why TEXT NOT NULL, at INTEGER NOT NULL);
+
+CREATE TABLE refusal (id INTEGER PRIMARY KEY, device TEXT NOT NULL, why TEXT NOT NULL, reading BLOB NOT NULL, at INTEGER NOT NULL);
+
+CREATE TABLE lane (epoch INTEGER NOT NULL, lane INTEGER NOT NULL, next INTEGER NOT NULL, settled INTEGER NOT NULL DEFAULT 0, PRIMARY KEY (epoch, lane)) WITHOUT ROWID;
+
+CREATE TABLE outbox (
+  id INTEGER PRIMARY KEY, epoch INTEGER NOT NULL, lane INTEGER NOT NULL, seq INTEGER NOT NULL, kind INTEGER NOT NULL,
+  body BLOB NOT NULL, at INTEGER NOT NULL, parcel INTEGER, state INTEGER NOT NULL DEFAULT 0, received INTEGER, crc INTEGER NOT NULL);
+CREATE INDEX outbox_waiting ON outbox (epoch, lane, seq) WHERE state < 2;
+
+CREATE TABLE parcel (
+  number INTEGER PRIMARY KEY, epoch INTEGER NOT NULL, lane INTEGER NOT NULL, first_seq INTEGER NOT NULL, count INTEGER NOT NULL,
+  payload BLOB NOT NULL, digest BLOB NOT NULL, state INTEGER NOT NULL DEFAULT 0, at INTEGER NOT NULL);
+CREATE INDEX parcel_open ON parcel (lane, number) WHERE state = 0;
+
+CREATE TABLE peer (store BLOB PRIMARY KEY, counter INTEGER NOT NULL, nonce BLOB NOT NULL, heard INTEGER NOT NULL, current INTEGER NOT NULL) WITHOUT ROWID;
+
+CREATE TABLE inbox (origin BLOB NOT NULL, lane INTEGER NOT NULL, contiguous INTEGER NOT NULL, highest INTEGER NOT NULL, PRIMARY KEY (origin, lane)) WITHOUT ROWID;
+
+CREATE TABLE inbox_event (
+  id INTEGER PRIMARY KEY, origin BLOB NOT NULL, lane INTEGER NOT NULL, seq INTEGER NOT NULL, kind INTEGER NOT NULL, body BLOB NOT NULL, at INTEGER NOT NULL,
+  UNIQUE (origin, lane, seq));
+
+CREATE TABLE fragment (digest BLOB NOT NULL, part INTEGER NOT NULL, parts INTEGER NOT NULL, data BLOB NOT NULL, at INTEGER NOT NULL, PRIMARY KEY (digest, part)) WITHOUT ROWID;
+
+CREATE TABLE quarantine (
+  id INTEGER PRIMARY KEY, side TEXT NOT NULL, topic TEXT NOT NULL, payload BLOB NOT NULL, reason TEXT NOT NULL, detail TEXT NOT NULL,
+  origin BLOB, lane INTEGER, first_seq INTEGER, count INTEGER, at INTEGER NOT NULL, state INTEGER NOT NULL DEFAULT 0);
+
+CREATE TABLE carrier (id INTEGER PRIMARY KEY CHECK (id = 1), state TEXT NOT NULL, heard INTEGER, tried INTEGER, retry INTEGER, reason TEXT NOT NULL DEFAULT '');
+"""
