@@ -1,0 +1,1 @@
+"""Tests mirror the packages; `house` holds what is true of the whole tree."""
