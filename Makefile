@@ -1,0 +1,27 @@
+# The list of all commands; each does its work in script/.
+
+.PHONY: help setup demo test check bench lock stranger
+
+help: ## Show this list
+	@awk -F ':.*## ' '/^[a-z]+:.*## /{printf "  make %-10s %s\n", $$1, $$2}' Makefile
+
+setup: ## Make .venv with everything a developer needs
+	@script/setup
+
+demo: ## Watch a reading travel from the cuff to the doctor and back
+	@script/demo
+
+test: ## Run the checks and all tests
+	@script/test
+
+check: ## Run style, types, floors and shell syntax only
+	@script/check
+
+bench: setup ## Measure speed, bytes and memory beside their yardsticks
+	@.venv/bin/tram bench
+
+lock: ## Make requirements/*.txt anew from pyproject.toml
+	@script/lock
+
+stranger: ## As root: run demo and tests in a bare Debian 12 and 13, and write down how it went
+	@script/stranger
