@@ -93,7 +93,7 @@ stands() {
   return 1
 }
 
-pip_install() { "$VENV/bin/python" -m pip --disable-pip-version-check install -q "$@" >&2; }
+pip_install() { "$VENV/bin/python" -m pip --disable-pip-version-check install -qq "$@" >&2; }
 
 # Every package is pinned by its hash; no package is built from source; our own code is linked, not copied.
 build() {
