@@ -1,0 +1,89 @@
+"""The demo's folder: what is in it, that nobody else's folder is ever emptied, that two demos never share one."""
+
+import fcntl
+import json
+import os
+import secrets
+import shutil
+import tempfile
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import IO
+
+MARK = ".tram-demo"
+"""The file that says: this folder was made by the demo and may be emptied by it."""
+
+
+class FolderError(ValueError):
+    """The folder is not the demo's, or another demo is using it; the text says what to do."""
+
+
+@dataclass
+class State:
+    """One demo's folder `root`, locked for as long as this is open, and `short`, a folder under a short path that lives only as long.
+
+    `short` holds what must not outlive the demo: the run directory (AF_UNIX paths end at 107 bytes) and the broker's settings.
+    """
+
+    root: Path
+    short: Path
+    _lock: IO[str] = field(repr=False)
+
+    @property
+    def logs(self) -> Path:
+        """What the programs said, one file each."""
+        return self.root / "log"
+
+    @property
+    def run(self) -> Path:
+        """The box's run directory."""
+        return self.short / "run"
+
+    def password(self, who: str) -> str:
+        """The demo login of `who`: made once for this folder, kept in ``logins.json`` for its owner alone."""
+        path = self.root / "logins.json"
+        logins: dict[str, str] = json.loads(path.read_text()) if path.exists() else {}
+        if who not in logins:
+            logins[who] = "-".join(secrets.token_hex(2) for _ in range(3))
+            with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w") as file:
+                json.dump(logins, file)
+        return logins[who]
+
+    def close(self) -> None:
+        """Give the folder free; what is in `root` stays."""
+        shutil.rmtree(self.short, ignore_errors=True)
+        self._lock.close()
+
+
+def open_state(root: Path, fresh: bool = False) -> State:
+    """The demo's folder, made when it is not there, emptied when `fresh`. FolderError when it is not a demo's or in use."""
+    root = root.absolute()
+    if root.exists() and not root.is_dir():
+        raise FolderError(f"{root} is not a folder: give another one with --state")
+    if root.is_dir() and any(root.iterdir()) and not (root / MARK).is_file():
+        raise FolderError(f"{root} was not made by the demo ({MARK} is missing): it stays untouched; give another folder with --state")
+    root.mkdir(parents=True, exist_ok=True)
+    lock = (root / MARK).open("a")
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        lock.close()
+        raise FolderError(f"another demo is running in {root}: end it or give another folder with --state") from None
+    if fresh:
+        _empty(root)
+    shutil.rmtree(root / "log", ignore_errors=True)
+    short = Path(tempfile.mkdtemp(prefix="tram-demo-"))
+    short.chmod(0o755)  # the broker may be another user
+    (short / "run").mkdir(mode=0o770)
+    return State(root, short, lock)
+
+
+def _empty(root: Path) -> None:
+    """Remove everything in `root` but the marker, which we hold locked; links are removed, never followed."""
+    for entry in root.iterdir():
+        if entry.name == MARK:
+            continue
+        if entry.is_dir() and not entry.is_symlink():
+            shutil.rmtree(entry)
+        else:
+            entry.unlink()

@@ -1,0 +1,60 @@
+"""The demo's folder: emptied only when it is the demo's, used by one demo at a time."""
+
+from pathlib import Path
+
+import pytest
+
+from appliance.demo.state import MARK, FolderError, open_state
+
+
+def test_the_folder_is_made_marked_and_kept(tmp_path: Path) -> None:
+    """A second demo in the same folder finds what the first left; the short folder is gone."""
+    state = open_state(tmp_path / "demo")
+    (state.root / "box.db").write_text("x")
+    password = state.password("tram")
+    assert state.run.is_dir()
+    assert (state.root / "logins.json").stat().st_mode & 0o777 == 0o600
+    state.close()
+    assert not state.short.exists()
+    again = open_state(tmp_path / "demo")
+    assert (again.root / "box.db").exists()
+    assert again.password("tram") == password
+    assert again.password("bacsi") != password
+    again.close()
+
+
+def test_fresh_empties_the_demos_own_folder_and_follows_no_link(tmp_path: Path) -> None:
+    """Everything of the demo goes, nothing outside is touched."""
+    outside = tmp_path / "outside"
+    outside.mkdir()
+    (outside / "precious").write_text("x")
+    state = open_state(tmp_path / "demo")
+    (state.root / "box").mkdir()
+    (state.root / "box" / "db").write_text("x")
+    (state.root / "link").symlink_to(outside)
+    state.close()
+    state = open_state(tmp_path / "demo", fresh=True)
+    assert [entry.name for entry in state.root.iterdir()] == [MARK]
+    assert (outside / "precious").exists()
+    state.close()
+
+
+@pytest.mark.parametrize("fresh", [True, False])
+def test_somebody_elses_folder_is_refused_and_untouched(fresh: bool, tmp_path: Path) -> None:
+    """A folder with things in it and no marker is not ours."""
+    (tmp_path / "letter").write_text("dear")
+    with pytest.raises(FolderError, match="was not made by the demo"):
+        open_state(tmp_path, fresh=fresh)
+    assert [entry.name for entry in tmp_path.iterdir()] == ["letter"]
+    with pytest.raises(FolderError, match="is not a folder"):
+        open_state(tmp_path / "letter", fresh=fresh)
+
+
+def test_two_demos_never_share_a_folder(tmp_path: Path) -> None:
+    """The second is told, and nothing is emptied under the first."""
+    state = open_state(tmp_path / "demo")
+    (state.root / "box.db").write_text("x")
+    with pytest.raises(FolderError, match="another demo is running"):
+        open_state(tmp_path / "demo", fresh=True)
+    assert (state.root / "box.db").exists()
+    state.close()
