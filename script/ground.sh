@@ -68,13 +68,21 @@ want() {
     say "Before this can run, these Debian packages must be installed (there is no root or sudo at hand to do it now):"
     die "    apt-get update && apt-get install --no-install-recommends $packages"
   fi
-  say "Installing Debian packages: $packages"
+  say "Installing Debian packages: $packages(this can take some minutes)"
+  log=$(mktemp)
   # $way is one or two words or none, $packages a list: both are meant to be split.
   # shellcheck disable=SC2086
-  $way apt-get -q -o DPkg::Lock::Timeout=400 update >&2 || say "apt-get update did not succeed; trying with the lists there are"
+  if $way apt-get -q -o DPkg::Lock::Timeout=400 update >"$log" 2>&1 </dev/null; then :; else
+    tail -n 5 "$log" >&2
+    say "apt-get update did not succeed; trying with the lists there are"
+  fi
   # shellcheck disable=SC2086
-  $way env DEBIAN_FRONTEND=noninteractive apt-get -q -y -o DPkg::Lock::Timeout=400 install --no-install-recommends $packages >&2 </dev/null ||
+  if $way env DEBIAN_FRONTEND=noninteractive apt-get -q -y -o DPkg::Lock::Timeout=400 install --no-install-recommends $packages >"$log" 2>&1 </dev/null; then :; else
+    tail -n 40 "$log" >&2
+    rm -f "$log"
     die "apt-get could not install: $packages"
+  fi
+  rm -f "$log"
   left=$(missing "$1")
   [ -z "$left" ] || die "still missing after the installation: $left (this project needs Python 3.11, 3.12 or 3.13)"
 }
