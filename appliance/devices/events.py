@@ -30,6 +30,7 @@ class Sample:
 
     @property
     def valid(self) -> bool:
+        """True when its numbers may be used."""
         return self.invalid is None
 
 

@@ -1,0 +1,23 @@
+"""Every device family this version knows, one row each. A new driver is one file and one line here."""
+
+from appliance.devices.driver import Row
+from appliance.devices.drivers import contec_cms50, suntech_nibp
+
+ROWS: dict[str, Row] = {row.name: row for row in (contec_cms50.ROW, suntech_nibp.ROW, suntech_nibp.UNASKED)}
+"""The rows by driver name."""
+
+
+class UnknownDriverError(ValueError):
+    """No driver of that name; the message lists the names there are."""
+
+    def __init__(self, name: str) -> None:
+        super().__init__(f"no driver {name!r}; known: {', '.join(sorted(ROWS))}")
+        self.name = name
+
+
+def row(name: str) -> Row:
+    """The row of a driver, or UnknownDriverError."""
+    try:
+        return ROWS[name]
+    except KeyError:
+        raise UnknownDriverError(name) from None
