@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from appliance.demo.children import Children, SetupError, Program, Stopped
+from appliance.demo.children import Children, Program, SetupError, Stopped
 from appliance.demo.loop import Loop
 from tests.polling import until
 

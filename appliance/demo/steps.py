@@ -1,0 +1,148 @@
+"""The way of a reading and of an answer, put together from the journal lines of every process. Pure: lines in, ways out.
+
+A journal line with a ``step`` names what it is about by ids only (`appliance.journal.step`): ``reading_key``, ``measurement``, the
+place on the wire (``epoch``, ``lane``, ``seq``), ``consult``, ``answer``. No line has them all, and lines of different processes may
+be heard in any order: a line waits until another one tells which way it belongs to.
+"""
+
+import json
+from collections import deque
+from dataclasses import dataclass, field
+from itertools import pairwise
+from typing import Any
+
+READING = ("read", "feed", "settle", "observe", "record", "publish", "decode", "accept", "receipt", "shown")
+ANSWER = ("signed", "published", "accepted", "receipt", "shown")
+ON_THE_WIRE = frozenset({"publish", "published", "decode", "accept", "accepted", "receipt"})
+"""Steps about a place on the wire: a reading's copy inside a consult request has another place and must not be mistaken for it."""
+WAITING = 4096
+"""How many lines may wait for their way: far more than a parcel's worth, and bounded."""
+
+Place = tuple[str, int, int]
+"""(epoch, lane, seq)"""
+
+
+@dataclass(frozen=True)
+class Line:
+    """One step of one process. `at` is RFC 3339 UTC; `ns` is CLOCK_BOOTTIME, one clock for all processes of this machine."""
+
+    process: str
+    step: str
+    at: str
+    ns: int
+    ids: dict[str, Any]
+
+    @property
+    def place(self) -> Place | None:
+        """The place on the wire, where the line has one."""
+        try:
+            return str(self.ids["epoch"]), int(self.ids["lane"]), int(self.ids["seq"])
+        except (KeyError, TypeError, ValueError):
+            return None
+
+
+def read_line(raw: bytes) -> Line | None:
+    """The step in a line of output; None for everything else, whatever it is."""
+    try:
+        said = json.loads(raw)
+        ids = {key: value for key, value in said.items() if key not in ("at", "boottime_ns", "process", "step")}
+        return Line(str(said["process"]), str(said["step"]), str(said["at"]), int(said["boottime_ns"]), ids)
+    except (ValueError, TypeError, KeyError, AttributeError):
+        return None
+
+
+@dataclass
+class Way:
+    """One reading's or one answer's way: `ids` grows with every line, `steps` holds the first line of each step, `again` counts repeats."""
+
+    names: tuple[str, ...]
+    number: int
+    ids: dict[str, Any] = field(default_factory=dict)
+    place: Place | None = None
+    steps: dict[str, Line] = field(default_factory=dict)
+    again: dict[str, int] = field(default_factory=dict)
+
+    @property
+    def answer(self) -> bool:
+        """True for an answer's way, False for a reading's."""
+        return self.names is ANSWER
+
+    @property
+    def missing(self) -> str | None:
+        """The first step that has not been heard of, or None when the way is whole."""
+        return next((name for name in self.names if name not in self.steps), None)
+
+    def rows(self) -> list[dict[str, Any]]:
+        """The steps so far in their order: ``{"n", "name", "at", "ms"}``, milliseconds since the first one."""
+        lines = [(n, name, self.steps[name]) for n, name in enumerate(self.names, 1) if name in self.steps]
+        return [{"n": n, "name": name, "at": line.at, "ms": round((line.ns - lines[0][2].ns) / 1e6, 3)} for n, name, line in lines]
+
+    def out_of_order(self) -> str | None:
+        """The first step that happened before the one it follows from, or None."""
+        rows = self.rows()
+        return next((after["name"] for before, after in pairwise(rows) if after["ms"] < before["ms"]), None)
+
+
+class Trail:
+    """Every way heard of so far."""
+
+    def __init__(self) -> None:
+        self.ways: list[Way] = []
+        self._waiting: deque[Line] = deque(maxlen=WAITING)
+
+    def hear(self, line: Line) -> list[tuple[Way, Line]]:
+        """Take one line; the lines that found their way now (this one, and those that had waited for it), first steps only."""
+        found: list[tuple[Way, Line]] = []
+        self._waiting.append(line)
+        while True:
+            before = len(self._waiting)
+            for _ in range(before):
+                waiting = self._waiting.popleft()
+                way = self._way(waiting)
+                if way is None:
+                    self._waiting.append(waiting)
+                elif self._join(way, waiting):
+                    found.append((way, waiting))
+            if len(self._waiting) == before:
+                return found
+
+    def find(self, **ids: Any) -> Way | None:
+        """The way that carries all these ids, e.g. ``find(reading_key="…")``."""
+        return next((way for way in self.ways if all(way.ids.get(key) == value for key, value in ids.items())), None)
+
+    def _way(self, line: Line) -> Way | None:
+        """Whose line this is; a new way for a first step, None when it cannot be told yet."""
+        answer = "answer" in line.ids or line.step in ("signed", "published", "accepted")
+        for way in self.ways:
+            if _same(way, line, answer):
+                return way
+        if "answer" in line.ids if line.step == "signed" else line.step in READING[:5] and "reading_key" in line.ids:
+            self.ways.append(Way(ANSWER if answer else READING, sum(way.answer is answer for way in self.ways) + 1))
+            return self.ways[-1]
+        return None
+
+    def _join(self, way: Way, line: Line) -> bool:
+        way.ids.update({key: value for key, value in line.ids.items() if key not in way.ids})
+        if way.place is None and line.place is not None and line.step != "shown":
+            way.place = line.place
+        if line.step in way.steps:
+            way.again[line.step] = way.again.get(line.step, 0) + 1
+            return False
+        way.steps[line.step] = line
+        return True
+
+
+def _same(way: Way, line: Line, answer: bool) -> bool:
+    if line.step not in way.names:
+        return False
+    if way.place is not None and line.step in ON_THE_WIRE and line.place is not None:
+        return way.place == line.place
+    if way.answer:
+        return (
+            answer
+            and "answer" in line.ids
+            and (way.ids.get("consult"), way.ids.get("answer")) == (line.ids.get("consult"), line.ids.get("answer"))
+        )
+    if line.step in ON_THE_WIRE:
+        return False  # until `record` has said which place is this reading's own
+    return any(key in line.ids and way.ids.get(key) == line.ids[key] for key in ("reading_key", "measurement"))
