@@ -1,0 +1,157 @@
+"""The two languages of the screens, side by side: every text is a pair ``t("Lưu", "Save")``. Vietnamese is the first and the default.
+
+The tables below turn the short words that drivers, settler and store give as reasons into sentences for people.
+A word that is in no table is shown as it is, small, behind a sentence that is always true: nothing is hidden.
+"""
+
+from collections.abc import Callable
+from functools import cache
+
+from appliance.contract.events import Allergies, Department, Sex, Urgency
+from appliance.contract.metrics import Status
+from appliance.contract.readings import Source
+
+VI, EN = "vi", "en"
+LANGUAGES = (VI, EN)
+
+Say = Callable[[str, str], str]
+"""Chooses one of a pair (Vietnamese, English)."""
+
+Pair = tuple[str, str]
+
+
+@cache
+def say(language: str) -> Say:
+    """The chooser of a language; anything but ``en`` speaks Vietnamese.
+
+    >>> say("vi")("Lưu", "Save")
+    'Lưu'
+    """
+    place = LANGUAGES.index(EN if language == EN else VI)
+    return lambda vi, en: (vi, en)[place]
+
+
+SEX: dict[Sex, Pair] = {
+    Sex.MALE: ("Nam", "Male"),
+    Sex.FEMALE: ("Nữ", "Female"),
+    Sex.OTHER: ("Khác", "Other"),
+    Sex.UNKNOWN: ("Không rõ", "Unknown"),
+}
+
+ALLERGIES: dict[Allergies, Pair] = {
+    Allergies.UNKNOWN: ("Chưa hỏi / không rõ", "Not asked / unknown"),
+    Allergies.NONE_KNOWN: ("Đã hỏi: không có", "Asked: none known"),
+    Allergies.KNOWN: ("Có dị ứng", "Has allergies"),
+}
+
+DEPARTMENTS: dict[Department, Pair] = {
+    Department.GENERAL: ("Khám bệnh", "Examination"),
+    Department.INTERNAL: ("Nội", "Internal medicine"),
+    Department.SURGERY: ("Ngoại", "Surgery"),
+    Department.OBSTETRICS: ("Sản", "Obstetrics"),
+    Department.PAEDIATRICS: ("Nhi", "Paediatrics"),
+    Department.INFECTIOUS: ("Truyền nhiễm", "Infectious diseases"),
+}
+
+URGENCIES: dict[Urgency, Pair] = {
+    Urgency.ROUTINE: ("Thường", "Routine"),
+    Urgency.URGENT: ("Khẩn", "Urgent"),
+    Urgency.EMERGENCY: ("Cấp cứu", "Emergency"),
+}
+
+SOURCES: dict[Source, Pair] = {
+    Source.LIVE: ("máy", "device"),
+    Source.MEMORY: ("bộ nhớ máy", "device memory"),
+    Source.MANUAL: ("nhập tay", "entered by hand"),
+}
+
+STATUSES: dict[Status, Pair] = {
+    Status.INVALID: ("máy báo số không hợp lệ", "device says invalid"),
+    Status.QUESTIONABLE: ("chưa ổn định", "not steady"),
+    Status.NOT_AVAILABLE: ("không có số", "no value"),
+    Status.CALIBRATION_ONGOING: ("máy đang hiệu chuẩn", "calibrating"),
+    Status.TEST_DATA: ("dữ liệu thử", "test data"),
+    Status.DEMO_DATA: ("dữ liệu trình diễn", "demo data"),
+    Status.VALIDATED_DATA: ("đã được xác nhận", "validated"),
+    Status.EARLY_INDICATION: ("đo ngắn", "short measurement"),
+    Status.MSMT_ONGOING: ("đang đo", "measuring"),
+    Status.IN_ALARM: ("máy đang báo động", "device alarm"),
+    Status.ALARM_INHIBITED: ("máy tắt báo động", "device alarm off"),
+}
+
+PATIENT_TYPES: dict[str, Pair] = {
+    "adult": ("Người lớn", "Adult"),
+    "paediatric": ("Trẻ em", "Child"),
+    "neonate": ("Sơ sinh", "Newborn"),
+}
+"""The three cuff programmes. Adult settings on a newborn are the worst error: nothing is chosen beforehand."""
+
+STATES: dict[str, Pair] = {
+    "absent": ("Chưa cắm máy", "Device not plugged in"),
+    "opening": ("Đang mở cổng máy", "Opening the port"),
+    "identifying": ("Đang nhận máy", "Identifying the device"),
+    "ready": ("Máy sẵn sàng", "Device ready"),
+    "measuring": ("Đang đo", "Measuring"),
+    "stale": ("Máy im lặng", "Device is silent"),
+    "lost": ("Mất kết nối máy", "Device connection lost"),
+}
+"""The states a collector writes into its live file, and what the screen says."""
+
+INVALID: dict[str, Pair] = {
+    "searching": ("Đang tìm mạch. Giữ yên ngón tay.", "Searching for the pulse. Keep the finger still."),
+    "searching-too-long": (
+        "Chưa tìm thấy mạch. Xoay lại ngón tay, lau sơn móng, làm ấm tay.",
+        "No pulse found. Turn the finger, remove nail varnish, warm the hand.",
+    ),
+    "probe-error": ("Kẹp chưa đúng. Kẹp lại ngón tay.", "The probe is not on. Put it on the finger again."),
+    "finger-out": ("Chưa có ngón tay trong kẹp.", "No finger in the probe."),
+    "sensor-off": ("Chưa có ngón tay trong kẹp.", "No finger in the probe."),
+    "no-value": ("Máy chưa có số.", "The device has no value yet."),
+    "low-perfusion": ("Mạch yếu ở ngón tay. Làm ấm tay rồi đo lại.", "Weak pulse at the finger. Warm the hand and measure again."),
+    "impossible": ("Máy cho số không thể có. Hãy đo lại.", "The device gave an impossible number. Measure again."),
+    "device-error-1": ("Không bắt được mạch. Quấn lại vòng bít rồi đo lại.", "Weak or no signal. Fit the cuff again and measure again."),
+    "device-error-2": ("Người bệnh cử động khi đo. Ngồi yên rồi đo lại.", "Movement during the measurement. Sit still and measure again."),
+    "device-error-3": ("Ngoài khoảng máy đo được. Đo lại.", "Outside the range of the device. Measure again."),
+    "device-error-4": ("Đo quá lâu, máy đã dừng. Nghỉ rồi đo lại.", "It took too long and stopped. Rest, then measure again."),
+    "device-error-85": ("Ống hơi bị gập hoặc tắc. Xem lại ống.", "The hose is blocked or kinked. Check it."),
+    "device-error-86": ("Đã dừng theo lệnh.", "Stopped by a person."),
+    "device-error-87": ("Rò hơi hoặc vòng bít lỏng. Quấn lại vòng bít.", "Air leak or loose cuff. Fit the cuff again."),
+    "device-error-88": ("Máy tự dừng vì an toàn (quá giờ). Nghỉ rồi đo lại.", "Safety time limit. Rest, then measure again."),
+    "device-error-89": ("Máy tự dừng vì áp lực quá cao. Nghỉ rồi đo lại.", "Overpressure stop. Rest, then measure again."),
+    "device-error-90": ("Máy báo lỗi phần cứng. Đừng dùng máy này, gọi kỹ thuật.", "Hardware error. Do not use it, call the technician."),
+    "device-error-91": ("Máy chưa về không. Tháo vòng bít, chờ, rồi đo lại.", "Zeroing failed. Take the cuff off, wait, measure again."),
+    "device-error-97": ("Cảm biến áp lực ngoài khoảng. Gọi kỹ thuật.", "Pressure sensor out of range. Call the technician."),
+    "device-error-99": ("Máy báo lỗi hiệu chuẩn. Đừng dùng máy này, gọi kỹ thuật.", "Calibration error. Do not use, call the technician."),
+}
+"""Why a sample has no value (words of the drivers; SunTech error numbers: docs/reference, suntech-nibp)."""
+
+WHY: dict[str, Pair] = {
+    "no-session": ("đo khi chưa mở phiên cho ai", "measured with no session open"),
+    "session-changed": ("phiên đo đã đổi sang người khác khi đang đo", "the session changed during the measurement"),
+    "session-ended": ("phiên đo đã kết thúc khi đang đo", "the session ended during the measurement"),
+    "session-expired": ("phiên đo đã quá giờ", "the session ran out of time"),
+    "reconnected": ("máy mất kết nối khi đang đo", "the device reconnected during the measurement"),
+    "reconnect": ("máy mất kết nối khi đang đo", "the device reconnected during the measurement"),
+    "other-device": ("đo bằng máy khác với phiên", "another device than the session's"),
+    "taken": ("máy đo đã được mở cho người khác", "the device was opened for somebody else"),
+    "screen-closed": ("màn hình đo đã đóng", "the measuring screen was closed"),
+    "blanked": ("màn hình đã tự tắt vì không ai chạm", "the screen went blank, nobody touched it"),
+    "finished": ("đã đo xong", "finished"),
+    "expired": ("phiên đo đã quá giờ", "the session ran out of time"),
+}
+"""Why a measurement is in the tray, and why a session ended."""
+
+DISCARDS: dict[str, Pair] = {
+    "moved": ("Người bệnh cử động, nói chuyện", "Patient moved or talked"),
+    "fit": ("Vòng bít hoặc kẹp lệch", "Cuff or probe not well placed"),
+    "wrong-person": ("Nhầm người", "Wrong person"),
+    "doubt": ("Nghi ngờ kết quả, muốn đo lại", "Result is doubted"),
+}
+"""The reasons of *Đo lại*: the attempt is kept with one of them."""
+
+
+def pair(table: dict, key: object, t: Say, fallback: Pair) -> str:  # type: ignore[type-arg]
+    """The sentence of a word; for a word in no table the fallback with the word behind it, so that nothing is hidden."""
+    if key in table:
+        return t(*table[key])
+    return f"{t(*fallback)} ({key})" if key else t(*fallback)
