@@ -2,14 +2,30 @@
 
 ``first byte | header | body``. The header is clear (it is the associated data once parcels are sealed) and names the
 stream: on the way up `origin` is the station's epoch; on the way down it is the bridge's store id and `epoch` is the
-station's epoch it is addressed to. The body is made by `codec`.
+station's epoch it is addressed to. The body is made by `columns`. A payload too long for one message travels as fragments.
 """
 
-from dataclasses import dataclass
+import hashlib
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+
+from appliance.contract import columns
+from appliance.contract.bits import read_varint, varint
+from appliance.contract.errors import WireError
+from appliance.contract.events import Event
+from appliance.contract.ids import EPOCH_BYTES, is_station
+from appliance.contract.lanes import CHUNK_BYTES, Lane
 
 PARCEL = 0x11
 """First byte of a parcel: wire version 1, message type 1. 0x12 is a receipt, 0x13 a hello, 0x14 a fragment."""
 FRAGMENT = 0x14
+
+PAYLOAD_BYTES = 1 << 20
+"""The most a parcel may be, whole or joined: far above any event of ours, far below what hurts a box with 512 MB."""
+EVENTS = 4096
+"""The most events of one parcel."""
+DIGEST_BYTES = 8
+_OPTIONAL = ("suite", "key_id", "signer", "dictionary")
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,3 +42,161 @@ class Header:
     key_id: int = 0
     signer: int = 0
     dictionary: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Fragment:
+    """Part `part` (from 0) of `parts` of a payload whose SHA-256 begins with `digest`."""
+
+    digest: bytes
+    part: int
+    parts: int
+    data: bytes
+
+
+def write_parcel(header: Header, events: Sequence[Event]) -> bytes:
+    """The parcel of `events`, whose number is `header.count`. ValueError when the header cannot be written."""
+    if len(events) != header.count:
+        raise ValueError(f"the header says {header.count} events, there are {len(events)}")
+    return _write_header(header) + columns.write(events, header.dictionary)
+
+
+def peek(payload: bytes) -> Header:
+    """The clear header alone; the body is not looked at."""
+    return _read_header(payload)[0]
+
+
+def read_parcel(payload: bytes) -> tuple[Header, list[Event]]:
+    """The header and its events. WireError, never another error, for whatever else the bytes may be:
+
+    ``truncated``, ``oversized``, ``version``, ``suite`` (sealed: not opened here), ``dictionary`` (not shipped with
+    this version), ``shape``, ``range``.
+    """
+    if len(payload) > PAYLOAD_BYTES:
+        raise WireError("oversized", f"{len(payload)} bytes")
+    header, start = _read_header(payload)
+    if header.suite:
+        raise WireError("suite", str(header.suite))
+    return header, columns.read(payload[start:], header.count, header.dictionary)
+
+
+def pack(header: Header, events: Sequence[Event], limit: int = CHUNK_BYTES) -> tuple[bytes, int]:
+    """The parcel of the most events from the front that fit into `limit` bytes, and how many they are.
+
+    `header.count` does not matter. One event that is longer than `limit` is packed alone (see `split`).
+    """
+    if not events:
+        raise ValueError("nothing to pack")
+    most = min(len(events), EVENTS)
+    fits, beyond, best, taken = 0, most + 1, b"", most
+    while True:
+        payload = write_parcel(replace(header, count=taken), events[:taken])
+        if len(payload) <= limit or taken == 1:
+            fits, best = taken, payload
+        else:
+            beyond = taken
+        if beyond - fits <= 1:
+            return best, fits
+        guess = taken * limit // len(payload)
+        taken = min(max(guess, fits + 1), beyond - 1)
+
+
+def split(payload: bytes, limit: int = CHUNK_BYTES) -> list[bytes]:
+    """The payload as messages of at most `limit` bytes; itself alone when it fits."""
+    if len(payload) <= limit:
+        return [payload]
+    room = limit - 1 - DIGEST_BYTES - 2 * len(varint(len(payload)))
+    if room < 1:
+        raise ValueError(f"no fragment fits into {limit} bytes")
+    pieces = [payload[start : start + room] for start in range(0, len(payload), room)]
+    name = _digest(payload)
+    return [bytes([FRAGMENT]) + name + varint(part) + varint(len(pieces)) + piece for part, piece in enumerate(pieces)]
+
+
+def read_fragment(message: bytes) -> Fragment:
+    """The fragment in a message; WireError when it is none."""
+    if message[:1] != bytes([FRAGMENT]):
+        raise WireError("shape", "fragment")
+    at = 1 + DIGEST_BYTES
+    part, at = read_varint(message, at)
+    parts, at = read_varint(message, at)
+    data = message[at:]
+    if not data:
+        raise WireError("truncated", "fragment")
+    if part >= parts or parts > PAYLOAD_BYTES or len(data) > PAYLOAD_BYTES:
+        raise WireError("range", f"part {part} of {parts}")
+    return Fragment(message[1 : 1 + DIGEST_BYTES], part, parts, data)
+
+
+def join(fragments: Iterable[Fragment]) -> bytes:
+    """The payload whose fragments these are, in any order, repeats allowed.
+
+    WireError: ``truncated`` when one is missing, ``oversized``, ``shape`` for fragments of different payloads,
+    ``checksum`` when the whole is not what its name says.
+    """
+    pieces: dict[int, bytes] = {}
+    names = set()
+    for one in fragments:
+        names.add((one.digest, one.parts))
+        pieces[one.part] = one.data
+    if len(names) != 1:
+        raise WireError("shape" if names else "truncated", f"fragments of {len(names)} payloads")
+    ((name, parts),) = names
+    if len(pieces) < parts:
+        raise WireError("truncated", f"{len(pieces)} of {parts} fragments")
+    payload = b"".join(pieces[part] for part in sorted(pieces))
+    if len(payload) > PAYLOAD_BYTES:
+        raise WireError("oversized", f"{len(payload)} bytes")
+    if _digest(payload) != name:
+        raise WireError("checksum", "joined fragments")
+    return payload
+
+
+def _digest(payload: bytes) -> bytes:
+    return hashlib.sha256(payload).digest()[:DIGEST_BYTES]
+
+
+def _write_header(header: Header) -> bytes:
+    given = [getattr(header, name) for name in _OPTIONAL]
+    right = (
+        is_station(header.station) and len(header.origin) == EPOCH_BYTES and len(header.epoch) in (0, EPOCH_BYTES)
+        and 0 <= header.lane <= max(Lane) and 1 <= header.count <= EVENTS and 0 <= header.first_seq < 1 << 63
+        and all(0 <= one < 1 << 63 for one in given)
+    )  # fmt: skip
+    if not right:
+        raise ValueError(f"no parcel can have {header}")
+    flags = header.lane | bool(header.epoch) << 3
+    for bit, one in enumerate(given, 4):
+        flags |= bool(one) << bit
+    station = header.station.encode()
+    parts = [bytes([PARCEL, flags, len(station)]), station, header.origin, header.epoch, varint(header.first_seq), varint(header.count)]
+    return b"".join(parts + [varint(one) for one in given if one])
+
+
+def _read_header(payload: bytes) -> tuple[Header, int]:
+    """The header and where the body begins."""
+    if len(payload) < 3:
+        raise WireError("truncated", "header")
+    if payload[0] >> 4 != PARCEL >> 4:
+        raise WireError("version", str(payload[0] >> 4))
+    if payload[0] != PARCEL:
+        raise WireError("shape", f"message type {payload[0] & 15} is no parcel")
+    flags, at = payload[1], 3 + payload[2]
+    station = payload[3:at].decode("latin-1")
+    origin, at = payload[at : at + EPOCH_BYTES], at + EPOCH_BYTES
+    epoch = b""
+    if flags & 8:
+        epoch, at = payload[at : at + EPOCH_BYTES], at + EPOCH_BYTES
+    if at > len(payload):
+        raise WireError("truncated", "header")
+    if not is_station(station):
+        raise WireError("shape", "station")
+    first_seq, at = read_varint(payload, at)
+    count, at = read_varint(payload, at)
+    rest = dict.fromkeys(_OPTIONAL, 0)
+    for bit, name in enumerate(_OPTIONAL, 4):
+        if flags >> bit & 1:
+            rest[name], at = read_varint(payload, at)
+    if flags & 7 > max(Lane) or not 1 <= count <= EVENTS:
+        raise WireError("range", f"lane {flags & 7}, {count} events")
+    return Header(station, origin, flags & 7, first_seq, count, epoch, **rest), at

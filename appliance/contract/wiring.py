@@ -2,7 +2,8 @@
 
 Every field of a wire dataclass carries its number: ``patient: int = wire(1)``. Numbers are never reused. Fields at
 their default are left out. A map read back may hold numbers this version does not know: `take` returns them so that
-the event can keep them (docs/decisions: unknown fields are kept).
+the event can keep them, and `blend` puts them back (docs/decisions: unknown fields are kept). What is left over inside
+a nested dataclass stands under the field's own number, inside one of a list under its place: ``{2: {99: 1}, 6: {0: {99: 1}}}``.
 """
 
 import types
@@ -59,19 +60,15 @@ def give(value: Any) -> Any:
     if isinstance(value, (IntEnum, IntFlag)):
         return int(value)
     if hasattr(value, "__dataclass_fields__"):
-        return {
-            p.number: give(getattr(value, p.name))
-            for p in plan(type(value))
-            if p.required or getattr(value, p.name) != p.default
-        }
+        return {p.number: give(getattr(value, p.name)) for p in plan(value.__class__) if p.required or getattr(value, p.name) != p.default}
     return value
 
 
-def take(cls: type, data: Any) -> tuple[Any, dict[int, Any]]:
+def take(cls: type, data: Any) -> tuple[Any, dict[Any, Any]]:
     """The dataclass `cls` out of a decoded CBOR map, and the entries nobody here knows.
 
     Raises WireError ``shape`` when a required number is missing or a value has another type than the field's, and
-    ``range`` when an enumeration holds a value this version does not know.
+    ``range`` when an enumeration holds a value this version does not know, a number leaves 64 bits or a text holds NUL.
     """
     if not isinstance(data, dict):
         raise WireError("shape", f"{cls.__name__} wants a map, got {type(data).__name__}")
@@ -82,24 +79,37 @@ def take(cls: type, data: Any) -> tuple[Any, dict[int, Any]]:
             if p.required:
                 raise WireError("shape", f"{cls.__name__}.{p.name} is missing")
             continue
-        values[p.name] = _one(cls, p, left.pop(p.number))
+        values[p.name], unknown = _one(cls, p, left.pop(p.number))
+        if unknown:
+            left[p.number] = unknown
     return cls(**values), left
 
 
-def _one(cls: type, p: _Plan, raw: Any) -> Any:
+def blend(known: Any, unknown: Any) -> Any:
+    """What `give` made with the leftovers of `take` put back where they stood."""
+    if isinstance(known, list) and isinstance(unknown, dict):
+        return [blend(one, unknown[place]) if place in unknown else one for place, one in enumerate(known)]
+    if isinstance(known, dict) and isinstance(unknown, dict):
+        return known | {number: blend(known[number], value) if number in known else value for number, value in unknown.items()}
+    return unknown
+
+
+def _one(cls: type, p: _Plan, raw: Any) -> tuple[Any, dict[Any, Any]]:
     if raw is None and p.optional:
-        return None
+        return None, {}
+    nested = hasattr(p.kind, "__dataclass_fields__")
     if p.many:
         if not isinstance(raw, list):
             raise WireError("shape", f"{cls.__name__}.{p.name} wants a list")
-        return tuple(_scalar(cls, p, one) for one in raw)
-    return _scalar(cls, p, raw)
+        if nested:
+            pairs = [take(p.kind, one) for one in raw]
+            return tuple(one for one, _ in pairs), {place: unknown for place, (_, unknown) in enumerate(pairs) if unknown}
+        return tuple(_scalar(cls, p, one) for one in raw), {}
+    return take(p.kind, raw) if nested else (_scalar(cls, p, raw), {})
 
 
 def _scalar(cls: type, p: _Plan, raw: Any) -> Any:
     kind = p.kind
-    if hasattr(kind, "__dataclass_fields__"):
-        return take(kind, raw)[0]
     if typing.get_origin(kind) is tuple:  # a pair of numbers, such as one hole in a receipt
         whole = isinstance(raw, list) and len(raw) == len(typing.get_args(kind))
         if not whole or not all(type(one) is int for one in raw):
@@ -113,11 +123,17 @@ def _scalar(cls: type, p: _Plan, raw: Any) -> Any:
             raise WireError("range", f"{cls.__name__}.{p.name} = {raw}") from None
     if isinstance(kind, type) and issubclass(kind, IntFlag):
         _check(cls, p, raw, int)
+        if raw < 0:
+            raise WireError("range", f"{cls.__name__}.{p.name} = {raw}")
         return kind(raw)
     _check(cls, p, raw, kind)
     return raw
 
 
-def _check(cls: type, p: _Plan, raw: Any, kind: type) -> None:
+def _check(cls: type, p: _Plan, raw: Any, kind: Any) -> None:
     if not isinstance(raw, kind) or (kind is int and isinstance(raw, bool)):
         raise WireError("shape", f"{cls.__name__}.{p.name} wants {kind.__name__}, got {type(raw).__name__}")
+    if kind is int and not -(1 << 63) <= raw < 1 << 63:  # what every database of ours holds
+        raise WireError("range", f"{cls.__name__}.{p.name} leaves 64 bits")
+    if kind is str and "\0" in raw:  # PostgreSQL cannot keep it
+        raise WireError("range", f"{cls.__name__}.{p.name} holds NUL")

@@ -1,0 +1,67 @@
+"""One event as bytes: canonical CBOR ``[kind, stamp, actor, software, body]``, as the outbox keeps it.
+
+A reader keeps what it does not know: a kind of a later version as `Unknown` with the body's very bytes, and so too a
+known kind whose body holds a word (an enumeration's number) of a later version; an unknown field in `Event.extra`.
+`extra` has the body's leftovers as `wiring.take` names them; those of the stamp stand under `STAMP`, a number no body uses.
+"""
+
+from collections.abc import Callable
+from typing import Any
+
+from appliance.contract import cbor
+from appliance.contract.errors import WireError
+from appliance.contract.events import KINDS, Body, Event, Unknown
+from appliance.contract.readings import Stamp
+from appliance.contract.wiring import blend, give, take
+
+STAMP = 0
+"""Where `Event.extra` keeps a later version's entries of the event's stamp."""
+
+_FIVE = b"\x85"
+
+
+def write_event(event: Event) -> bytes:
+    """The event's bytes. The same event gives the same bytes on every machine."""
+    stamp = give(event.stamp)
+    if STAMP in event.extra:
+        stamp = blend(stamp, event.extra[STAMP])
+    return _FIVE + cbor.dump(event.kind) + cbor.dump(stamp) + cbor.dump(event.actor) + cbor.dump(event.software) + write_body(event)
+
+
+def read_event(data: bytes) -> Event:
+    """The event in `data`, all of it; WireError ``truncated``, ``shape`` or ``range`` when it is not one."""
+    items = cbor.load(data)
+    if not isinstance(items, list) or len(items) != 5:
+        raise WireError("shape", "an event is a list of five")
+    kind, stamp, actor, software, content = items
+    if type(kind) is not int or not isinstance(actor, str) or not isinstance(software, str):
+        raise WireError("shape", "kind, actor or software")
+    moment, late = take(Stamp, stamp)
+    body, extra = read_body(kind, content, lambda: cbor.load_run(data[1:])[4][1])
+    return Event(moment, actor, software, body, extra | {STAMP: late} if late else extra)
+
+
+def write_body(event: Event) -> bytes:
+    """The body alone as CBOR, with the entries of a later version in their places."""
+    if isinstance(event.body, Unknown):
+        return event.body.raw
+    content = give(event.body)
+    unknown = {number: value for number, value in event.extra.items() if number != STAMP}
+    return cbor.dump(blend(content, unknown) if unknown else content)
+
+
+def read_body(kind: int, content: Any, raw: Callable[[], bytes]) -> tuple[Body, dict[Any, Any]]:
+    """The body of one kind and its leftovers, from the decoded CBOR; `raw` gives its bytes, asked for only when they are kept."""
+    cls = KINDS.get(kind)
+    if cls is None:
+        return Unknown(kind, raw()), {}
+    try:
+        body, extra = take(cls, content)
+    except WireError as error:
+        if error.reason != "range":
+            raise
+        return Unknown(kind, raw()), {}
+    if STAMP in extra:
+        raise WireError("shape", f"{cls.__name__} has no entry {STAMP}")
+    known: Body = body
+    return known, extra
