@@ -1,0 +1,96 @@
+"""The journal: stdlib logging as JSON lines, one line per unit of work, no patient data in it.
+
+Every line has ``at`` (RFC 3339, UTC, microseconds), ``boottime_ns`` (CLOCK_BOOTTIME), ``process`` and either ``step``
+with ids, or ``level`` and ``text``. Ids are numbers or hex of a short list of names: what is not on the list is left
+out and named in ``left_out``, so that a name or a value of a patient cannot slip into a log file.
+"""
+
+import json
+import logging
+import re
+import sys
+import time
+import traceback
+from datetime import UTC, datetime
+from typing import Any, TextIO
+
+STEPS = (
+    "read", "feed", "settle", "observe", "record", "publish", "decode", "accept", "receipt", "shown", "signed", "published", "accepted",
+)  # fmt: skip
+"""The steps of a reading's way up (read … shown) and of the answer's way down (signed, published, accepted, receipt, shown)."""
+
+IDS = frozenset({
+    "answer", "attempt", "boot_seq", "bytes", "consult", "contiguous", "count", "counter", "device", "digest", "driver", "epoch",
+    "first_seq", "frames", "key_id", "lane", "measurement", "ms", "noise_bytes", "observation", "origin", "parcel", "port", "question",
+    "reading_key", "reason", "refusal", "retry_s", "seq", "session", "shard", "signature_ok", "state", "station", "store", "way",
+})  # fmt: skip
+"""What a step may name."""
+
+_WORD = re.compile(r"[A-Za-z0-9][A-Za-z0-9 ._:/-]{0,79}")
+
+
+def open(name: str, stream: TextIO | None = None) -> logging.Logger:  # noqa: A001 - journal.open() reads as what it is
+    """The journal of one process, written to `stream` (default: stderr, where systemd's journal reads it)."""
+    log = logging.getLogger(f"tram.{name}")
+    log.setLevel(logging.INFO)
+    log.propagate = False
+    for old in list(log.handlers):
+        log.removeHandler(old)
+    handler = logging.StreamHandler(stream if stream is not None else sys.stderr)
+    handler.setFormatter(_Line(name))
+    log.addHandler(handler)
+    return log
+
+
+def step(log: logging.Logger, step: str, **ids: Any) -> None:
+    """One line for one step of a reading's or an answer's way. `ids` are ids only (`IDS`); bytes are written as hex."""
+    log.info("", extra={"tram_step": step, "tram_ids": ids})
+
+
+def _clean(ids: dict[str, Any]) -> dict[str, Any]:
+    """The ids that may be written; the names of the others under ``left_out``."""
+    kept: dict[str, Any] = {}
+    left: list[str] = []
+    for name, value in ids.items():
+        shown = bytes(value).hex() if isinstance(value, (bytes, bytearray, memoryview)) else value
+        plain = shown is None or isinstance(shown, (int, float)) or (isinstance(shown, str) and _WORD.fullmatch(shown) is not None)
+        if name in IDS and plain:
+            kept[name] = shown
+        else:
+            left.append(name)
+    if left:
+        kept["left_out"] = sorted(left)
+    return kept
+
+
+def _trace(error: BaseException) -> dict[str, Any]:
+    """Where an error came from. Its own words only when it speaks of files and devices: others may quote what a person typed."""
+    frames = [f"{frame.filename}:{frame.lineno} {frame.name}" for frame in traceback.extract_tb(error.__traceback__)]
+    words = {"words": str(error)} if isinstance(error, OSError) else {}
+    return {"error": type(error).__qualname__, **words, "trace": frames}
+
+
+class _Line(logging.Formatter):
+    """A record as one JSON line."""
+
+    def __init__(self, process: str) -> None:
+        super().__init__()
+        self._process = process
+
+    def format(self, record: logging.LogRecord) -> str:
+        now = datetime.now(UTC)
+        line: dict[str, Any] = {
+            "at": now.strftime("%Y-%m-%dT%H:%M:%S.%fZ"),
+            "boottime_ns": time.clock_gettime_ns(time.CLOCK_BOOTTIME),
+            "process": self._process,
+        }
+        step = getattr(record, "tram_step", None)
+        if step is not None:
+            line["step"] = step
+            line.update(_clean(getattr(record, "tram_ids", {})))
+        else:
+            line["level"] = record.levelname.lower()
+            line["text"] = record.getMessage()
+        if record.exc_info and record.exc_info[1] is not None:
+            line.update(_trace(record.exc_info[1]))
+        return json.dumps(line, ensure_ascii=False)
