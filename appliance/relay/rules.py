@@ -1,0 +1,174 @@
+"""When and what to send: the numbers and the small decisions, with no I/O, no clock and no chance of their own.
+
+Times are seconds of any clock that never steps back; a caller brings them, and brings the dice too.
+"""
+
+from collections import deque
+from collections.abc import Collection
+from dataclasses import dataclass, field
+
+from appliance.contract.lanes import AT_ONCE, BATCH_ROWS, BATCH_SECONDS, CHUNK_BYTES, Lane
+
+WINDOW = 3
+"""Messages un-PUBACKed on a thin link: 1,200 B x 3 fill 92.6 % of 20 kbit/s at 600 ms and let a consult pass in 1 s (decision 8)."""
+WINDOW_MOST = 64
+PIPES = 2.25
+"""Bytes in flight on a faster link, in bandwidth-delay products (2-2.5, decision 8)."""
+FLOOR = 0.05
+"""The share that lanes from READINGS on keep while more urgent lanes have work (delivery contract, lanes)."""
+
+RESEND = 60.0
+"""Unreceipted for so long: sent again, the same bytes."""
+RESEND_MOST = 960.0
+"""With nothing heard from the other end the wait doubles up to this: a bridge that is away is not worth the card's megabytes."""
+CREDIT = 256
+"""Parcels sent and not yet receipted, at most, while the other end answers."""
+CREDIT_UNANSWERED = 16
+"""The same while it has not answered yet: enough for every urgent request, too little to flood a broker."""
+GRACE = 5.0
+"""After a reconnect the answer to the hello is awaited so long before anything is sent a second time: it says what is in already."""
+
+RECEIPT_SECONDS = 2.0
+RECEIPT_EVENTS = 30
+"""Receipts of lanes from CONSULT on: at most one in so many seconds, or one for so many events; lane 0 at once (decision 8)."""
+GATHER = 0.25
+"""On an unmetered link a reading goes at once, the next ones of lanes from READINGS on gather this long: ten a second make four parcels."""
+
+BACKOFF_FIRST, BACKOFF_MOST = 1.0, 120.0
+HELLO_FIRST, HELLO_MOST, HELLO_MOST_METERED = 2.0, 60.0, 300.0
+"""An unanswered hello is repeated with doubling waits between these."""
+
+
+def backoff(attempt: int, draw: float) -> float:
+    """Seconds until try number `attempt` (from 0) of a connection: full jitter, `draw` in [0, 1), 1 to 120 s.
+
+    1,300 boxes that lost the district's link in one second must not come back in one second.
+    """
+    return draw * min(BACKOFF_MOST, BACKOFF_FIRST * 2.0 ** min(attempt, 16))
+
+
+def hello_again(tries: int, metered: bool) -> float:
+    """Seconds between unanswered hello number `tries` (from 1) and the next."""
+    return min(HELLO_MOST_METERED if metered else HELLO_MOST, HELLO_FIRST * 2.0 ** min(tries - 1, 16))
+
+
+def resend_after(silent: int) -> float:
+    """Seconds until an unreceipted parcel is sent again; `silent` counts the resends since the other end was last heard."""
+    return min(RESEND_MOST, RESEND * 2.0 ** min(silent, 16))
+
+
+def ready(lane: int, rows: int, age: float, metered: bool, since_last: float) -> float:
+    """Seconds until `rows` waiting events of a lane may leave (0: now). `age` is how long the oldest has been waiting,
+    `since_last` how long ago this lane's group (lanes from READINGS on) last made a parcel.
+    """
+    if lane in AT_ONCE or rows >= BATCH_ROWS:
+        return 0.0
+    wait = BATCH_SECONDS - age if metered else GATHER - since_last
+    return max(0.0, wait)
+
+
+def receipt_wait(lane: int, events: int, since_last: float) -> float:
+    """Seconds until a receipt is due for `events` newly taken, the most urgent of them of `lane`."""
+    if lane == Lane.URGENT or events >= RECEIPT_EVENTS:
+        return 0.0
+    return max(0.0, RECEIPT_SECONDS - since_last)
+
+
+@dataclass
+class Turns:
+    """Whose turn it is: strictly the most urgent lane, but whoever stands behind a border has a floor of 5 %.
+
+    The borders lie before READINGS, FORMS, ATTACHMENTS and CONTENT: lanes 0-1 leave 5 % to the rest, READINGS leave
+    5 % of that to what stands behind them, and so on. `owed` counts what went before a border while somebody waited behind it.
+    """
+
+    owed: dict[int, int] = field(default_factory=dict)
+
+    def choose(self, lanes: Collection[int]) -> int:
+        """The lane to send from; `lanes` are those with something to send."""
+        low = 0
+        for border in _BORDERS:
+            if max(lanes) < border:
+                break
+            if any(low <= lane < border for lane in lanes) and self.owed.get(border, 0) < _OWED:
+                break
+            low = border
+        return min(lane for lane in lanes if lane >= low)
+
+    def sent(self, lane: int, size: int, lanes: Collection[int]) -> None:
+        """`size` bytes of `lane` went while `lanes` had something to send."""
+        for border in _BORDERS:
+            before = 0 if border == Lane.READINGS else border - 1
+            if lane >= border:
+                self.owed[border] = 0
+            elif lane >= before and max(lanes) >= border:
+                self.owed[border] = self.owed.get(border, 0) + size
+
+
+_BORDERS = (Lane.READINGS, Lane.FORMS, Lane.ATTACHMENTS, Lane.CONTENT)
+_OWED = round(CHUNK_BYTES * (1 / FLOOR - 1))
+
+
+@dataclass
+class Pace:
+    """How much may be on the wire: measured from PUBACKs, the fastest recent rate times the shortest recent round trip.
+
+    On a link that never queues the product follows the window upwards; on a thin one the rate stays and so does the window.
+    """
+
+    flying: dict[int, tuple[float, int, int, bool]] = field(default_factory=dict)
+    delivered: int = 0
+    rates: deque[tuple[float, float]] = field(default_factory=deque)
+    trips: deque[tuple[float, float]] = field(default_factory=deque)
+
+    RATE_SECONDS = 20.0
+    TRIP_SECONDS = 60.0
+
+    @property
+    def window(self) -> int:
+        """Messages that may be un-PUBACKed together."""
+        if not self.rates or not self.trips:
+            return WINDOW
+        product = max(rate for _, rate in self.rates) * min(trip for _, trip in self.trips)
+        return max(WINDOW, min(WINDOW_MOST, round(PIPES * product / CHUNK_BYTES)))
+
+    @property
+    def room(self) -> int:
+        """Messages that may be sent now."""
+        return max(0, self.window - len(self.flying))
+
+    def sent(self, token: int, size: int, now: float) -> None:
+        """A message left. A rate measured while the window was not full says what we had to send, not what the link can."""
+        full = len(self.flying) + 1 >= self.window
+        self.flying[token] = (now, size, self.delivered, full)
+
+    def acked(self, token: int, now: float) -> bool:
+        """Its PUBACK came; False when nobody knows the token."""
+        flight = self.flying.pop(token, None)
+        if flight is None:
+            return False
+        at, size, before, full = flight
+        self.delivered += size
+        trip = max(now - at, 1e-4)
+        rate = (self.delivered - before) / trip
+        _keep(self.trips, now, trip, self.TRIP_SECONDS)
+        if full or not self.rates or rate > max(one for _, one in self.rates):
+            _keep(self.rates, now, rate, self.RATE_SECONDS)
+        return True
+
+    def lost(self) -> None:
+        """The connection is gone: nothing is in flight, and the next link may be another one."""
+        self.flying.clear()
+        self.rates.clear()
+        self.trips.clear()
+
+
+def _keep(samples: deque[tuple[float, float]], now: float, value: float, seconds: float) -> None:
+    samples.append((now, value))
+    while len(samples) > 64 or samples[0][0] < now - seconds:
+        samples.popleft()
+
+
+def soonest(*waits: float | None, most: float = 3600.0) -> float:
+    """The smallest of some waits, None for never; never below 0."""
+    return max(0.0, min((wait for wait in waits if wait is not None), default=most))

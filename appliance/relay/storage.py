@@ -1,0 +1,215 @@
+"""What the relay asks of a store, at both ends: `appliance/store/{outbox,inbox}.py` on the station's SQLite file,
+`cloud_bridge/store/{outbox,inbox}.py` on SQLAlchemy. Small steps; what they mean together is said in `sending` and `taking`.
+
+Every step runs inside a transaction of the caller (`transaction`), whose handle `tx` it is given. A store that cannot do
+it now raises OSError: nothing happened, and the same step is tried again later.
+"""
+
+from collections.abc import Sequence
+from contextlib import AbstractContextManager
+from typing import Any, NamedTuple, Protocol
+
+from appliance.contract.events import Event
+from appliance.relay.marks import Marks, Range
+
+Tx = Any
+"""An open transaction: a `database.Connection` at the station, a `sqlalchemy.Connection` at the bridge."""
+
+TAKEN, SET_ASIDE = 2, 3
+"""What a receipt can say of an event: it is in, or it could not be read and its bytes are kept in quarantine."""
+
+
+class Stream(NamedTuple):
+    """One direction of one station's talk. Up: `origin` is the station's epoch and `epoch` is empty. Down: `origin` is the
+    bridge's store id and `epoch` the station's epoch it is addressed to. Numbers count per lane of a stream.
+    """
+
+    station: str
+    origin: bytes
+    epoch: bytes = b""
+
+
+class Waiting(NamedTuple):
+    """A lane with events that are in no parcel yet: those after `frozen` and before `next`."""
+
+    stream: Stream
+    lane: int
+    frozen: int
+    next: int
+
+
+class Queued(NamedTuple):
+    """One event of the outbox as it is kept; `sound` is False when its checksum says that the card has changed it."""
+
+    seq: int
+    body: bytes
+    sound: bool
+
+
+class Parcel(NamedTuple):
+    """A frozen parcel without its bytes."""
+
+    number: int
+    stream: Stream
+    lane: int
+    first: int
+    last: int
+    size: int
+
+
+class Peer(NamedTuple):
+    """What is remembered of the other end of a station's talk.
+
+    `incarnation`: the bridge's store id, or the station's epoch. `nonce`: that of its last hello. `counter`: the highest
+    of its receipts. `said`: no receipt of ours to it has had a counter above this.
+    """
+
+    incarnation: bytes
+    nonce: bytes = b""
+    counter: int = 0
+    said: int = 0
+
+
+class Arrived(NamedTuple):
+    """An event that is new here, with the bytes that are kept of it."""
+
+    stream: Stream
+    lane: int
+    seq: int
+    event: Event
+    body: bytes
+
+
+class Bad(NamedTuple):
+    """A message nobody here can read: its bytes, why, and what its header says where that can be believed."""
+
+    station: str
+    topic: str
+    payload: bytes
+    reason: str
+    detail: str
+    stream: Stream | None = None
+    lane: int | None = None
+    first: int | None = None
+    last: int | None = None
+
+
+class Storage(Protocol):
+    """One end's store, as far as the relay goes."""
+
+    def transaction(self) -> AbstractContextManager[Tx]:
+        """All or nothing; on the card when left without an exception."""
+        ...
+
+    def savepoint(self, tx: Tx) -> AbstractContextManager[None]:
+        """Part of a transaction that can fail alone."""
+        ...
+
+    # --- what we have to say ---------------------------------------------------------------------------------------
+
+    def waiting(self, tx: Tx) -> list[Waiting]:
+        """Every lane with events that are in no parcel yet."""
+        ...
+
+    def queued(self, tx: Tx, stream: Stream, lane: int, after: int, limit: int) -> list[Queued]:
+        """The next events of a lane in order."""
+        ...
+
+    def freeze(self, tx: Tx, stream: Stream, lane: int, first: int, count: int, payload: bytes, at: int) -> int:
+        """Keep a parcel and its number; its events are now frozen."""
+        ...
+
+    def spoilt(self, tx: Tx, stream: Stream, lane: int, row: Queued, reason: str, at: int) -> None:
+        """An event that cannot be sent: kept apart, and never tried again."""
+        ...
+
+    def unsettled(self, tx: Tx, station: str) -> list[Parcel]:
+        """The parcels nobody has vouched for, oldest first within each lane."""
+        ...
+
+    def payload(self, tx: Tx, number: int) -> bytes:
+        """The bytes of a parcel."""
+        ...
+
+    def vouched(self, tx: Tx, station: str) -> dict[tuple[Stream, int], Marks]:
+        """What the other end has vouched for, per lane of each stream."""
+        ...
+
+    def settle(self, tx: Tx, stream: Stream, lane: int, marks: Marks, ranges: Sequence[Range], state: int, at: int) -> None:
+        """The other end now vouches for `marks` in all; the events in `ranges` are newly TAKEN or SET_ASIDE.
+
+        A parcel is settled when `marks` has all of it.
+        """
+        ...
+
+    def unsettle(self, tx: Tx, stream: Stream, lane: int, marks: Marks, ranges: Sequence[Range]) -> None:
+        """The other end has lost `ranges` (its store was restored): they wait again; it vouches for `marks` and no more."""
+        ...
+
+    def refused(self, tx: Tx, station: str, digest: bytes) -> Parcel | None:
+        """The unsettled parcel whose bytes have this digest."""
+        ...
+
+    def readdress(self, tx: Tx, station: str, origin: bytes, epoch: bytes) -> None:
+        """What the way down has not delivered goes to another epoch, or from another store id: new numbers, old order."""
+        ...
+
+    # --- what the other end says -----------------------------------------------------------------------------------
+
+    def marks(self, tx: Tx, stream: Stream, lane: int) -> Marks:
+        """What of a lane is in."""
+        ...
+
+    def all_marks(self, tx: Tx, stream: Stream) -> dict[int, Marks]:
+        """What of every lane is in."""
+        ...
+
+    def streams(self, tx: Tx, station: str) -> list[Stream]:
+        """Every stream that has been heard of a station."""
+        ...
+
+    def keep_marks(self, tx: Tx, stream: Stream, lane: int, marks: Marks) -> None:
+        """Replace them."""
+        ...
+
+    def insert(self, tx: Tx, arrived: Sequence[Arrived], at: int) -> None:
+        """Keep new events. IntegrityError of the store when one is there already: the marks were wrong, which is a bug."""
+        ...
+
+    def bodies(self, tx: Tx, stream: Stream, lane: int, first: int, last: int) -> dict[int, bytes]:
+        """The kept bytes of a range of events."""
+        ...
+
+    def refuse(self, tx: Tx, arrived: Arrived, reason: str) -> None:
+        """Flag a kept event whose meaning was refused."""
+        ...
+
+    def quarantine(self, tx: Tx, bad: Bad, at: int) -> None:
+        """Keep a message byte-exact; the same bytes of the same station are kept once."""
+        ...
+
+    def set_aside(self, tx: Tx, stream: Stream, lane: int, limit: int) -> list[Range]:
+        """The latest ranges of a lane that are in quarantine, lowest first."""
+        ...
+
+    def add_fragment(self, tx: Tx, station: str, digest: bytes, part: int, parts: int, data: bytes, at: int) -> int:
+        """Keep one part; how many of this payload are here now."""
+        ...
+
+    def fragments(self, tx: Tx, station: str, digest: bytes) -> list[tuple[int, int, bytes]]:
+        """The parts of a payload: (part, parts, data)."""
+        ...
+
+    def drop_fragments(self, tx: Tx, station: str, digest: bytes) -> None:
+        """The payload is whole and taken, or can never be."""
+        ...
+
+    # --- the other end itself --------------------------------------------------------------------------------------
+
+    def peer(self, tx: Tx, station: str) -> Peer | None:
+        """What is remembered of the other end."""
+        ...
+
+    def keep_peer(self, tx: Tx, station: str, peer: Peer, at: int) -> None:
+        """Remember it; this one is the current one from now on."""
+        ...
