@@ -1,0 +1,202 @@
+"use strict";
+/* The little that needs a script: polling, going blank, the alarm's sound, one step of a form at a time. Every page works
+   without it, except the moving number. Nothing is loaded from anywhere else. */
+
+(() => {
+  const body = document.body;
+  let touched = performance.now();
+  const idle = () => Math.floor((performance.now() - touched) / 1000);
+
+  for (const kind of ["pointerdown", "keydown"]) {
+    document.addEventListener(kind, () => { touched = performance.now(); }, { capture: true, passive: true });
+  }
+
+  const ask = async (path) => {
+    const answer = await fetch(path, { cache: "no-store", headers: { "X-Idle": String(idle()) } });
+    if (!answer.ok) throw new Error(String(answer.status));
+    return answer.json();
+  };
+
+  /* A press counts once: the second tap of a nervous finger does nothing. */
+  document.addEventListener("submit", (event) => {
+    const form = event.target;
+    if (form.dataset.sent) { event.preventDefault(); return; }
+    form.dataset.sent = "1";
+    setTimeout(() => {
+      for (const button of document.querySelectorAll("button")) {
+        if (button.form === form) button.disabled = true;
+      }
+    }, 0);
+  });
+  addEventListener("pageshow", (event) => { if (event.persisted) location.reload(); });
+
+  /* --- going blank: the patient leaves the screen, one tap returns to the choice of staff --- */
+  const blank = Number(body.dataset.blank || 0);
+  let busy = false;
+  if (blank > 0) {
+    setInterval(() => {
+      if (busy) touched = Math.max(touched, performance.now() - 1000);
+      if (idle() >= blank) location.replace("/blank");
+    }, 1000);
+  }
+
+  /* --- the status bar and the unseen emergency, on every page --- */
+  const bar = document.getElementById("bar");
+  let alarmed = body.dataset.alarm || "";
+  const status = async () => {
+    try {
+      const now = await ask("/status.json");
+      if (bar) {
+        bar.className = "bar " + now.look;
+        bar.querySelector("b").textContent = now.text;
+        bar.querySelector("span").textContent = now.more;
+        const aside = bar.querySelector("a");
+        aside.textContent = now.quarantine;
+        aside.hidden = !now.quarantine;
+      }
+      if (now.alarm !== alarmed) {
+        if (!now.alarm || !typing()) location.reload(); else loud(now.words);
+        alarmed = now.alarm;
+      }
+    } catch (_error) {
+      if (bar) {
+        bar.className = "bar error";
+        bar.querySelector("b").textContent = body.dataset.silent;
+        bar.querySelector("span").textContent = "";
+      }
+    }
+  };
+  const typing = () => [...document.querySelectorAll("input[type=text], input[type=search], textarea")].some((one) => one.value !== one.defaultValue);
+  setInterval(status, 3000);
+
+  /* An alarm that comes while somebody types covers the page without losing what was typed. */
+  const loud = (words) => {
+    const cover = document.getElementById("cover");
+    cover.querySelector(".words").textContent = words;
+    cover.hidden = false;
+    sound();
+  };
+  let tone = null;
+  const sound = () => {
+    if (tone) return;
+    tone = new AudioContext();
+    const beep = () => {
+      if (!document.querySelector(".alarm:not([hidden])")) { tone.close(); tone = null; clearInterval(again); return; }
+      for (const [at, pitch] of [[0, 880], [0.3, 660], [0.6, 880]]) {
+        const voice = tone.createOscillator(), level = tone.createGain();
+        voice.frequency.value = pitch;
+        level.gain.value = 0.4;
+        voice.connect(level).connect(tone.destination);
+        voice.start(tone.currentTime + at);
+        voice.stop(tone.currentTime + at + 0.25);
+      }
+    };
+    const again = setInterval(beep, 1500);
+    tone.resume().then(beep, () => {});
+    document.addEventListener("pointerdown", () => tone && tone.resume(), { once: true });
+  };
+  if (document.querySelector(".alarm:not([hidden])")) sound();
+
+  /* --- one thing per page: the steps of a form --- */
+  for (const form of document.querySelectorAll("form.steps")) {
+    const steps = [...form.querySelectorAll(".step")];
+    const back = document.getElementById("step-back"), next = document.getElementById("step-next");
+    const send = document.getElementById("step-send"), where = document.getElementById("step-where");
+    const leave = document.getElementById("step-leave");
+    let at = Math.max(0, steps.findIndex((step) => step.querySelector(".wrong")));
+    const asked = steps.findIndex((step) => "#" + step.id === location.hash);
+    if (asked >= 0) at = asked;
+    const show = () => {
+      steps.forEach((step, n) => step.classList.toggle("now", n === at));
+      const last = at === steps.length - 1;
+      back.hidden = at === 0;
+      if (leave) leave.hidden = at !== 0;
+      next.hidden = last;
+      send.hidden = !last;
+      where.textContent = where.dataset.words.replace("{a}", at + 1).replace("{b}", steps.length);
+      document.querySelector("main").scrollTop = 0;
+    };
+    form.classList.add("stepped");
+    back.addEventListener("click", () => { at -= 1; show(); });
+    next.addEventListener("click", () => { at += 1; show(); });
+    form.addEventListener("keydown", (event) => {
+      if (event.key === "Enter" && event.target.tagName === "INPUT" && at < steps.length - 1) { event.preventDefault(); at += 1; show(); }
+    });
+    for (const link of document.querySelectorAll(".problem a[href^='#']")) {
+      link.addEventListener("click", (event) => {
+        const field = document.getElementById(link.hash.slice(1));
+        if (!field) return;
+        event.preventDefault();
+        at = steps.findIndex((step) => step.contains(field));
+        show();
+        (field.querySelector("input, textarea") || field).focus();
+      });
+    }
+    show();
+  }
+  const problem = document.querySelector(".problem");
+  if (problem) problem.focus();
+
+  /* --- two identifiers before the button wakes up; a text field that belongs to one choice --- */
+  for (const form of document.querySelectorAll("form[data-least]")) {
+    const check = () => {
+      const enough = form.querySelectorAll("input[type=checkbox]:checked").length >= Number(form.dataset.least);
+      for (const button of document.querySelectorAll("button.primary")) if (button.form === form) button.disabled = !enough;
+    };
+    form.addEventListener("change", check);
+    check();
+  }
+  for (const field of document.querySelectorAll("[data-with]")) {
+    const [name, value] = field.dataset.with.split("=");
+    const check = () => { const one = document.querySelector(`input[name="${name}"]:checked`); field.hidden = !one || one.value !== value; };
+    document.addEventListener("change", check);
+    check();
+  }
+
+  /* --- a consult's page follows what happens to it --- */
+  const consult = document.querySelector("[data-consult]");
+  if (consult) {
+    setInterval(async () => {
+      try {
+        const now = await ask(consult.dataset.consult);
+        if (now.page !== consult.dataset.page && !typing()) location.reload();
+      } catch (_error) { /* the status bar says it */ }
+    }, 2000);
+  }
+
+  /* --- the moving number --- */
+  const live = document.querySelector("[data-live]");
+  if (live) {
+    const put = (name, text) => {
+      const cell = live.querySelector(`[data-metric="${name}"]`);
+      if (cell) { cell.textContent = text || "–"; cell.classList.toggle("none", !text); }
+    };
+    const say = (id, text) => { const one = document.getElementById(id); if (one) { one.textContent = text; one.hidden = !text; } };
+    let misses = 0;
+    const turn = async () => {
+      try {
+        const now = await ask(live.dataset.live);
+        misses = 0;
+        busy = now.measuring;
+        if (now.page !== live.dataset.page) { location.reload(); return; }
+        for (const [name, text] of Object.entries(now.numbers)) put(name, text);
+        put("CUFF", now.pressure);
+        say("live-state", now.text);
+        document.getElementById("live-state")?.classList.toggle("bad", now.lost);
+        say("live-note", now.note);
+        const wave = document.getElementById("wave");
+        if (wave) wave.setAttribute("width", String(now.signal ?? 0));
+        const off = document.getElementById("off");
+        if (off) off.hidden = !now.cuff_off;
+      } catch (_error) {
+        misses += 1;
+        if (misses > 3) {
+          for (const cell of live.querySelectorAll("[data-metric]")) { cell.textContent = "–"; cell.classList.add("none"); }
+          say("live-state", live.dataset.lost);
+        }
+      }
+      setTimeout(turn, 300);
+    };
+    turn();
+  }
+})();
