@@ -12,8 +12,6 @@ Piece = tuple[bytes, str | None]
 GARBAGE, CUT, LENGTH, CHECKSUM = "garbage", "cut", "length", "checksum"
 """Why bytes are noise: outside any frame; a frame that was broken off; an impossible length; a wrong checksum."""
 
-_RUN = re.compile(rb"[\x00-\x7f][\x80-\xff]*|[\x80-\xff]+")
-
 
 class LowByteFramer:
     """Frames that begin with the only byte < 80 in them (Contec V7.0); `lengths` is the whole length by that first byte.
@@ -24,6 +22,14 @@ class LowByteFramer:
 
     def __init__(self, lengths: Mapping[int, int]) -> None:
         self._lengths = lengths
+        self._longest = max(lengths.values())
+        # One alternative per length: [first bytes of that length][bytes with bit 7]{the rest}. The first byte decides, so at
+        # most one alternative can match at a place.
+        groups = (
+            b"[" + re.escape(bytes(first for first, whole in lengths.items() if whole == length)) + b"][\x80-\xff]{%d}" % (length - 1)
+            for length in sorted(set(lengths.values()))
+        )
+        self._frame = re.compile(b"|".join(groups))
         self._held = b""
 
     @property
@@ -33,22 +39,29 @@ class LowByteFramer:
 
     def feed(self, data: bytes) -> list[Piece]:
         """The pieces that `data` completes."""
-        data, self._held = self._held + data, b""
+        data = self._held + data
         pieces: list[Piece] = []
-        for match in _RUN.finditer(data):
-            run = match.group()
-            length = self._lengths.get(run[0])
-            if length is None:
-                pieces.append((run, GARBAGE))
-            elif len(run) >= length:
-                pieces.append((run[:length], None))
-                if len(run) > length:
-                    pieces.append((run[length:], GARBAGE))
-            elif match.end() == len(data):
-                self._held = run
-            else:
-                pieces.append((run, CUT))
+        at = 0
+        for match in self._frame.finditer(data):
+            self._noise(data[at : match.start()], pieces)
+            pieces.append((match.group(), None))
+            at = match.end()
+        stop = self._begun(data, at)
+        self._noise(data[at:stop], pieces)
+        self._held = data[stop:]
         return pieces
+
+    def _begun(self, data: bytes, least: int) -> int:
+        """Where a frame begins at the end of `data` that may still become whole; the end when there is none."""
+        for at in range(len(data) - 1, max(least, len(data) - self._longest) - 1, -1):
+            if data[at] < 0x80:
+                length = self._lengths.get(data[at], 0)
+                return at if length > len(data) - at else len(data)
+        return len(data)
+
+    def _noise(self, run: bytes, pieces: list[Piece]) -> None:
+        if run:
+            pieces.append((run, CUT if run[0] in self._lengths else GARBAGE))
 
 
 class LengthFramer:
