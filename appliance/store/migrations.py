@@ -1,18 +1,19 @@
 """The station's schema, one function per step, applied by `tram init` alone (decision 13). Never edit a released step.
 
 Integer keys everywhere: a random text key costs 7-13 times the bytes written to the card per row (measured, docs/explanation).
-`body` and `reading` columns hold canonical CBOR of the contract's shapes; `crc` columns hold zlib.crc32 of them.
+`body` and `reading` columns hold canonical CBOR of the contract's shapes; `crc` columns hold zlib.crc32 of them. Columns `wall`, `at`, `saved`, `read` … are tenths of a second of the box's wall clock;
+`ticks`, `opened`, `expires`, `ended` of a session are tenths of a second of CLOCK_BOOTTIME in `boot`. What the integers in
+`state` mean stands in the module that writes them.
 """
 
 from typing import Any
 
-from sqlite_utils import Migrations
+from sqlite_utils import Database, Migrations
+
+from appliance.database import Connection, transaction
+from appliance.store.version import MIN_READER, SCHEMA
 
 STATION = Migrations("station")
-
-SCHEMA = 1
-"""The schema this code needs; `MIN_READER` is the oldest code's schema number that may still read the file."""
-MIN_READER = 1
 
 
 @STATION()
@@ -23,12 +24,25 @@ def s001_first(db: Any) -> None:
             db.execute(statement)
 
 
+def migrate(conn: Connection) -> list[str]:
+    """Bring the file to this code's schema; the names of the steps that were taken. The caller holds the init lock."""
+    db = Database(conn)
+    waiting = [one.name for one in STATION.pending(db)]
+    STATION.apply(db)
+    with transaction(conn):
+        for name, number in (("schema", SCHEMA), ("min_reader", MIN_READER)):
+            conn.execute(
+                "INSERT INTO meta (key, value) VALUES (?, ?) ON CONFLICT (key) DO UPDATE SET value = excluded.value", (name, number)
+            )
+    return waiting
+
+
 _FIRST = """
 CREATE TABLE meta (key TEXT PRIMARY KEY, value) WITHOUT ROWID;
 
 CREATE TABLE epoch (id INTEGER PRIMARY KEY, epoch BLOB NOT NULL UNIQUE, why TEXT NOT NULL, at INTEGER NOT NULL);
 
-CREATE TABLE boot (seq INTEGER PRIMARY KEY, boot_id TEXT NOT NULL, boot INTEGER NOT NULL, at INTEGER NOT NULL);
+CREATE TABLE boot (seq INTEGER PRIMARY KEY, boot_id TEXT NOT NULL UNIQUE, boot INTEGER NOT NULL, at INTEGER NOT NULL);
 
 CREATE TABLE keyring (name TEXT PRIMARY KEY, key_id INTEGER NOT NULL, private BLOB, public BLOB NOT NULL) WITHOUT ROWID;
 
@@ -51,7 +65,7 @@ CREATE TABLE device (
 
 CREATE TABLE session (
   id INTEGER PRIMARY KEY, patient INTEGER NOT NULL, staff TEXT NOT NULL, device TEXT NOT NULL, boot INTEGER NOT NULL,
-  opened INTEGER NOT NULL, expires INTEGER NOT NULL, ended INTEGER, why TEXT, headless INTEGER NOT NULL DEFAULT 0);
+  wall INTEGER NOT NULL, opened INTEGER NOT NULL, expires INTEGER NOT NULL, ended INTEGER, why TEXT, headless INTEGER NOT NULL DEFAULT 0);
 CREATE INDEX session_open ON session (device) WHERE ended IS NULL;
 
 CREATE TABLE measurement (
@@ -61,17 +75,21 @@ CREATE TABLE measurement (
 CREATE INDEX measurement_session ON measurement (session) WHERE session IS NOT NULL;
 CREATE INDEX measurement_tray ON measurement (state) WHERE state = 3;
 
+CREATE TABLE held (
+  id INTEGER PRIMARY KEY, measurement INTEGER NOT NULL, session INTEGER NOT NULL, device TEXT NOT NULL, wall INTEGER NOT NULL,
+  closed INTEGER, closed_by TEXT, UNIQUE (measurement, session));
+
 CREATE TABLE observation (
   id INTEGER PRIMARY KEY, key BLOB NOT NULL, patient INTEGER NOT NULL, measurement INTEGER NOT NULL UNIQUE, reading BLOB NOT NULL,
   lane INTEGER NOT NULL, seq INTEGER NOT NULL, epoch INTEGER NOT NULL, marks INTEGER NOT NULL, staff TEXT NOT NULL,
-  wall INTEGER NOT NULL, state INTEGER NOT NULL DEFAULT 0);
+  wall INTEGER NOT NULL, state INTEGER NOT NULL DEFAULT 0, crc INTEGER NOT NULL);
 CREATE INDEX observation_patient ON observation (patient, wall);
 
 CREATE TABLE consult (
   id INTEGER PRIMARY KEY, patient INTEGER NOT NULL, urgency INTEGER NOT NULL, department INTEGER NOT NULL, complaint TEXT NOT NULL,
   staff TEXT NOT NULL, epoch INTEGER NOT NULL, lane INTEGER NOT NULL, seq INTEGER NOT NULL, boot INTEGER NOT NULL,
   ticks INTEGER NOT NULL, saved INTEGER NOT NULL, opened INTEGER, opened_by TEXT, claimed_by TEXT, claimed_until INTEGER,
-  withdrawn INTEGER, withdrawn_why TEXT, alarm_seen INTEGER, body BLOB NOT NULL);
+  withdrawn INTEGER, withdrawn_why TEXT, alarm_seen INTEGER, alarm_by TEXT, body BLOB NOT NULL);
 CREATE INDEX consult_patient ON consult (patient);
 
 CREATE TABLE answer (

@@ -1,0 +1,318 @@
+"""`tram init`: everything a box needs before its first reading. Idempotent, under a lock, before all other programs.
+
+It alone makes the folder, the key, the database, the epoch, the station's key and the ballast; it alone migrates; it
+checks the file after an unclean stop and, in full, once a week (decision 13). A second run changes nothing.
+"""
+
+import base64
+import binascii
+import fcntl
+import grp
+import hashlib
+import json
+import os
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from appliance import __version__
+from appliance.contract.events import Event, KeyPublished
+from appliance.contract.ids import EPOCH_BYTES
+from appliance.contract.readings import Stamp
+from appliance.database import KEY_BYTES, Connection, StoreError, connect, files, integrity, transaction
+from appliance.settings import Settings, SettingsError
+from appliance.store.ballast import make_ballast
+from appliance.store.boots import epoch, open_epoch, seq_of
+from appliance.store.errors import WrongSchema
+from appliance.store.keys import PUBLIC_BYTES, PURPOSES, make_station_key, pin, station_public
+from appliance.store.migrations import migrate
+from appliance.store.opening import ballast_file, database_file, key_file, read_key, schema_of, station_of
+from appliance.store.outbox import append
+from appliance.store.version import SCHEMA
+
+FOLDER_MODE = 0o2770
+FULL_CHECK_TENTHS = 7 * 24 * 3600 * 10
+"""The full integrity check is due a week after the last one."""
+
+
+@dataclass
+class Initialised:
+    """What `tram init` found and did. `done` is empty on a second run; `damage` in SQLite's words, empty when the file is whole."""
+
+    station: str
+    epoch: str
+    boot_seq: int
+    schema: int
+    done: list[str] = field(default_factory=list)
+    damage: list[str] = field(default_factory=list)
+
+
+def initialise(
+    settings: Settings,
+    *,
+    boot_id: str,
+    stamp: Callable[[int], Stamp],
+    random: Callable[[int], bytes],
+    machine: str,
+    environ: Mapping[str, str] = os.environ,
+    pins: Path | None = None,
+    export: Path | None = None,
+) -> Initialised:
+    """Make or mend everything; see the module.
+
+    `stamp` gives the moment for a boot number, `random` so many random bytes, `machine` names the hardware (`machine_of`):
+    when it changed, the store was cloned or moved, and a new epoch begins before anything is written.
+    Raises SettingsError, StoreError, WrongSchema.
+    """
+    station = settings.need("station.id")
+    done: list[str] = []
+    gid = _group(settings)
+    for folder in (settings.paths.data, settings.paths.run):
+        done += [f"folder {folder}"] if _folder(folder, gid) else []
+    with _lock(settings.paths.data / ".init.lock"):
+        path = database_file(settings)
+        key = _key(settings, environ, path, random, gid, done)
+        _, log, _ = files(path)
+        fresh, unclean = not path.exists() or path.stat().st_size == 0, log.exists() and log.stat().st_size > 0
+        conn = connect(path, key=key, page_size=settings.store.page_size)
+        try:
+            _give(path, gid)
+            if fresh:
+                _sync_folder(path.parent)
+            damage = integrity(conn, quick=True) if unclean else []
+            report = _fill(conn, station, boot_id, stamp, random, machine, done)
+            report.damage = damage or _weekly(conn, stamp(report.boot_seq).wall, done)
+            if pins is not None:
+                _pin(conn, pins, done)
+            if export is not None:
+                _export(conn, settings, export)
+        finally:
+            conn.close()
+        if make_ballast(ballast_file(settings), settings.store.ballast_mb):
+            _give(ballast_file(settings), gid)
+            done.append(f"ballast of {settings.store.ballast_mb} MB")
+    return report
+
+
+# --- folders, key ---------------------------------------------------------------------------------------------------------------------
+
+
+@contextmanager
+def _lock(path: Path) -> Iterator[None]:
+    """One `tram init` at a time on one store."""
+    handle = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o660)
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(handle)
+
+
+def _group(settings: Settings) -> int | None:
+    """The id of the group that shares the store; None where it does not exist (which production does not accept)."""
+    name = settings.store.group
+    try:
+        return grp.getgrnam(name).gr_gid if name else None
+    except KeyError:
+        if settings.environment == "production":
+            file = settings.said.get("store.group", "default")
+            raise SettingsError("store.group", name, "a group that exists on this machine", '"tram"', file) from None
+        return None
+
+
+def _give(path: Path, gid: int | None) -> None:
+    """To the group that shares the store, where we may."""
+    if gid is not None and path.stat().st_gid != gid:
+        with suppress(PermissionError):
+            os.chown(path, -1, gid)
+
+
+def _folder(path: Path, gid: int | None) -> bool:
+    """Make the folder or mend its mode; True when something changed."""
+    made = not path.is_dir()
+    if made:
+        path.mkdir(parents=True, exist_ok=True)
+    _give(path, gid)
+    if path.stat().st_mode & 0o7777 == FOLDER_MODE or (not made and path.stat().st_uid != os.geteuid()):
+        return made  # another user's folder, such as systemd's: its unit says the mode
+    path.chmod(FOLDER_MODE)
+    return True
+
+
+def _sync_folder(path: Path) -> None:
+    handle = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
+def _key(
+    settings: Settings, environ: Mapping[str, str], database: Path, random: Callable[[int], bytes], gid: int | None, done: list[str]
+) -> bytes:
+    """The store's key; made where neither it nor a store exists yet."""
+    file = key_file(settings, environ)
+    if not file.exists():
+        if database.exists() and database.stat().st_size > 0:
+            raise StoreError(
+                "key", str(file), f"the key of {database} is gone: bring it back, without it the store is lost", "Mất khóa của kho dữ liệu"
+            )
+        _write_key(file, random(KEY_BYTES), gid)
+        done.append(f"key {file}")
+    return read_key(file)
+
+
+def _write_key(file: Path, key: bytes, gid: int | None) -> None:
+    """The key, whole or not at all, 0640."""
+    file.parent.mkdir(parents=True, exist_ok=True)
+    draft = file.with_name(f".{file.name}.new")
+    handle = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
+    try:
+        os.write(handle, key.hex().encode() + b"\n")
+        os.fchmod(handle, 0o640)
+        if gid is not None:
+            with suppress(PermissionError):
+                os.fchown(handle, -1, gid)
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+    os.rename(draft, file)
+    _sync_folder(file.parent)
+
+
+# --- what stands in the store ---------------------------------------------------------------------------------------------------------
+
+
+def _fill(
+    conn: Connection,
+    station: str,
+    boot_id: str,
+    stamp: Callable[[int], Stamp],
+    random: Callable[[int], bytes],
+    machine: str,
+    done: list[str],
+) -> Initialised:
+    """Schema, station, boot, keys, epoch."""
+    found, least = schema_of(conn)
+    if least > SCHEMA:
+        raise WrongSchema(
+            found, SCHEMA, f"the store was written by a later version (schema {found}): this program knows {SCHEMA}, update it"
+        )
+    done += [f"schema step {name}" for name in migrate(conn)]
+    owner = station_of(conn)
+    if owner not in ("", station):
+        raise SettingsError("station.id", station, f"the station this store belongs to, {owner}", f'"{owner}"', conn.path)
+    boot_seq = seq_of(conn, boot_id, stamp(0).wall)
+    with transaction(conn):
+        if not owner:
+            _remember(conn, "station", station)
+        if make_station_key(conn, random(32)):
+            done.append("station key")
+        why = _why_new_epoch(conn, machine)
+        if why:
+            _begin_epoch(conn, random(EPOCH_BYTES), why, stamp(boot_seq))
+            _remember(conn, "machine", machine)
+            done.append(f"epoch ({why})")
+    return Initialised(station, epoch(conn)[1].hex(), boot_seq, SCHEMA, done)
+
+
+def _remember(conn: Connection, name: str, value: object) -> None:
+    conn.execute("INSERT INTO meta (key, value) VALUES (?, ?) ON CONFLICT (key) DO UPDATE SET value = excluded.value", (name, value))
+
+
+def _meta(conn: Connection, name: str) -> Any:
+    row = conn.execute("SELECT value FROM meta WHERE key = ?", (name,)).fetchone()
+    return None if row is None else row[0]
+
+
+def _why_new_epoch(conn: Connection, machine: str) -> str:
+    """``first``, ``machine`` (the hardware is another one: a clone, or a card in another box), or nothing."""
+    if conn.execute("SELECT 1 FROM epoch").fetchone() is None:
+        return "first"
+    return "machine" if _meta(conn, "machine") != machine else ""
+
+
+def _begin_epoch(conn: Connection, value: bytes, why: str, now: Stamp) -> None:
+    """A new epoch and, as its first event, the station's public key."""
+    open_epoch(conn, value, why, now.wall)
+    key_id, public = station_public(conn)
+    append(conn, Event(now, "", __version__, KeyPublished(key_id, "sign", public)))
+
+
+def _weekly(conn: Connection, wall: int, done: list[str]) -> list[str]:
+    """The full check where it is due (or the clock was set back below the last one)."""
+    last = _meta(conn, "checked")
+    if last is None or not 0 <= wall - int(last) < FULL_CHECK_TENTHS:
+        found = integrity(conn) if last is not None else []
+        with transaction(conn):
+            _remember(conn, "checked", wall)
+        done += ["full check"] if last is not None else []
+        return found
+    return []
+
+
+# --- pins and export -------------------------------------------------------------------------------------------------------------------
+
+
+def _pin(conn: Connection, file: Path, done: list[str]) -> None:
+    """Trust the bridge's keys in a file that ``tram-bridge init --export`` wrote."""
+    try:
+        data = json.loads(file.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise SettingsError(
+            "pin", str(error), "a JSON file of tram-bridge init --export", "tram init --pin bridge.json", str(file)
+        ) from error
+    found = [(purpose, *_one_pin(data, purpose, index, file)) for purpose in PURPOSES for index in range(_count(data, purpose, file))]
+    with transaction(conn):
+        done += [f"pin {purpose} {key_id}" for purpose, key_id, public in found if pin(conn, purpose, key_id, public)]
+
+
+def _count(data: Any, purpose: str, file: Path) -> int:
+    rows = data.get(purpose) if isinstance(data, dict) else None
+    if not isinstance(rows, list) or not rows:
+        raise SettingsError(purpose, rows, "a list of keys", f'"{purpose}": [{{"key_id": 0, "public": "<base64>"}}]', str(file))
+    return len(rows)
+
+
+def _one_pin(data: Any, purpose: str, index: int, file: Path) -> tuple[int, bytes]:
+    row = data[purpose][index]
+    try:
+        key_id, public = row["key_id"], base64.b64decode(row["public"], validate=True)
+    except (TypeError, KeyError, ValueError, binascii.Error):
+        key_id, public = None, b""
+    if not isinstance(key_id, int) or isinstance(key_id, bool) or key_id < 0 or len(public) != PUBLIC_BYTES:
+        expected, example = "key_id and the base64 of a 32-byte Ed25519 key", '{"key_id": 0, "public": "<base64>"}'
+        raise SettingsError(f"{purpose}[{index}]", row, expected, example, str(file))
+    return key_id, public
+
+
+def _export(conn: Connection, settings: Settings, file: Path) -> None:
+    """What ``tram-bridge stations add ID --key FILE`` reads: who we are and our public key."""
+    key_id, public = station_public(conn)
+    said = {"station": settings.station.id, "shard": settings.station.shard, "key_id": key_id, "public": base64.b64encode(public).decode()}
+    file.write_text(json.dumps(said, indent=2) + "\n", encoding="utf-8")
+
+
+# --- the machine ------------------------------------------------------------------------------------------------------------------------
+
+HARDWARE = (Path("/sys/firmware/devicetree/base/serial-number"), Path("/sys/block/mmcblk0/device/cid"))
+"""The serial number of the SoC and the CID of the card: a byte copy of the store on another card or board differs here."""
+MACHINE_ID = Path("/etc/machine-id")
+"""Where neither of them exists (a PC, a container)."""
+
+
+def machine_of(hardware: tuple[Path, ...] = HARDWARE, machine_id: Path = MACHINE_ID) -> str:
+    """A digest that names this hardware; it goes nowhere but into the store."""
+    parts = [_text(each) for each in hardware]
+    if not any(parts):
+        parts = [_text(machine_id)]
+    return hashlib.sha256("|".join(parts).encode()).hexdigest()[:32]
+
+
+def _text(path: Path) -> str:
+    try:
+        return path.read_text(encoding="ascii", errors="replace").strip("\0 \n")
+    except OSError:
+        return ""
