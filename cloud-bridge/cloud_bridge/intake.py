@@ -1,0 +1,200 @@
+"""What an event means to the clinic: called once per event, inside the transaction that keeps the event itself.
+
+Order does not matter: lanes overtake each other, and the same events in any order leave the same rows. Nothing here
+refuses an event (the relay has kept it already); what has no meaning for the bridge is passed over and can be read
+again from the raw events after an update.
+"""
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from sqlalchemy import Connection
+
+from appliance.contract.events import (
+    AnswerRead,
+    AttachmentOffered,
+    ClockAnchor,
+    ConsentGiven,
+    ConsentWithdrawn,
+    ConsultReply,
+    ConsultRequested,
+    ConsultWithdrawn,
+    DeviceRegistered,
+    Event,
+    MeasurementUnassigned,
+    ObservationEnteredInError,
+    ObservationReassigned,
+    ObservationRecorded,
+    PatientChanged,
+    PatientMerged,
+    PatientRegistered,
+    PatientUnmerged,
+    Tombstone,
+)
+from cloud_bridge.store import answers, consults, devices, observations, patients, tables
+from cloud_bridge.store.observations import Claim
+from cloud_bridge.store.tables import VIA_CONSULT, VIA_RECORD
+from cloud_bridge.store.writing import once
+
+Key = tuple[bytes, int, int]
+"""An event's place in its station's relay: epoch, lane, seq."""
+
+REPLIES = 1000
+"""Readings of replies stand behind those of the request itself."""
+
+
+def apply(tx: Connection, station: str, event: Event, at: int, key: Key) -> None:
+    """Take one event of a station. `at` is the bridge's time in tenths of a second since 1970, `key` the event's place."""
+    taker = _TAKERS.get(type(event.body))
+    if taker is not None:
+        taker(tx, station, event, event.body, at, key)
+
+
+def apply_many(tx: Connection, rows: Sequence[tuple[str, Event, int, Key]]) -> None:
+    """As `apply` for each row (station, event, at, key), with the many plain readings taken together.
+
+    That the readings go first changes nothing, since order does not matter; it is what makes ingest fast.
+    """
+    gone = patients.erased_of(tx, {station for station, event, _, _ in rows if type(event.body) is ObservationRecorded})
+    claims = [
+        _claim(station, event, event.body, at)
+        for station, event, at, _ in rows
+        if type(event.body) is ObservationRecorded and (station, event.body.patient) not in gone
+    ]
+    observations.claim(tx, claims)
+    for station, event, at, key in rows:
+        if type(event.body) is not ObservationRecorded:
+            apply(tx, station, event, at, key)
+
+
+def _claim(station: str, event: Event, body: ObservationRecorded, at: int) -> Claim:
+    return Claim(station, body.reading.key, body.patient, body.reading, VIA_RECORD, event.actor, at, int(body.marks), body.saved_after)
+
+
+def _place(station: str, key: Key) -> dict[str, Any]:
+    return {"station": station, "epoch": key[0], "lane": int(key[1]), "seq": key[2]}
+
+
+def _said(event: Event, at: int) -> dict[str, Any]:
+    return {"wall": event.stamp.wall, "actor": event.actor, "received": at}
+
+
+def _patient(tx: Connection, station: str, _event: Event, body: PatientRegistered | PatientChanged, at: int, _key: Key) -> None:
+    if not patients.erased(tx, station, body.identity.patient):
+        patients.learn(tx, station, body.identity, at)
+
+
+def _link(tx: Connection, station: str, event: Event, body: PatientMerged | PatientUnmerged, at: int, key: Key) -> None:
+    merged = isinstance(body, PatientMerged)
+    row = {"patient": body.patient, "duplicate": body.duplicate, "merged": merged, "reason": body.reason}
+    once(tx, tables.patient_link, **_place(station, key), **row, **_said(event, at))
+
+
+def _consent(tx: Connection, station: str, event: Event, body: ConsentGiven | ConsentWithdrawn, at: int, key: Key) -> None:
+    version = body.text_version if isinstance(body, ConsentGiven) else ""
+    row = {"patient": body.patient, "purpose": body.purpose, "given": isinstance(body, ConsentGiven), "text_version": version}
+    once(tx, tables.consent, **_place(station, key), **row, **_said(event, at))
+
+
+def _observation(tx: Connection, station: str, event: Event, body: ObservationRecorded, at: int, _key: Key) -> None:
+    if not patients.erased(tx, station, body.patient):
+        observations.claim(tx, [_claim(station, event, body, at)])
+
+
+def _in_error(tx: Connection, station: str, event: Event, body: ObservationEnteredInError, at: int, key: Key) -> None:
+    row = {"key": body.key, "patient": body.patient, "to_patient": None, "reason": body.reason}
+    once(tx, tables.correction, **_place(station, key), **row, **_said(event, at))
+
+
+def _reassigned(tx: Connection, station: str, event: Event, body: ObservationReassigned, at: int, key: Key) -> None:
+    row = {"key": body.key, "patient": body.patient, "to_patient": body.to_patient, "reason": body.reason}
+    once(tx, tables.correction, **_place(station, key), **row, **_said(event, at))
+
+
+def _unassigned(tx: Connection, station: str, event: Event, body: MeasurementUnassigned, at: int, _key: Key) -> None:
+    reading = body.reading
+    once(
+        tx, tables.unassigned, station=station, key=reading.key, kind=int(reading.kind), reading=observations.reading_bytes(reading),
+        device=reading.device, status=int(reading.status), reason=body.reason, wall=event.stamp.wall, received=at,
+    )  # fmt: skip
+
+
+def _requested(tx: Connection, station: str, event: Event, body: ConsultRequested, at: int, _key: Key) -> None:
+    """A request can be read alone: patient, device names and readings come with it and need nothing that travels in another lane."""
+    who = body.identity.patient
+    devices.label(tx, station, body.devices, event.stamp.wall)
+    if patients.erased(tx, station, who):
+        observations.forget_cited(tx, station, body.consult)
+        consults.erase_request(tx, station, body.consult, who)
+        return
+    consults.request(tx, station, body, event, at)
+    patients.learn(tx, station, body.identity, at)
+    observations.claim(tx, [Claim(station, reading.key, who, reading, VIA_CONSULT, event.actor, at) for reading in body.readings])
+    observations.claim_cited(tx, station, body.consult, who, at)
+    observations.cite(tx, station, body.consult, [reading.key for reading in body.readings])
+
+
+def _withdrawn(tx: Connection, station: str, _event: Event, body: ConsultWithdrawn, at: int, _key: Key) -> None:
+    who = consults.patient_of(tx, station, body.consult)
+    if not patients.erased(tx, station, who):
+        consults.withdraw(tx, station, body.consult, body.reason, at)
+
+
+def _reply(tx: Connection, station: str, event: Event, body: ConsultReply, at: int, key: Key) -> None:
+    """A reply may overtake its request: its readings then wait without a patient until the request says who it is."""
+    who = consults.patient_of(tx, station, body.consult)
+    if patients.erased(tx, station, who):
+        return
+    origin = f"{key[0].hex()}/{int(key[1])}/{key[2]}"
+    consults.say(tx, station, body.consult, body.question, origin=origin, who=event.actor, text=body.text, wall=event.stamp.wall, at=at)
+    observations.claim(tx, [Claim(station, reading.key, who, reading, VIA_CONSULT, event.actor, at) for reading in body.readings])
+    observations.cite(tx, station, body.consult, [reading.key for reading in body.readings], start=REPLIES)
+
+
+def _read(tx: Connection, station: str, event: Event, body: AnswerRead, at: int, _key: Key) -> None:
+    if not patients.erased(tx, station, consults.patient_of(tx, station, body.consult)):
+        answers.was_read(tx, station, body.consult, body.answer, confirmed=body.confirmed, who=body.who, wall=event.stamp.wall, at=at)
+
+
+def _attachment(tx: Connection, station: str, _event: Event, body: AttachmentOffered, at: int, _key: Key) -> None:
+    if not patients.erased(tx, station, consults.patient_of(tx, station, body.consult)):
+        consults.offer(tx, station, body.consult, body.digest, body.media_type, body.size, at)
+
+
+def _device(tx: Connection, station: str, event: Event, body: DeviceRegistered, _at: int, _key: Key) -> None:
+    devices.register(tx, station, body, event.stamp.wall)
+
+
+def _anchor(tx: Connection, station: str, _event: Event, body: ClockAnchor, at: int, key: Key) -> None:
+    row = {"boot": body.boot, "ticks": body.ticks, "true_wall": body.wall, "error": body.error, "source": body.source}
+    once(tx, tables.anchor, **_place(station, key), **row, received=at)
+
+
+def _tombstone(tx: Connection, station: str, event: Event, body: Tombstone, at: int, _key: Key) -> None:
+    once(tx, tables.tombstone, station=station, patient=body.patient, reason=body.reason, **_said(event, at))
+    patients.forget(tx, station, body.patient)
+    observations.forget(tx, station, body.patient)
+    consults.forget(tx, station, consults.numbers_of(tx, station, body.patient))
+
+
+_TAKERS: dict[type, Callable[..., None]] = {
+    PatientRegistered: _patient,
+    PatientChanged: _patient,
+    PatientMerged: _link,
+    PatientUnmerged: _link,
+    ConsentGiven: _consent,
+    ConsentWithdrawn: _consent,
+    ObservationRecorded: _observation,
+    ObservationEnteredInError: _in_error,
+    ObservationReassigned: _reassigned,
+    MeasurementUnassigned: _unassigned,
+    ConsultRequested: _requested,
+    ConsultWithdrawn: _withdrawn,
+    ConsultReply: _reply,
+    AnswerRead: _read,
+    AttachmentOffered: _attachment,
+    DeviceRegistered: _device,
+    ClockAnchor: _anchor,
+    Tombstone: _tombstone,
+}
+"""What stations say. Keys and whatever only a bridge may say have no place here."""

@@ -1,0 +1,87 @@
+"""Opening the bridge's database by URL: a SQLite file (the default) or PostgreSQL.
+
+``sqlite:////var/lib/tram-bridge/bridge.sqlite`` goes through `appliance.database`, the one door to SQLite;
+``postgresql+psycopg://user@host/name`` through psycopg. A database that is away comes out as an OSError, so that a loop
+waits and tries again (ARCHITECTURE.md, Errors).
+"""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from sqlalchemy import Connection, Engine, create_engine, event, make_url
+from sqlalchemy.exc import ArgumentError, OperationalError
+from sqlalchemy.pool import QueuePool
+
+from appliance import database
+
+PAGE_BYTES = 4096
+"""The bridge's disk is no SD card: SQLite's own page size."""
+_CACHE_KIB = 32 * 1024
+"""Reading keys are spread evenly, so their index is touched everywhere: a station's 1 MiB of cache would not hold a district's."""
+_CHECKPOINT_PAGES = 4096
+"""16 MiB of log between checkpoints, for the same reason."""
+_READ = "tram_read"
+
+
+class DatabaseError(OSError):
+    """PostgreSQL cannot be reached or has gone: wait and try again."""
+
+
+def open_engine(url: str) -> Engine:
+    """The engine of a database URL; nothing is opened yet. ValueError for a URL of another database."""
+    try:
+        where = make_url(url)
+    except ArgumentError:
+        raise ValueError(f"a database URL looks like sqlite:////var/lib/tram-bridge/bridge.sqlite, not {url!r}") from None
+    if where.drivername == "sqlite":
+        if not where.database or where.database == ":memory:":
+            raise ValueError("a SQLite URL names a file: sqlite:////var/lib/tram-bridge/bridge.sqlite")
+        return _sqlite(where.database)
+    if where.drivername == "postgresql+psycopg":
+        return _postgresql(url)
+    raise ValueError(f"the bridge keeps its store in sqlite or postgresql+psycopg, not {where.drivername!r}")
+
+
+def _sqlite(path: str) -> Engine:
+    def creator() -> Any:
+        connection = database.connect(path, key=None, page_size=PAGE_BYTES, any_thread=True)
+        connection.row_factory = None  # SQLAlchemy makes rows of its own from plain tuples
+        connection.execute(f"PRAGMA cache_size = -{_CACHE_KIB}")
+        connection.execute(f"PRAGMA wal_autocheckpoint = {_CHECKPOINT_PAGES}")
+        return connection
+
+    engine = create_engine("sqlite://", module=database.DRIVER, creator=creator, poolclass=QueuePool, pool_size=8, max_overflow=24)
+
+    @event.listens_for(engine, "begin")
+    def begin(connection: Connection) -> None:
+        # The driver is in autocommit: every transaction is ours. A writer takes the lock first, so that it never fails half-way.
+        connection.exec_driver_sql("BEGIN" if connection.get_execution_options().get(_READ) else "BEGIN IMMEDIATE")
+
+    return engine
+
+
+def _postgresql(url: str) -> Engine:
+    engine = create_engine(url, pool_pre_ping=True, pool_size=8, max_overflow=24)
+
+    @event.listens_for(engine, "handle_error")
+    def away(context: Any) -> None:
+        if context.is_disconnect or isinstance(context.sqlalchemy_exception, OperationalError):
+            first = str(context.original_exception).strip().splitlines()[0]
+            raise DatabaseError(f"PostgreSQL is away: {first}") from context.original_exception
+
+    return engine
+
+
+@contextmanager
+def reading(engine: Engine) -> Iterator[Connection]:
+    """One consistent look at the database that keeps no writer waiting."""
+    with engine.connect().execution_options(**{_READ: True}) as connection, connection.begin():
+        yield connection
+
+
+@contextmanager
+def writing(engine: Engine) -> Iterator[Connection]:
+    """One transaction: all or nothing. On SQLite it has the write lock from its first moment."""
+    with engine.begin() as connection:
+        yield connection

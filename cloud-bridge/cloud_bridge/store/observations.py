@@ -1,0 +1,368 @@
+"""Readings at the bridge: each once, whoever brings it and in whatever order.
+
+A *claim* says that a reading belongs to a patient. A reading has two usual claims, the copy inside a consult and the
+station's own record, and both name the same patient; then they are one observation. When claims name different
+patients the reading is *disputed*: it belongs to nobody until a person has looked (decision 3).
+"""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+import cbor2
+from sqlalchemy import Connection, delete, select, update
+
+from appliance.contract.events import Marks
+from appliance.contract.metrics import Metric
+from appliance.contract.readings import Numeric, Reading
+from appliance.contract.wiring import take
+from cloud_bridge.store.tables import VIA_CONSULT, VIA_RECORD, conflict, consult_reading, correction, observation
+from cloud_bridge.store.writing import once, upsert
+
+COLUMNS = {
+    Metric.SPO2: "spo2",
+    Metric.PULSE_RATE: "pulse",
+    Metric.SYSTOLIC: "systolic",
+    Metric.DIASTOLIC: "diastolic",
+    Metric.MEAN: "mean",
+    Metric.TEMPERATURE: "temperature",
+    Metric.RESPIRATION: "respiration",
+    Metric.GLUCOSE: "glucose",
+    Metric.WEIGHT: "weight",
+}
+"""The metrics that have a column of their own."""
+
+_NUMBERS = tuple(COLUMNS)
+_ROW = (
+    "station", "key", "patient", "kind", "reading", "device", "source", "status", "wall", "boot", "ticks", "quality",
+    *COLUMNS.values(), "marks", "via", "disputed", "actor", "saved_after", "received",
+)  # fmt: skip
+COPY_FROM = 20
+"""From this many new rows on PostgreSQL takes them by COPY; below it the extra statements cost more than they save."""
+_MOST_KEYS = 500
+"""Keys in one IN list: well under SQLite's 32,766 parameters."""
+
+
+class Claim(NamedTuple):
+    """One word that a reading belongs to a patient (None: the consult that would say so has not arrived)."""
+
+    station: str
+    key: bytes
+    patient: int | None
+    reading: Reading
+    via: int
+    actor: str
+    at: int
+    marks: int = 0
+    saved_after: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Observation:
+    """A reading as pages show it: whose it is now, what was said about it, how it came."""
+
+    station: str
+    key: bytes
+    patient: int | None
+    reading: Reading
+    marks: Marks
+    via: int
+    actor: str
+    saved_after: int
+    received: int
+    shown: int | None
+    claimants: tuple[int, ...] = ()
+    """More than one patient: disputed."""
+    in_error: str | None = None
+    """Why the station takes it back; None while it stands."""
+    moved_from: int | None = None
+    moved_to: int | None = None
+    moved_why: str = ""
+
+    @property
+    def disputed(self) -> bool:
+        """True when the reading was claimed for more than one person."""
+        return len(self.claimants) > 1
+
+    def stands_for(self, patient: int) -> bool:
+        """True when nothing speaks against showing it as this patient's."""
+        return self.in_error is None and not self.disputed and self.moved_to in (None, patient)
+
+
+def reading_bytes(reading: Reading) -> bytes:
+    """The CBOR that the `reading` columns hold: what `wiring.give` makes of a reading, written out because ingest waits for it.
+
+    Fields stand in the order of their numbers, so equal readings are equal bytes; a test compares the two ways.
+    """
+    return cbor2.dumps(_plain(reading))
+
+
+def _plain(reading: Reading) -> dict[int, Any]:
+    stamp = reading.stamp
+    when: dict[int, int] = {1: stamp.boot, 2: stamp.boot_seq, 3: stamp.ticks, 4: stamp.wall}
+    if stamp.quality:
+        when[5] = int(stamp.quality)
+    whole: dict[int, Any] = {1: int(reading.kind), 2: reading.device, 3: [_plain_numeric(one) for one in reading.numerics], 4: when}
+    if reading.source:
+        whole[5] = int(reading.source)
+    if reading.device_time is not None:
+        whole[6] = reading.device_time
+    if reading.ordinal is not None:
+        whole[7] = reading.ordinal
+    if reading.rule:
+        whole[8] = reading.rule
+    return whole
+
+
+def _plain_numeric(numeric: Numeric) -> dict[int, int]:
+    plain = {1: int(numeric.metric)}
+    if numeric.value is not None:
+        plain[2] = numeric.value
+    if numeric.status:
+        plain[3] = int(numeric.status)
+    if numeric.scale:
+        plain[4] = numeric.scale
+    return plain
+
+
+def read_reading(content: bytes) -> Reading:
+    """The reading in a `reading` column."""
+    reading: Reading = take(Reading, cbor2.loads(content))[0]
+    return reading
+
+
+def claim(tx: Connection, claims: Sequence[Claim]) -> None:
+    """Take claims, in one go where they are new. The caller has put those of erased patients aside.
+
+    New rows go in together; the rest one by one: a repeat fills in what the first copy lacked, another patient makes a
+    dispute.
+    """
+    first: dict[tuple[str, bytes], Claim] = {}
+    again = [one for one in claims if first.setdefault((one.station, one.key), one) is not one]
+    for one in _insert(tx, list(first.values())) + again:
+        _claim_again(tx, one)
+
+
+def _insert(tx: Connection, claims: Sequence[Claim]) -> list[Claim]:
+    """Insert what is new; gives the claims whose reading the bridge has already."""
+    if not claims:
+        return []
+    rows = [_values(one) for one in claims]
+    if tx.dialect.name == "postgresql" and len(rows) >= COPY_FROM:
+        added = _copy(tx, rows)
+    elif tx.dialect.name == "postgresql":
+        query = upsert(tx, observation).on_conflict_do_nothing().returning(observation.c.station, observation.c.key)
+        added = {(station, bytes(key)) for station, key in tx.execute(query, [dict(zip(_ROW, row, strict=True)) for row in rows])}
+    else:
+        known = _known(tx, [(one.station, one.key) for one in claims])
+        added = {(one.station, one.key) for one in claims} - known
+        fresh = [row for row in rows if (row[0], row[1]) in added]
+        marks = ", ".join("?" * len(_ROW))
+        if fresh:
+            tx.exec_driver_sql(f"INSERT INTO observation ({', '.join(_ROW)}) VALUES ({marks})", fresh)  # noqa: S608 - our own names
+    return [one for one in claims if (one.station, one.key) not in added]
+
+
+def _known(tx: Connection, places: Iterable[tuple[str, bytes]]) -> set[tuple[str, bytes]]:
+    """Which of these readings the bridge has (SQLite only: PostgreSQL says so in its INSERT)."""
+    of_station: dict[str, list[bytes]] = {}
+    for station, key in places:
+        of_station.setdefault(station, []).append(key)
+    found: set[tuple[str, bytes]] = set()
+    for station, keys in of_station.items():
+        for start in range(0, len(keys), _MOST_KEYS):
+            some = keys[start : start + _MOST_KEYS]
+            marks = ", ".join("?" * len(some))
+            query = f"SELECT key FROM observation WHERE station = ? AND key IN ({marks})"  # noqa: S608 - marks alone
+            found.update((station, key) for (key,) in tx.exec_driver_sql(query, (station, *some)))
+    return found
+
+
+def _values(one: Claim) -> tuple[Any, ...]:
+    """The row of a claim, in the order of `_ROW`."""
+    reading, stamp = one.reading, one.reading.stamp
+    numbers: dict[int, float] = {}
+    status = 0
+    for numeric in reading.numerics:
+        status |= int(numeric.status)
+        if numeric.value is not None:
+            numbers[numeric.metric] = numeric.value / 10**numeric.scale if numeric.scale else numeric.value
+    return (
+        one.station, one.key, one.patient, int(reading.kind), reading_bytes(reading), reading.device, int(reading.source),
+        status, stamp.wall, stamp.boot, stamp.ticks, int(stamp.quality),
+        *[numbers.get(metric) for metric in _NUMBERS],
+        int(one.marks), one.via, False, one.actor, one.saved_after, one.at,
+    )  # fmt: skip
+
+
+_STAGE = "observation_stage"
+
+
+def _copy(tx: Connection, rows: Sequence[tuple[Any, ...]]) -> set[tuple[str, bytes]]:
+    """One block of COPY text into a temporary table, then one INSERT; gives the (station, key) that were new.
+
+    The detour lets a row that another worker has just brought in stand; COPY itself knows no ON CONFLICT.
+    """
+    columns = ", ".join(_ROW)
+    block = "".join([_copy_line(row) for row in rows])
+    cursor = tx.connection.cursor()
+    cursor.execute(f"CREATE TEMP TABLE IF NOT EXISTS {_STAGE} (LIKE observation INCLUDING DEFAULTS) ON COMMIT DELETE ROWS")
+    with cursor.copy(f"COPY {_STAGE} ({columns}) FROM STDIN") as copy:
+        copy.write(block)
+    cursor.execute(
+        f"INSERT INTO observation ({columns}) SELECT {columns} FROM {_STAGE} ON CONFLICT DO NOTHING RETURNING station, key"  # noqa: S608 - own names
+    )
+    added = {(station, bytes(key)) for station, key in cursor.fetchall()}
+    cursor.execute(f"DELETE FROM {_STAGE}")  # noqa: S608 - a constant
+    cursor.close()
+    return added
+
+
+_ESCAPES = str.maketrans({"\\": "\\\\", "\t": "\\t", "\n": "\\n", "\r": "\\r"})
+
+
+def _copy_line(row: tuple[Any, ...]) -> str:
+    words = []
+    for value in row:
+        if value is None:
+            words.append("\\N")
+        elif type(value) is bytes:
+            words.append("\\\\x" + value.hex())
+        elif type(value) is str:
+            words.append(value.translate(_ESCAPES))
+        elif type(value) is bool:
+            words.append("t" if value else "f")
+        else:
+            words.append(str(value))
+    return "\t".join(words) + "\n"
+
+
+def _claim_again(tx: Connection, one: Claim) -> None:
+    """A reading the bridge has already: fill in, or dispute."""
+    place = (observation.c.station == one.station, observation.c.key == one.key)
+    row = tx.execute(select(observation).where(*place)).one()
+    changes: dict[str, Any] = {"via": row.via | one.via, "marks": row.marks | int(one.marks)}
+    if _rank(one.via, one.saved_after, one.actor) < _rank(row.via, row.saved_after, row.actor):
+        changes |= {"actor": one.actor, "saved_after": one.saved_after}
+    stamp = one.reading.stamp
+    if (stamp.wall, stamp.boot, stamp.ticks) < (row.wall, row.boot, row.ticks):  # a device's memory read twice: its first reading stands
+        fresh = dict(zip(_ROW, _values(one), strict=True))
+        changes |= {name: fresh[name] for name in ("reading", "wall", "boot", "ticks", "quality", "status")}
+    if row.disputed or (one.patient is not None and row.patient not in (None, one.patient)):
+        for number in (row.patient, one.patient):
+            if number is not None:
+                once(tx, conflict, station=one.station, key=one.key, patient=number, noticed=one.at)
+        changes |= {"patient": None, "disputed": True}
+    elif row.patient is None:
+        changes["patient"] = one.patient
+    tx.execute(update(observation).where(*place).values(**changes))
+
+
+def _rank(via: int, saved_after: int, actor: str) -> tuple[bool, int, str]:
+    """Whose word about who saved a reading stays: the station's record before a copy, then the earlier one."""
+    return not via & VIA_RECORD, saved_after, actor
+
+
+def claim_cited(tx: Connection, station: str, consult: int, patient: int, at: int) -> None:
+    """Give the readings of early replies, which waited for their consult, to its patient."""
+    cited = select(observation).join(
+        consult_reading, (consult_reading.c.station == observation.c.station) & (consult_reading.c.key == observation.c.key)
+    )
+    for row in list(tx.execute(cited.where(consult_reading.c.station == station, consult_reading.c.consult == consult))):
+        _claim_again(tx, Claim(station, bytes(row.key), patient, read_reading(row.reading), VIA_CONSULT, row.actor, at))
+
+
+def cite(tx: Connection, station: str, consult: int, keys: Iterable[bytes], start: int = 0) -> None:
+    """Say that a consult (or a reply, from `start` = 1000 on) names these readings."""
+    rows = [{"station": station, "consult": consult, "key": key, "ordinal": start + n} for n, key in enumerate(keys)]
+    if rows:
+        fresh = upsert(tx, consult_reading)
+        lower = fresh.excluded.ordinal < consult_reading.c.ordinal
+        changes = {"ordinal": fresh.excluded.ordinal}
+        tx.execute(fresh.on_conflict_do_update(index_elements=["station", "consult", "key"], set_=changes, where=lower), rows)
+
+
+def forget_cited(tx: Connection, station: str, consult: int) -> None:
+    """Remove the readings of early replies to a consult whose patient turned out to be erased."""
+    cited = select(consult_reading.c.key).where(consult_reading.c.station == station, consult_reading.c.consult == consult)
+    c = observation.c
+    tx.execute(delete(observation).where(c.station == station, c.key.in_(cited), c.patient.is_(None), ~c.disputed))
+
+
+def forget(tx: Connection, station: str, patient: int) -> None:
+    """Remove an erased patient's readings. A dispute that this leaves with one patient is over."""
+    mine = select(conflict.c.key).where(conflict.c.station == station, conflict.c.patient == patient)
+    keys = [bytes(key) for (key,) in tx.execute(mine)]
+    tx.execute(delete(observation).where(observation.c.station == station, observation.c.patient == patient))
+    tx.execute(delete(conflict).where(conflict.c.station == station, conflict.c.patient == patient))
+    for key in keys:
+        left = [number for (number,) in tx.execute(select(conflict.c.patient).where(conflict.c.station == station, conflict.c.key == key))]
+        place = (observation.c.station == station, observation.c.key == key)
+        if not left:
+            tx.execute(delete(observation).where(*place))
+        elif len(left) == 1:
+            tx.execute(update(observation).where(*place).values(patient=left[0], disputed=False))
+            tx.execute(delete(conflict).where(conflict.c.station == station, conflict.c.key == key))
+
+
+def of_patient(tx: Connection, station: str, patient: int, *, limit: int = 500) -> list[Observation]:
+    """A patient's newest readings, newest first: their own, those moved to them, and those in dispute."""
+    c = observation.c
+    moved = select(correction.c.key).where(correction.c.station == station, correction.c.to_patient == patient)
+    held = select(conflict.c.key).where(conflict.c.station == station, conflict.c.patient == patient)
+    mine = (c.patient == patient) | c.key.in_(moved) | c.key.in_(held)
+    query = select(observation).where(c.station == station, mine).order_by(c.wall.desc(), c.ticks.desc(), c.key).limit(limit)
+    return _dressed(tx, station, list(tx.execute(query)))
+
+
+def of_consult(tx: Connection, station: str, consult: int) -> list[Observation]:
+    """The readings a consult and its replies cite, in their order."""
+    on = (consult_reading.c.station == observation.c.station) & (consult_reading.c.key == observation.c.key)
+    query = select(observation).join(consult_reading, on).where(consult_reading.c.station == station, consult_reading.c.consult == consult)
+    return _dressed(tx, station, list(tx.execute(query.order_by(consult_reading.c.ordinal, observation.c.wall))))
+
+
+def _dressed(tx: Connection, station: str, rows: Sequence[Any]) -> list[Observation]:
+    """Rows with what was said about them: claims of others, corrections."""
+    keys = [bytes(row.key) for row in rows]
+    claims: dict[bytes, list[int]] = {}
+    said: dict[bytes, list[Any]] = {}
+    for start in range(0, len(keys), _MOST_KEYS):
+        some = keys[start : start + _MOST_KEYS]
+        for row in tx.execute(select(conflict).where(conflict.c.station == station, conflict.c.key.in_(some)).order_by(conflict.c.patient)):
+            claims.setdefault(bytes(row.key), []).append(row.patient)
+        query = select(correction).where(correction.c.station == station, correction.c.key.in_(some))
+        for row in tx.execute(query.order_by(correction.c.wall, correction.c.seq)):
+            said.setdefault(bytes(row.key), []).append(row)
+    return [effective(row, claims.get(bytes(row.key), []), said.get(bytes(row.key), [])) for row in rows]
+
+
+def effective(row: Any, claimants: Sequence[int], corrections: Sequence[Any]) -> Observation:
+    """What is true now of a reading: pure. `corrections` are in order of the box's time.
+
+    A reassignment between the claimants of a dispute was a person's decision: it ends the dispute.
+    """
+    owner, moved_from, moved_why, in_error = row.patient, None, "", None
+    for each in corrections:
+        if each.to_patient is None:
+            in_error = each.reason
+        else:
+            owner, moved_from, moved_why = each.to_patient, each.patient, each.reason
+    left = () if moved_from is not None else tuple(claimants)
+    moved_to = owner if moved_from is not None else None
+    return Observation(
+        station=row.station, key=bytes(row.key), patient=owner, reading=read_reading(row.reading), marks=Marks(row.marks), via=row.via,
+        actor=row.actor, saved_after=row.saved_after, received=row.received, shown=row.shown, claimants=left, in_error=in_error,
+        moved_from=moved_from, moved_to=moved_to, moved_why=moved_why,
+    )  # fmt: skip
+
+
+def mark_shown(tx: Connection, station: str, keys: Iterable[bytes], at: int) -> list[bytes]:
+    """Note that a doctor's page carries these readings; gives those that no page had carried before."""
+    c = observation.c
+    fresh = []
+    for key in keys:
+        done = tx.execute(update(observation).where(c.station == station, c.key == key, c.shown.is_(None)).values(shown=at))
+        if done.rowcount:
+            fresh.append(key)
+    return fresh

@@ -1,0 +1,95 @@
+"""Who the patients are, as their stations say. Order is by the station's version of a patient, never by arrival."""
+
+from collections.abc import Iterable
+
+from sqlalchemy import ColumnElement, Connection, Row, and_, case, delete, or_, select
+
+from appliance.contract.events import Allergies, Identity, Sex
+from cloud_bridge.store.tables import patient, patient_link, tombstone
+from cloud_bridge.store.writing import upsert
+
+_FIELDS = ("name", "birth", "sex", "cccd", "bhyt", "allergies", "allergy_text", "phone", "village", "station_number")
+
+
+def learn(tx: Connection, station: str, identity: Identity, at: int) -> None:
+    """Take what a station says about a patient: a newer version replaces, an older one is passed over.
+
+    Within one version the fuller field stays: a consult may carry the identity without what it has no use for, and
+    *empty* and *unknown* are the lowest values of every field.
+    """
+    fresh = upsert(tx, patient).values(
+        station=station,
+        patient=identity.patient,
+        version=identity.version,
+        received=at,
+        **{name: getattr(identity, name) for name in _FIELDS},
+    )
+    newer = fresh.excluded.version > patient.c.version
+    fields = {
+        name: case((or_(newer, fresh.excluded[name] > patient.c[name]), fresh.excluded[name]), else_=patient.c[name]) for name in _FIELDS
+    }
+    tx.execute(
+        fresh.on_conflict_do_update(
+            index_elements=["station", "patient"],
+            set_={**fields, "version": fresh.excluded.version, "received": fresh.excluded.received},
+            where=fresh.excluded.version >= patient.c.version,
+        )
+    )
+
+
+def get(tx: Connection, station: str, number: int) -> Identity | None:
+    """The newest version the bridge has, or None while the details are on their way (or were erased)."""
+    row = tx.execute(select(patient).where(patient.c.station == station, patient.c.patient == number)).one_or_none()
+    if row is None or erased(tx, station, number):
+        return None
+    texts = {name: getattr(row, name) for name in _FIELDS if name not in ("sex", "allergies")}
+    return Identity(patient=number, version=row.version, sex=Sex(row.sex), allergies=Allergies(row.allergies), **texts)
+
+
+def erased(tx: Connection, station: str, number: int | None) -> bool:
+    """True when a tombstone stands over this patient."""
+    if number is None:
+        return False
+    return tx.execute(select(tombstone.c.patient).where(tombstone.c.station == station, tombstone.c.patient == number)).first() is not None
+
+
+def erased_of(tx: Connection, stations: Iterable[str]) -> set[tuple[str, int]]:
+    """All (station, patient) under a tombstone at these stations: a short list, read once per batch."""
+    found = tx.execute(select(tombstone.c.station, tombstone.c.patient).where(tombstone.c.station.in_(sorted(set(stations)))))
+    return {(row.station, row.patient) for row in found}
+
+
+def forget(tx: Connection, station: str, number: int) -> None:
+    """Remove who a patient was. The tombstone itself is the caller's."""
+    tx.execute(delete(patient).where(patient.c.station == station, patient.c.patient == number))
+
+
+def same_person(tx: Connection, station: str, number: int) -> frozenset[int]:
+    """The patients that the station calls the same person as this one, with itself: by the latest word about each pair."""
+    links = list(tx.execute(select(patient_link).where(patient_link.c.station == station)))
+    return together(links, number)
+
+
+def together(links: Iterable[Row[tuple[object, ...]]], number: int) -> frozenset[int]:
+    """As `same_person`, on rows at hand: pairs in force are followed to their end.
+
+    Of several words about one pair the one with the latest time of the box counts; a tie goes to the higher number.
+    """
+    latest: dict[frozenset[int], tuple[tuple[int, int], bool]] = {}
+    for row in links:
+        pair, rank = frozenset((row.patient, row.duplicate)), (row.wall, row.seq)
+        if pair not in latest or rank > latest[pair][0]:
+            latest[pair] = (rank, row.merged)
+    group, grown = {number}, True
+    while grown:
+        grown = False
+        for pair, (_, merged) in latest.items():
+            if merged and pair & group and not pair <= group:
+                group |= pair
+                grown = True
+    return frozenset(group)
+
+
+def living(station_column: ColumnElement[str], patient_column: ColumnElement[int]) -> ColumnElement[bool]:
+    """A WHERE clause: no tombstone stands over the row's patient. Every page reads through it."""
+    return ~select(tombstone.c.patient).where(and_(tombstone.c.station == station_column, tombstone.c.patient == patient_column)).exists()
