@@ -11,7 +11,7 @@ import re
 import sys
 import time
 import traceback
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any, TextIO
 
 STEPS = (
@@ -42,9 +42,12 @@ def open(name: str, stream: TextIO | None = None) -> logging.Logger:  # noqa: A0
     return log
 
 
-def step(log: logging.Logger, step: str, **ids: Any) -> None:
-    """One line for one step of a reading's or an answer's way. `ids` are ids only (`IDS`); bytes are written as hex."""
-    log.info("", extra={"tram_step": step, "tram_ids": ids})
+def step(log: logging.Logger, step: str, *, when_ns: int | None = None, **ids: Any) -> None:
+    """One line for one step of a reading's or an answer's way. `ids` are ids only (`IDS`); bytes are written as hex.
+
+    `when_ns` is CLOCK_BOOTTIME of the step where it could not be written at once: the key of a reading is known last.
+    """
+    log.info("", extra={"tram_step": step, "tram_ids": ids, "tram_when": when_ns})
 
 
 def _clean(ids: dict[str, Any]) -> dict[str, Any]:
@@ -78,10 +81,13 @@ class _Line(logging.Formatter):
         self._process = process
 
     def format(self, record: logging.LogRecord) -> str:
-        now = datetime.now(UTC)
+        now, boottime_ns = datetime.now(UTC), time.clock_gettime_ns(time.CLOCK_BOOTTIME)
+        when_ns = getattr(record, "tram_when", None)
+        if when_ns is not None:
+            now, boottime_ns = now - timedelta(microseconds=(boottime_ns - when_ns) // 1000), when_ns
         line: dict[str, Any] = {
             "at": now.strftime("%Y-%m-%dT%H:%M:%S.%fZ"),
-            "boottime_ns": time.clock_gettime_ns(time.CLOCK_BOOTTIME),
+            "boottime_ns": boottime_ns,
             "process": self._process,
         }
         step = getattr(record, "tram_step", None)

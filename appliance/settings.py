@@ -251,6 +251,7 @@ class DeviceSettings:
     port: str = setting("", DEVICE_PORT, "Where it is plugged in; sim:// is a simulator and its values are marked as test data.")
     name: str = setting("", text("Máy đo huyết áp", 40), "Its name as people read it; empty: the name of the section.")
     patient_types: tuple[str, ...] = setting(("adult",), some_of("adult", "paediatric", "neonate"), "Who may be measured with it.")
+    simulated: bool = setting(False, YES_NO, "A simulator stands behind the port: everything from it is marked as test data.")
 
 
 @dataclass(frozen=True, slots=True)
@@ -442,6 +443,9 @@ def _under(values: Mapping[str, Any], prefix: str) -> dict[str, Any]:
 def _consistent(settings: Settings) -> Settings:
     """What no key can say alone; SettingsError where two keys do not go together."""
     for name, device in settings.devices.items():
+        if settings.environment == "production" and device.simulated:
+            where = f"devices.{name}.simulated"
+            raise SettingsError(where, True, "false where environment is production", "false", settings.said.get(where, DEFAULT))
         if settings.environment == "production" and device.port.startswith("sim://"):
             where = f"devices.{name}.port"
             expected = "a real port: simulators are refused where environment is production"
