@@ -10,10 +10,9 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
-from appliance.contract.metrics import TABLE, words
-from appliance.contract.readings import Numeric
+from appliance.contract.metrics import TABLE
 from appliance.devices.driver import SECOND, Driver, Row
-from appliance.devices.events import Measurement, Noise, Notice, Said, Sample
+from appliance.devices.events import Measurement, Noise, Notice, Said, Sample, shown
 from appliance.devices.registry import UnknownDriverError, row
 from appliance.devices.settle import RULES, Settler
 
@@ -136,22 +135,14 @@ def _one(said: Said, settler: Settler, totals: Totals, which: Row, samples: bool
             yield measurement_line(settled)
 
 
-def numeric_line(numeric: Numeric, why: str | None = None) -> dict[str, Any]:
-    """One numeric: name, value in its unit (None = no value, `why` is then among the status words), unit, status."""
-    number = numeric.number
-    value = None if number is None else int(number) if numeric.scale == 0 else float(number)
-    status = words(numeric.status) + ([why] if why and value is None else [])
-    return {"metric": numeric.metric.name, "value": value, "unit": TABLE[numeric.metric].unit, "status": status}
-
-
 def measurement_line(measurement: Measurement) -> dict[str, Any]:
     """One settled measurement."""
     line: dict[str, Any] = {
         "kind": measurement.kind.name.lower(),
-        "numerics": [numeric_line(each) for each in measurement.numerics if each.metric not in STATISTICS],
+        "numerics": [shown(each) for each in measurement.numerics if each.metric not in STATISTICS],
         "device_time": measurement.device_time,
     }
-    statistics = [numeric_line(each) for each in measurement.numerics if each.metric in STATISTICS]
+    statistics = [shown(each) for each in measurement.numerics if each.metric in STATISTICS]
     if statistics:
         line["statistics"] = statistics
     return line | {"rule": RULES[measurement.rule]}
@@ -162,7 +153,7 @@ def sample_line(sample: Sample) -> dict[str, Any]:
     return {
         "sample": {
             "kind": sample.kind.name.lower(),
-            "numerics": [numeric_line(each, sample.invalid) for each in sample.numerics],
+            "numerics": [shown(each, sample.invalid) for each in sample.numerics],
             "invalid": sample.invalid,
             "signals": dict(sample.signals),
             "device_time": sample.device_time,

@@ -2,8 +2,9 @@
 
 from dataclasses import dataclass
 from enum import Enum
+from typing import Any
 
-from appliance.contract.metrics import Metric, Status
+from appliance.contract.metrics import TABLE, Metric, Status, words
 from appliance.contract.readings import Numeric, ReadingKind, Source
 
 
@@ -100,3 +101,11 @@ class Measurement:
 def numeric(metric: Metric, value: int | None, status: Status = Status(0), scale: int = 0) -> Numeric:
     """A numeric; without a value it always carries `Status.NOT_AVAILABLE`."""
     return Numeric(metric, value, status if value is not None else status | Status.NOT_AVAILABLE, scale)
+
+
+def shown(numeric: Numeric, why: str | None = None) -> dict[str, Any]:
+    """A numeric as JSON shows it: its name, the value in its unit (None = no value, then `why` joins the status words), unit, status."""
+    number = numeric.number
+    value = None if number is None else int(number) if numeric.scale == 0 else float(number)
+    status = words(numeric.status) + ([why] if why and value is None else [])
+    return {"metric": numeric.metric.name, "value": value, "unit": TABLE[numeric.metric].unit, "status": status}

@@ -61,7 +61,8 @@ ERRORS = {
     87: "leak-or-loose-cuff", 88: "safety-timeout", 89: "overpressure", 90: "power-or-hardware", 91: "autozero",
     97: "transducer-range", 99: "eeprom-calibration",
 }  # fmt: skip
-"""Error byte of a result, decimal as in the guide. Any other non-zero number is an error too."""
+"""Error byte of a result, decimal as in the guide, for people. Any other number but 0 is an error too; it travels as
+``device-error-<number>``."""
 
 LIMITS = {"adult": (180 * SECOND, 300), "paediatric": (180 * SECOND, 300), "neonate": (90 * SECOND, 150)}
 """Longest cycle and highest pressure (mmHg) by patient type: IEC 80601-2-30 as the fact sheet quotes it (unverified there)."""
@@ -426,7 +427,7 @@ def result(frame: bytes) -> Sample:
     """
     error = frame[20]
     if error:
-        return _refused(frame, f"error-{error}-{ERRORS.get(error, 'unknown')}")
+        return _refused(frame, f"device-error-{error}")
     systolic, diastolic, mean = (int.from_bytes(frame[at : at + 2], "little") for at in (2, 4, 18))
     if not _is_pressure(systolic) or not _is_pressure(diastolic):
         return _refused(frame, "no-value")

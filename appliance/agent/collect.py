@@ -1,0 +1,562 @@
+"""One measuring device, one thread: open its line, read, feed the driver, settle, observe. ``tram collect DEVICE``.
+
+The loop reads top to bottom: `Collector.turn` does everything that is to be done now, `Collector.wait` sleeps until
+something may have to be done. What goes wrong with the line is waited out (OSError); nothing that a device says can end
+the process. A measurement carries the measuring session of its *first* sample (decision 14) and is committed at once; which
+patient it belongs to is decided by the store and by people, never here.
+"""
+
+import fcntl
+import logging
+import os
+import select
+import signal
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from pathlib import Path
+from types import FrameType
+from typing import Any
+
+from appliance.agent.clock import Clock
+from appliance.agent.commands import Abort, Ear, Start, may_command
+from appliance.agent.live import LiveFile
+from appliance.agent.observing import InHand, Observing, Source
+from appliance.contract.metrics import Status
+from appliance.contract.readings import Numeric
+from appliance.database import Connection, StoreError, data_version
+from appliance.devices.driver import SECOND, Driver, Line, Row
+from appliance.devices.drivers.suntech_nibp import EMPTY_MMHG
+from appliance.devices.events import Measurement, Noise, Notice, Said, Sample, Send, Word, shown
+from appliance.devices.port import DeviceError, Port, PortAbsentError, PortUsedError, is_simulated, open_port
+from appliance.devices.registry import row
+from appliance.devices.settle import OUT, Settler
+from appliance.store import measuring
+
+GATHER_NS = SECOND // 25
+"""After a read the line is left alone for 40 ms: a stream of 60 packages a second then costs 25 turns, not 60 to 540."""
+BUSY_S, IDLE_S = 0.05, 0.1
+"""Longest sleep: while a cuff is at work, and otherwise (the live file is written ten times a second at most)."""
+LOOK_NS = SECOND // 2
+"""How often the store is asked whether anybody has changed it (sessions open and close there)."""
+EXPIRY_NS = 5 * SECOND
+"""How often the session is asked for although nobody changed anything: it ends by itself too."""
+ABSENT_NS = SECOND
+"""How often a missing adapter is looked for."""
+BACKOFF_NS, LONGEST_BACKOFF_NS = SECOND, 30 * SECOND
+"""First and longest pause after a line failed; each pause is twice the one before (brown-outs make adapters come and go)."""
+CUT_NS = 2 * SECOND
+"""A short measurement that a lost line cut off counts as ended after this time; a line that is back sooner makes it void."""
+FRESH_NS = SECOND
+"""A moving number older than this is not shown."""
+HALVE_NS = 5 * SECOND
+"""The counts behind the ratio of bad bytes are halved this often: the ratio speaks of the last ten seconds or so."""
+CYCLES_PER_HOUR = 12
+"""Cuff cycles of one patient in one hour (judgement: two arms, three readings each, once more)."""
+HOUR_NS = 3600 * SECOND
+LEAVE_NS = 20 * SECOND
+"""How long a collector that is told to stop waits for its cuff to be empty."""
+
+
+class NotInServiceError(ValueError):
+    """What must not be used here: a simulator, or a driver that is for benches, in production (decision 29)."""
+
+
+class DeviceTakenError(OSError):
+    """Another collector works for this device."""
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """What one collector is to do.
+
+    `device` is the name of the device's section in the settings (live file, socket and sessions go by it), `title` its
+    name for people. `simulated` marks every number as test data; a ``sim://`` port does so by itself. With `session` each
+    settled measurement of that session is recorded at once, without a person's *Lưu*. With `once` the collector ends
+    after the first measurement that was committed.
+    """
+
+    device: str
+    driver: str
+    port: str
+    title: str = ""
+    patient_types: tuple[str, ...] = ("adult",)
+    simulated: bool = False
+    session: int | None = None
+    once: bool = False
+
+    @property
+    def test_data(self) -> bool:
+        """True when its numbers come from no patient."""
+        return self.simulated or is_simulated(self.port)
+
+
+def check(job: Job, environment: str) -> Row:
+    """The registry's row for a job; NotInServiceError or UnknownDriverError (both ValueErrors) when it must not run."""
+    which = row(job.driver)
+    if environment == "production" and job.test_data:
+        raise NotInServiceError(f"{job.device}: simulated devices are refused in production")
+    if environment == "production" and not which.service:
+        raise NotInServiceError(f"{job.device}: the driver {which.name} is not for service")
+    return which
+
+
+class Collector:
+    """One device. `opens` and `allowed` have other values in tests only."""
+
+    def __init__(
+        self,
+        job: Job,
+        *,
+        which: Row,
+        conn: Connection,
+        clock: Clock,
+        run: Path,
+        log: logging.Logger,
+        opens: Callable[[str, Line], Port] = open_port,
+        allowed: Callable[[int, int], bool] = may_command,
+    ) -> None:
+        self._job, self._row = job, which
+        self._conn, self._clock, self._log, self._opens = conn, clock, log, opens
+        run.mkdir(parents=True, exist_ok=True)
+        self._lock = _only_one(run / f".{job.device}.lock")
+        self._ear = Ear(run / f"{job.device}.sock", allowed)
+        self._live = LiveFile(run, job.device)
+        source = Source(job.device, job.title, job.driver, job.port, job.test_data)
+        self._observing = Observing(source, conn=conn, clock=clock, log=log, session=job.session)
+
+        self._port: Port | None = None
+        self._driver: Driver = which.make(None)
+        self._settler = Settler()
+        self._state = "opening"
+        self._retry_ns, self._backoff_ns = 0, BACKOFF_NS
+        self._gather_ns = 0  # the line is not looked at before this
+        self._heard_ns = 0  # when a whole frame was last heard
+        self._known = False  # the device has answered since the line was opened
+
+        self._placed_ns: int | None = None  # when the placement under way began
+        self._began: int | None = None  # the session at its first sample
+        self._void: str | None = None  # why what is measured now belongs to nobody
+        self._cut: InHand | None = None  # what a lost line cut off
+        self._cut_ns = 0
+        self._cycle: Start | None = None  # the press that the cuff works for
+        self._cycles: dict[int, deque[int]] = {}
+
+        self._session: int | None = None
+        self._version: int | None = None
+        self._look_ns = self._asked_ns = 0
+
+        self._shown: tuple[Numeric, ...] = ()
+        self._shown_ns: int | None = None  # None: shown until something new comes
+        self._signals: dict[str, int] = {}
+        self._invalid: str | None = None
+        self._message: str | None = None
+        self._measurement: int | None = None
+        self._good = self._bad = 0
+        self._halve_ns = 0
+
+    @property
+    def finished(self) -> bool:
+        """True when `once` has been done."""
+        return self._job.once and self._observing.count > 0
+
+    @property
+    def pending(self) -> int:
+        """Bytes the driver holds that are neither frame nor noise yet."""
+        return self._driver.pending
+
+    # --- the loop -------------------------------------------------------------------------------------------------
+
+    def turn(self) -> None:
+        """Everything that is to be done now."""
+        now = self._clock.boottime_ns()
+        self._look(now)
+        for command in self._ear.hear(now):
+            self._command(command, now)
+        if self._port is None and now >= self._retry_ns:
+            self._open(now)
+        if self._port is not None:
+            self._pump(now)
+        self._let_pass(now)
+        self._save(now)
+        if self._live.due(now):
+            self._show(now)
+
+    def wait(self) -> None:
+        """Sleep until there may be something to do: a byte, a command, or time."""
+        poll = select.poll()
+        for number in self._ear.filenos():
+            poll.register(number, select.POLLIN)
+        sleep = BUSY_S if self._port is not None and self._driver.busy else IDLE_S
+        if self._port is not None:
+            descriptor, gather = self._port.fileno(), (self._gather_ns - self._clock.boottime_ns()) / SECOND
+            if descriptor is None:
+                sleep = min(sleep, self._port.wait_s or sleep)
+            elif gather > 0:
+                sleep = min(sleep, gather)
+            else:
+                poll.register(descriptor, select.POLLIN)
+        poll.poll(sleep * 1000)
+
+    def leave(self) -> None:
+        """End in good order: stop the stream, or abort the cuff and wait until it is empty, at most `LEAVE_NS`."""
+        now = self._clock.boottime_ns()
+        deadline = now + LEAVE_NS
+        self._take(self._driver.end(now), now)
+        while self._port is not None and self._known and self._driver.busy and self._clock.boottime_ns() < deadline:
+            self.wait()
+            self.turn()
+        now = self._clock.boottime_ns()
+        self._settled(self._settler.end(), now, now)
+        self._end_cut()
+        self._observing.save(now)
+
+    def close(self) -> None:
+        """Give everything back. A cuff that may be inflated is told once more to let go."""
+        if self._port is not None:
+            now = self._clock.boottime_ns()
+            if self._driver.busy:
+                self._take(self._driver.abort(now, "closed"), now)
+            self._close_port()
+        self._ear.close()
+        self._live.remove()
+        os.close(self._lock)
+
+    # --- the line -------------------------------------------------------------------------------------------------
+
+    def _open(self, now: int) -> None:
+        try:
+            port = self._opens(self._job.port, self._row.line)
+        except DeviceError as error:
+            self._not_open(error, now)
+            return
+        self._port = port
+        self._driver = self._row.make(port.rest_s)
+        self._heard_ns, self._known, self._gather_ns = now, False, now
+        self._signals.clear()
+        if self._message == "port-used":
+            self._message = None
+        if self._cut is not None:  # the line is back before the stream could count as ended
+            self._cut = replace(self._cut, reason=measuring.RECONNECTED)
+            self._end_cut()
+        self._go("identifying")
+        self._take(self._driver.begin(now), now)
+
+    def _not_open(self, error: DeviceError, now: int) -> None:
+        if isinstance(error, PortAbsentError):
+            self._retry_ns = now + ABSENT_NS
+            self._go("lost" if self._state == "lost" else "absent")
+            return
+        self._back_off(now)
+        if isinstance(error, PortUsedError):
+            self._message = "port-used"
+        self._log.warning("%s", error)
+        self._go("lost" if self._state == "lost" else "opening")
+
+    def _back_off(self, now: int) -> None:
+        self._retry_ns = now + self._backoff_ns
+        self._backoff_ns = min(2 * self._backoff_ns, LONGEST_BACKOFF_NS)
+
+    def _lose(self, error: DeviceError, now: int) -> None:
+        """The line has gone. What was being measured will not be finished by whatever comes back."""
+        self._log.warning("%s", error)
+        if self._cycle is not None or (self._driver.busy and self._known):
+            self._message = Word.CUFF.value  # nothing we could send would reach it now
+            self._end_cycle()
+        finger = self._settler.measuring_since is not None
+        ended = self._settler.end()
+        if ended is not None:
+            self._cut, self._cut_ns = InHand(ended, self._began, self._void, now, now, now), now
+        self._placed_ns = self._began = None
+        self._void = measuring.RECONNECTED if finger else None
+        self._close_port()
+        self._back_off(now)
+        self._go("lost")
+
+    def _close_port(self) -> None:
+        if self._port is not None:
+            self._port.close()
+        self._port = None
+        self._shown, self._invalid = (), None
+
+    def _pump(self, now: int) -> None:
+        """Read, feed, let time pass."""
+        assert self._port is not None
+        try:
+            data = self._port.read(now) if now >= self._gather_ns else b""
+        except DeviceError as error:
+            self._lose(error, now)
+            return
+        if data:
+            self._gather_ns = now + GATHER_NS
+            self._take(self._driver.feed(data, now), now)
+        self._take(self._driver.tick(now), now)
+
+    def _take(self, said: list[Said], read_ns: int) -> None:
+        """What the driver said, in its order. The line may be lost in the middle of it."""
+        fed_ns = self._clock.boottime_ns()
+        for each in said:
+            if isinstance(each, Sample):
+                self._sample(each, read_ns, fed_ns)
+            elif isinstance(each, Noise):
+                self._bad += len(each.data)
+                self._settler.noise(1 + len(each.data) // self._row.bound, read_ns)
+            elif isinstance(each, Notice):
+                self._notice(each, read_ns)
+            else:
+                self._send(each, read_ns)
+
+    def _send(self, send: Send, now: int) -> None:
+        if self._port is None:
+            return
+        try:
+            self._port.write(send.data, now)
+        except DeviceError as error:
+            self._lose(error, now)  # what else was said in the same breath is about a line that is no more
+
+    # --- what was said --------------------------------------------------------------------------------------------
+
+    def _sample(self, sample: Sample, read_ns: int, fed_ns: int) -> None:
+        self._heard(len(sample.frame), read_ns)
+        self._signals.update(sample.signals)
+        self._invalid = sample.invalid
+        if sample.valid:
+            self._shown, self._shown_ns = sample.numerics, None if sample.result else read_ns
+        else:
+            self._shown = ()
+        if sample.result:
+            self._began = self._cycle.session if self._cycle is not None else self._session_now()
+        self._settled(self._settler.offer(sample, read_ns), read_ns, fed_ns)
+        self._placement(sample)
+
+    def _placement(self, sample: Sample | None = None) -> None:
+        """Follow the settler: a placement that begins takes the session of this moment; one that ends takes its own away."""
+        since = self._settler.measuring_since
+        if since == self._placed_ns:
+            if since is None and sample is not None and sample.invalid in OUT:
+                self._void = None  # no finger in it: whoever is next is not the one before the line was lost
+            return
+        if self._placed_ns is not None:
+            self._void = None
+        self._placed_ns = since
+        self._began = self._session_now() if since is not None and self._void is None else None
+
+    def _settled(self, measurement: Measurement | None, read_ns: int, fed_ns: int) -> None:
+        if measurement is None:
+            return
+        now = self._clock.boottime_ns()
+        self._observing.take(InHand(measurement, self._began, self._void, read_ns, fed_ns, now))
+        self._save(now)
+
+    def _notice(self, notice: Notice, now: int) -> None:
+        if notice.frame:
+            self._heard(len(notice.frame), now)
+        word = notice.word
+        if word is Word.IDENTITY:
+            self._observing.model(notice.text)
+        elif word is Word.PRESSURE:
+            self._pressure(notice.value)
+        elif word is Word.STARTED:
+            self._invalid, self._shown = None, ()
+        elif word is Word.CUFF:
+            self._message = word.value
+        elif word in (Word.REFUSED, Word.FAILED, Word.ABORTED):
+            self._invalid, self._shown = notice.text, ()
+
+    def _pressure(self, value: int | None) -> None:
+        if value is None:
+            self._signals.pop("cuff_pressure", None)
+            return
+        self._signals["cuff_pressure"] = value
+        if value <= EMPTY_MMHG and self._message == Word.CUFF.value:
+            self._message = None
+
+    def _heard(self, count: int, now: int) -> None:
+        self._good += count
+        self._heard_ns = now
+        if not self._known:
+            self._known, self._backoff_ns = True, BACKOFF_NS
+
+    # --- time -----------------------------------------------------------------------------------------------------
+
+    def _let_pass(self, now: int) -> None:
+        self._settled(self._settler.tick(now), now, now)
+        self._placement()
+        if self._cycle is not None and not self._driver.busy:
+            self._end_cycle()
+        if self._cut is not None and now - self._cut_ns >= CUT_NS:
+            self._end_cut()
+        if self._port is not None:
+            self._go(self._state_now(now))
+        if now >= self._halve_ns:
+            self._halve_ns = now + HALVE_NS
+            self._good, self._bad = self._good // 2, self._bad // 2
+
+    def _state_now(self, now: int) -> str:
+        if not self._known:
+            return "identifying"
+        if now - self._heard_ns > self._row.silence_s * SECOND:
+            return "stale"
+        if self._row.commanded:
+            return "measuring" if self._cycle is not None else "identifying" if self._driver.busy else "ready"
+        return "measuring" if self._settler.measuring_since is not None else "ready"
+
+    def _end_cut(self) -> None:
+        if self._cut is not None:
+            self._observing.take(self._cut)
+            self._cut = None
+
+    def _go(self, state: str) -> None:
+        if state != self._state:
+            self._state = state
+            self._log.info("%s %s", self._job.device, state)
+
+    # --- the store ------------------------------------------------------------------------------------------------
+
+    def _save(self, now: int) -> None:
+        before = self._observing.count
+        self._observing.save(now)
+        if self._observing.count != before and self._observing.last is not None:
+            self._measurement = self._observing.last.measurement or None
+            if self._observing.last.state == "refused":
+                self._invalid, self._shown = "impossible", ()
+
+    def _look(self, now: int) -> None:
+        """Keep up with the sessions that people open and close."""
+        if now < self._look_ns:
+            return
+        self._look_ns = now + LOOK_NS
+        try:
+            version = data_version(self._conn)
+        except StoreError:
+            return
+        if version != self._version or now - self._asked_ns >= EXPIRY_NS:
+            self._version, self._asked_ns = version, now
+            session = self._session_now()
+            if session != self._session:
+                self._session, self._measurement = session, None
+                if self._shown_ns is None:
+                    self._shown = ()  # the cuff's last numbers were another session's
+
+    def _session_now(self) -> int | None:
+        """The measuring session of this device at this moment; with `session` that one or none."""
+        try:
+            found = measuring.session_for(self._conn, self._job.device, self._clock.stamp())
+        except StoreError:
+            return None
+        number = None if found is None else found.id
+        return number if self._job.session in (None, number) else None
+
+    # --- commands -------------------------------------------------------------------------------------------------
+
+    def _command(self, command: Start | Abort, now: int) -> None:
+        if isinstance(command, Abort):
+            self._take(self._driver.abort(now, command.why), now)
+            return
+        why = self._why_not(command, now)
+        said = [] if why else self._driver.start(command.patient_type, now, command.deadline_ns)
+        why = why or next((each.text for each in said if isinstance(each, Notice) and each.word is Word.REFUSED), None)
+        if why is None:
+            self._cycle, self._void = command, None
+        self._ear.answer(command, why)
+        if why is None:
+            self._invalid, self._shown = None, ()
+            self._take(said, now)
+
+    def _why_not(self, start: Start, now: int) -> str | None:
+        """Why no cycle may start for this press; what the device itself says comes after this."""
+        if not self._row.commanded:
+            return "not-commanded"
+        if self._port is None or not self._known:
+            return "no-device"
+        if start.patient_type not in self._job.patient_types:
+            return "patient-type"
+        if self._cycle is not None:
+            return "busy"
+        if self._observing.failing or self._observing.full:
+            return "store"
+        return self._why_not_now(start, now)
+
+    def _why_not_now(self, start: Start, now: int) -> str | None:
+        """The session must be the device's at this moment, and its patient must not have had too many cycles."""
+        try:
+            session = measuring.session_for(self._conn, self._job.device, self._clock.stamp())
+        except StoreError:
+            return "store"
+        if session is None or session.id != start.session:
+            return "session"
+        self._cycles = {who: times for who, times in self._cycles.items() if times and times[-1] > now - HOUR_NS}
+        times = self._cycles.setdefault(session.patient, deque(maxlen=CYCLES_PER_HOUR))
+        if len(times) == CYCLES_PER_HOUR and times[0] > now - HOUR_NS:
+            return "too-many"
+        times.append(now)
+        return None
+
+    def _end_cycle(self) -> None:
+        self._cycle = None
+        self._ear.let_go()
+
+    # --- the live view --------------------------------------------------------------------------------------------
+
+    def _show(self, now: int) -> None:
+        fresh = self._shown_ns is None or now - self._shown_ns < FRESH_NS
+        quiet = self._state in ("stale", "lost", "absent", "opening")
+        mark = Status.TEST_DATA if self._job.test_data else Status(0)
+        numerics = [shown(replace(each, status=each.status | mark)) for each in (self._shown if fresh and not quiet else ())]
+        total = self._good + self._bad
+        view: dict[str, Any] = {
+            "device": self._job.device,
+            "driver": self._job.driver,
+            "state": self._state,
+            "session": self._session if self._placed_ns is None else self._began,
+            "numerics": numerics,
+            "signals": {} if quiet else dict(self._signals),
+            "invalid": self._invalid,
+            "message": "store" if self._observing.failing else self._message,
+            "test_data": self._job.test_data,
+            "bad_ratio": round(self._bad / total, 3) if total else 0.0,
+            "measurement": self._measurement,
+            "pending_bytes": self._driver.pending,
+        }
+        try:
+            self._live.show(view, now)
+        except OSError as error:
+            self._log.warning("%s", error)
+
+
+def run(collector: Collector, *, stopping: Callable[[], bool] = lambda: False) -> int:
+    """Turn until told to stop or, with `once`, until the first measurement is committed. The collector is closed in any case.
+
+    On every way out, also on a bug, a cuff is told to let go.
+    """
+    try:
+        while not stopping() and not collector.finished:
+            collector.turn()
+            collector.wait()
+        collector.leave()
+    finally:
+        collector.close()
+    return 0
+
+
+def stop_on_signals(*numbers: int) -> Callable[[], bool]:
+    """Answers True once SIGTERM or SIGINT (or `numbers`) came: the loop leaves in good order at its next turn."""
+    heard: list[int] = []
+
+    def hear(number: int, _frame: FrameType | None) -> None:
+        heard.append(number)
+
+    for number in numbers or (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, hear)
+    return lambda: bool(heard)
+
+
+def _only_one(path: Path) -> int:
+    """Hold the device's lock until the process ends: two collectors would steal each other's bytes."""
+    handle = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        os.close(handle)
+        raise DeviceTakenError(f"{path}: another collector works for this device") from None
+    return handle
