@@ -66,7 +66,8 @@ CREATE TABLE device (
 CREATE TABLE session (
   id INTEGER PRIMARY KEY, patient INTEGER NOT NULL, staff TEXT NOT NULL, device TEXT NOT NULL, boot INTEGER NOT NULL,
   wall INTEGER NOT NULL, opened INTEGER NOT NULL, expires INTEGER NOT NULL, ended INTEGER, why TEXT, headless INTEGER NOT NULL DEFAULT 0);
-CREATE INDEX session_open ON session (device) WHERE ended IS NULL;
+CREATE INDEX session_device ON session (device);
+CREATE INDEX session_patient ON session (patient);
 
 CREATE TABLE measurement (
   id INTEGER PRIMARY KEY, key BLOB NOT NULL UNIQUE, device TEXT NOT NULL, session INTEGER, reading BLOB NOT NULL,
@@ -82,14 +83,15 @@ CREATE TABLE held (
 CREATE TABLE observation (
   id INTEGER PRIMARY KEY, key BLOB NOT NULL, patient INTEGER NOT NULL, measurement INTEGER NOT NULL UNIQUE, reading BLOB NOT NULL,
   lane INTEGER NOT NULL, seq INTEGER NOT NULL, epoch INTEGER NOT NULL, marks INTEGER NOT NULL, staff TEXT NOT NULL,
-  wall INTEGER NOT NULL, state INTEGER NOT NULL DEFAULT 0, crc INTEGER NOT NULL);
+  wall INTEGER NOT NULL, state INTEGER NOT NULL DEFAULT 0, outbox INTEGER NOT NULL, crc INTEGER NOT NULL);
 CREATE INDEX observation_patient ON observation (patient, wall);
 
 CREATE TABLE consult (
   id INTEGER PRIMARY KEY, patient INTEGER NOT NULL, urgency INTEGER NOT NULL, department INTEGER NOT NULL, complaint TEXT NOT NULL,
   staff TEXT NOT NULL, epoch INTEGER NOT NULL, lane INTEGER NOT NULL, seq INTEGER NOT NULL, boot INTEGER NOT NULL,
   ticks INTEGER NOT NULL, saved INTEGER NOT NULL, opened INTEGER, opened_by TEXT, claimed_by TEXT, claimed_until INTEGER,
-  withdrawn INTEGER, withdrawn_why TEXT, alarm_seen INTEGER, alarm_by TEXT, body BLOB NOT NULL);
+  withdrawn INTEGER, withdrawn_why TEXT, alarm_seen INTEGER, alarm_by TEXT, outbox INTEGER NOT NULL, body BLOB NOT NULL,
+  crc INTEGER NOT NULL);
 CREATE INDEX consult_patient ON consult (patient);
 
 CREATE TABLE answer (
