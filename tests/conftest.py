@@ -6,6 +6,7 @@ import uuid
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import hypothesis
 import pytest
 
 from tests import servers
@@ -13,6 +14,10 @@ from tests.polling import until
 
 ROOT = Path(__file__).resolve().parent.parent
 RUN = "TRAM_TEST_RUN"
+
+# A busy machine is not a wrong program: no time limit for an example; a failing one is printed so that it can be kept as a test.
+hypothesis.settings.register_profile("house", deadline=None, print_blob=True, suppress_health_check=[hypothesis.HealthCheck.too_slow])
+hypothesis.settings.load_profile("house")
 
 
 @pytest.fixture
