@@ -71,12 +71,17 @@ class Receipt:
 
 @dataclass(frozen=True, slots=True)
 class Hello:
-    """Said first on every connection by the station: who speaks, since which epoch, with a nonce the receipts must repeat."""
+    """Said first on every connection by the station: who speaks, since which epoch, with a nonce the receipts must repeat.
+
+    On the way down the bridge says the same with its store id as `epoch`. `current` is False for an older epoch of the
+    speaker's that still has something to say: it wants receipts, and nothing is addressed to it.
+    """
 
     station: str = wire(1)
     epoch: bytes = wire(2)
     nonce: bytes = wire(3)
     software: str = wire(4, default="")
+    current: bool = wire(5, default=True)
 
 
 def digest(payload: bytes) -> bytes:

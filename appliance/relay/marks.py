@@ -14,10 +14,8 @@ from appliance.contract.receipts import LaneReceipt
 Range = tuple[int, int]
 """First and last number, both in it."""
 
-MOST_HOLES = 256
-"""Holes one lane may have. A parcel that would make one more is not taken; it is sent again when some are filled."""
-RECEIPT_HOLES = 24
-"""Holes one lane of a receipt names, so that six lanes stay below one chunk; above the last one named nothing is vouched for."""
+MOST_HOLES = 128
+"""Holes one lane may have, so that a receipt stays small. A parcel that would make one more is not taken; it comes again later."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +39,10 @@ class Marks:
         gaps = [*self.holes, (self.highest + 1, max(last, self.highest + 1))]
         return [(max(first, low), min(last, high)) for low, high in gaps if low <= last and first <= high]
 
+    def within(self, first: int, last: int) -> list[Range]:
+        """The parts of a range that are in."""
+        return [(max(first, low), min(last, high)) for low, high in self.ranges() if low <= last and first <= high]
+
     def add(self, first: int, last: int) -> "Marks":
         """The same with the range in."""
         if not 1 <= first <= last:
@@ -54,6 +56,16 @@ class Marks:
         if first > self.highest + 1:
             holes.append((self.highest + 1, first - 1))
         return Marks(max(self.highest, last), tuple(holes))
+
+    def remove(self, first: int, last: int) -> "Marks":
+        """The same without the range."""
+        rest = Marks()
+        for low, high in self.ranges():
+            if low < first:
+                rest = rest.add(low, min(high, first - 1))
+            if high > last:
+                rest = rest.add(max(low, last + 1), high)
+        return rest
 
     def union(self, other: "Marks") -> "Marks":
         """What is in one of the two."""
@@ -88,13 +100,8 @@ def read_marks(highest: int, holes: bytes) -> Marks:
 
 
 def lane_receipt(lane: int, marks: Marks, quarantined: Iterable[Range] = ()) -> LaneReceipt:
-    """One lane of a receipt; with too many holes to name, it vouches for nothing above the last one named."""
-    holes, highest = marks.holes, marks.highest
-    if len(holes) > RECEIPT_HOLES:
-        highest = holes[RECEIPT_HOLES][0] - 1
-        holes = holes[:RECEIPT_HOLES]
-    aside = tuple((first, min(last, highest)) for first, last in quarantined if first <= highest)
-    return LaneReceipt(lane, marks.contiguous, highest, holes, aside)
+    """One lane of a receipt."""
+    return LaneReceipt(lane, marks.contiguous, marks.highest, marks.holes, tuple(quarantined))
 
 
 def marks_of(lane: LaneReceipt) -> Marks:

@@ -10,6 +10,7 @@ from contextlib import AbstractContextManager
 from typing import Any, NamedTuple, Protocol
 
 from appliance.contract.events import Event
+from appliance.contract.parcels import Fragment
 from appliance.relay.marks import Marks, Range
 
 Tx = Any
@@ -60,12 +61,11 @@ class Parcel(NamedTuple):
 class Peer(NamedTuple):
     """What is remembered of the other end of a station's talk.
 
-    `incarnation`: the bridge's store id, or the station's epoch. `nonce`: that of its last hello. `counter`: the highest
-    of its receipts. `said`: no receipt of ours to it has had a counter above this.
+    `incarnation`: the bridge's store id (the one whose receipts count), or the station's latest epoch. `counter`: the
+    highest of its receipts that changed something. `said`: no receipt of ours to it has had a counter above this.
     """
 
     incarnation: bytes
-    nonce: bytes = b""
     counter: int = 0
     said: int = 0
 
@@ -135,23 +135,32 @@ class Storage(Protocol):
         """What the other end has vouched for, per lane of each stream."""
         ...
 
-    def settle(self, tx: Tx, stream: Stream, lane: int, marks: Marks, ranges: Sequence[Range], state: int, at: int) -> None:
-        """The other end now vouches for `marks` in all; the events in `ranges` are newly TAKEN or SET_ASIDE.
-
-        A parcel is settled when `marks` has all of it.
-        """
+    def frozen(self, tx: Tx, stream: Stream) -> dict[int, int]:
+        """Per lane the last number that is in a parcel: nobody can honestly have a higher one from us."""
         ...
 
-    def unsettle(self, tx: Tx, stream: Stream, lane: int, marks: Marks, ranges: Sequence[Range]) -> None:
-        """The other end has lost `ranges` (its store was restored): they wait again; it vouches for `marks` and no more."""
+    def vouch(self, tx: Tx, stream: Stream, lane: int, marks: Marks) -> None:
+        """The other end now vouches for `marks`, no more and no less."""
         ...
 
-    def refused(self, tx: Tx, station: str, digest: bytes) -> Parcel | None:
+    def settle(self, tx: Tx, stream: Stream, lane: int, ranges: Sequence[Range], state: int, at: int) -> None:
+        """Events that are TAKEN or SET_ASIDE from now on."""
+        ...
+
+    def close(self, tx: Tx, stream: Stream, lane: int, ranges: Sequence[Range]) -> None:
+        """Every parcel that lies wholly in one of `ranges` is settled."""
+        ...
+
+    def unsettle(self, tx: Tx, stream: Stream, lane: int, ranges: Sequence[Range]) -> None:
+        """The other end has lost `ranges` (its store was restored): these events and their parcels are unsettled again."""
+        ...
+
+    def named(self, tx: Tx, station: str, digest: bytes) -> Parcel | None:
         """The unsettled parcel whose bytes have this digest."""
         ...
 
-    def readdress(self, tx: Tx, station: str, origin: bytes, epoch: bytes) -> None:
-        """What the way down has not delivered goes to another epoch, or from another store id: new numbers, old order."""
+    def move(self, tx: Tx, to: Stream) -> None:
+        """What has been said in other streams of `to.station` and not been vouched for travels in `to`: new numbers, old order."""
         ...
 
     # --- what the other end says -----------------------------------------------------------------------------------
@@ -192,12 +201,16 @@ class Storage(Protocol):
         """The latest ranges of a lane that are in quarantine, lowest first."""
         ...
 
-    def add_fragment(self, tx: Tx, station: str, digest: bytes, part: int, parts: int, data: bytes, at: int) -> int:
+    def redeem(self, tx: Tx, stream: Stream, lane: int, first: int, last: int) -> None:
+        """Good bytes came for a range that a quarantined message had spoken for: it is no longer set aside (the message stays kept)."""
+        ...
+
+    def add_fragment(self, tx: Tx, station: str, part: Fragment, at: int) -> int:
         """Keep one part; how many of this payload are here now."""
         ...
 
-    def fragments(self, tx: Tx, station: str, digest: bytes) -> list[tuple[int, int, bytes]]:
-        """The parts of a payload: (part, parts, data)."""
+    def fragments(self, tx: Tx, station: str, digest: bytes) -> list[Fragment]:
+        """The parts of a payload that are here."""
         ...
 
     def drop_fragments(self, tx: Tx, station: str, digest: bytes) -> None:
@@ -210,6 +223,6 @@ class Storage(Protocol):
         """What is remembered of the other end."""
         ...
 
-    def keep_peer(self, tx: Tx, station: str, peer: Peer, at: int) -> None:
+    def keep_peer(self, tx: Tx, station: str, peer: Peer, shard: int, at: int) -> None:
         """Remember it; this one is the current one from now on."""
         ...

@@ -20,13 +20,12 @@ peer = Table(
     Column("station", String(16), primary_key=True),
     Column("shard", SmallInteger, nullable=False),
     Column("epoch", LargeBinary, nullable=False),
-    Column("nonce", LargeBinary, nullable=False),
     Column("counter", BigInteger, nullable=False),
     Column("said", BigInteger, nullable=False),
     Column("heard", BigInteger, nullable=False),
 )  # fmt: skip
-"""What the carrier remembers of a station: its latest epoch (empty until it has spoken), the nonce of its last hello, the
-highest counter of its receipts, the bound of the counters of ours."""
+"""What the carrier remembers of a station: its latest epoch, the highest counter of its receipts, the bound of the
+counters of ours."""
 
 lane = Table(
     "relay_lane", METADATA,

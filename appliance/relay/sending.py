@@ -1,0 +1,311 @@
+"""What one end says to the other in one station's talk: rows become frozen parcels, parcels leave in turn, receipts settle them.
+
+Memory holds only what is under way. Everything that must survive a power cut was committed before it was sent; after a
+cut, `load` reads it again and it is sent again, byte for byte.
+"""
+
+from collections import deque
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from appliance.contract.codec import read_event
+from appliance.contract.errors import WireError
+from appliance.contract.events import AnswerCorrected, AnswerSigned, Event
+from appliance.contract.lanes import CHUNK_BYTES, Lane
+from appliance.contract.parcels import Header, pack, split
+from appliance.contract.receipts import LaneReceipt
+from appliance.relay.marks import Marks, Range, marks_of
+from appliance.relay.rules import Turns, ready, resend_after
+from appliance.relay.storage import SET_ASIDE, TAKEN, Parcel, Queued, Storage, Stream, Tx, Waiting
+
+ROWS_AT_ONCE = 256
+"""Rows read for one parcel: more than fit into a chunk."""
+TOLD_ONE_BY_ONE = 8
+"""Up to so many events of a parcel have a journal line each; more have one together."""
+
+
+@dataclass
+class Flight:
+    """A parcel under way. `parts` are its messages once read, `next` the first one not sent, `told` the journal ids of its events."""
+
+    parcel: Parcel
+    parts: list[bytes] | None = None
+    next: int = 0
+    sent: float = 0.0
+    fresh: bool = False
+    told: list[dict[str, Any]] = field(default_factory=list)
+
+
+@dataclass(frozen=True)
+class Piece:
+    """One message to publish. `first` says that the parcel leaves for the first time, `last` that this is its last part."""
+
+    lane: int
+    payload: bytes
+    flight: Flight
+    last: bool
+
+
+class Sender:
+    """The sending side of one station's talk.
+
+    `limit` is the most bytes of one message, `dictionary` the id the parcels are packed with.
+    """
+
+    def __init__(self, storage: Storage, station: str, *, limit: int = CHUNK_BYTES, dictionary: int = 0) -> None:
+        self.storage = storage
+        self.station = station
+        self.limit = limit
+        self.dictionary = dictionary
+        self.todo: dict[int, deque[Flight]] = {}
+        self.flying: dict[int, Flight] = {}
+        self.waiting: dict[tuple[Stream, int], tuple[Waiting, float]] = {}
+        self.vouched: dict[tuple[Stream, int], Marks] = {}
+        self.turns = Turns()
+        self.silent = 0
+        self.gathered = float("-inf")
+
+    # --- what there is ------------------------------------------------------------------------------------------------
+
+    @property
+    def busy(self) -> bool:
+        """True when something is waiting, to be sent, or not yet vouched for."""
+        return bool(self.waiting or self.flying or self.todo)
+
+    def load(self, tx: Tx) -> None:
+        """Know again what the store knows; what is under way stays so."""
+        self.vouched = self.storage.vouched(tx, self.station)
+        known = {flight.parcel.number: flight for flight in self._flights()}
+        self.todo = {}
+        for parcel in self.storage.unsettled(tx, self.station):
+            if parcel.number not in self.flying:
+                self.todo.setdefault(parcel.lane, deque()).append(known.get(parcel.number) or Flight(parcel))
+
+    def notice(self, rows: Sequence[Waiting], now: float) -> None:
+        """What waits in the outbox, all of it; how long it has been waiting counts from when it was first noticed."""
+        before = self.waiting
+        self.waiting = {(row.stream, row.lane): (row, before.get((row.stream, row.lane), (row, now))[1]) for row in rows}
+
+    def lost(self) -> None:
+        """Whatever was under way may not have arrived: all of it is to be sent (again)."""
+        flights = [*self.flying.values(), *(flight for lane in self.todo.values() for flight in lane)]
+        self.flying, self.todo = {}, {}
+        self._again(flights)
+
+    def overdue(self, now: float) -> float | None:
+        """Put what was sent too long ago among what is to be sent; seconds until the next will be, None when nothing flies."""
+        wait = resend_after(self.silent)
+        late = [flight for flight in self.flying.values() if flight.sent + wait <= now]
+        if late:
+            self.silent += 1
+            for flight in late:
+                del self.flying[flight.parcel.number]
+            self._again(late)
+        oldest = min((flight.sent for flight in self.flying.values()), default=None)
+        return None if oldest is None else max(0.0, oldest + resend_after(self.silent) - now)
+
+    def oldest(self) -> float | None:
+        """When the longest unreceipted parcel left."""
+        return min((flight.sent for flight in self.flying.values()), default=None)
+
+    # --- what leaves --------------------------------------------------------------------------------------------------
+
+    def wait(self, now: float, metered: bool) -> float | None:
+        """Seconds until a waiting lane may leave; None when none waits."""
+        waits = [self._ready(row, since, now, metered) for row, since in self.waiting.values()]
+        return min(waits, default=None)
+
+    def next_pieces(self, tx: Tx, room: int, now: float, at: int, *, metered: bool, freeze: bool, again: bool, credit: int) -> list[Piece]:
+        """Up to `room` messages in the order they are to be published after the commit of `tx`.
+
+        `freeze`: new parcels may be made. `again`: what may have been sent before may be sent. `credit`: parcels that may
+        be unreceipted together.
+        """
+        pieces: list[Piece] = []
+        while len(pieces) < room and len(self.flying) < credit:
+            ripe = self._ripe(now, metered) if freeze else {}
+            lanes = {lane for lane, flights in self.todo.items() if any(_may_go(one, again) for one in flights)} | set(ripe)
+            if not lanes:
+                break
+            lane = self.turns.choose(lanes)
+            flight = self._first(lane, again)
+            if flight is None:
+                flight = self._freeze(tx, ripe[lane], now, at)
+                if flight is None:
+                    continue
+            piece = self._piece(tx, flight, now)
+            self.turns.sent(lane, len(piece.payload), lanes)
+            pieces.append(piece)
+        return pieces
+
+    def _ready(self, row: Waiting, since: float, now: float, metered: bool) -> float:
+        return ready(row.lane, row.next - 1 - row.frozen, now - since, metered, now - self.gathered)
+
+    def _ripe(self, now: float, metered: bool) -> dict[int, Waiting]:
+        ripe: dict[int, Waiting] = {}
+        for row, since in self.waiting.values():
+            if row.lane not in ripe and self._ready(row, since, now, metered) <= 0:
+                ripe[row.lane] = row
+        return ripe
+
+    def _first(self, lane: int, again: bool) -> Flight | None:
+        return next((flight for flight in self.todo.get(lane, ()) if _may_go(flight, again)), None)
+
+    def _piece(self, tx: Tx, flight: Flight, now: float) -> Piece:
+        lane = flight.parcel.lane
+        if flight.parts is None:
+            flight.parts = split(self.storage.payload(tx, flight.parcel.number), self.limit)
+        payload = flight.parts[flight.next]
+        flight.next += 1
+        flight.fresh = False
+        last = flight.next == len(flight.parts)
+        if last:
+            self.todo[lane].remove(flight)
+            if not self.todo[lane]:
+                del self.todo[lane]
+            flight.parts, flight.next, flight.sent = None, 0, now
+            self.flying[flight.parcel.number] = flight
+        return Piece(lane, payload, flight, last)
+
+    def _freeze(self, tx: Tx, row: Waiting, now: float, at: int) -> Flight | None:
+        """Make the next parcel of a lane and keep it; None when its next event could not be sent and was set apart."""
+        rows = self.storage.queued(tx, row.stream, row.lane, row.frozen, ROWS_AT_ONCE)
+        events = self._readable(tx, row, rows, at)
+        if not events:
+            self._advance(row, row.frozen + (1 if rows else row.next - 1 - row.frozen))
+            return None
+        stream, first = row.stream, rows[0].seq
+        header = Header(stream.station, stream.origin, row.lane, first, 1, stream.epoch, dictionary=self.dictionary)
+        payload, count = pack(header, events, self.limit)
+        number = self.storage.freeze(tx, stream, row.lane, first, count, payload, at)
+        self._advance(row, first + count - 1)
+        if row.lane >= Lane.READINGS:
+            self.gathered = now
+        parcel = Parcel(number, stream, row.lane, first, first + count - 1, len(payload))
+        flight = Flight(parcel, split(payload, self.limit), fresh=True, told=_told(stream, row.lane, first, events[:count]))
+        self.todo.setdefault(row.lane, deque()).append(flight)
+        return flight
+
+    def _readable(self, tx: Tx, row: Waiting, rows: Sequence[Queued], at: int) -> list[Event]:
+        """The run of good events at the front of `rows`; a bad first one is set apart."""
+        events: list[Event] = []
+        for one in rows:
+            try:
+                if not one.sound or one.seq != rows[0].seq + len(events):
+                    raise WireError("checksum", f"event {one.seq}")
+                events.append(read_event(one.body))
+            except WireError as error:
+                if not events:
+                    self.storage.spoilt(tx, row.stream, row.lane, one, error.reason, at)
+                break
+        return events
+
+    def _advance(self, row: Waiting, frozen: int) -> None:
+        key = (row.stream, row.lane)
+        if frozen >= row.next - 1:
+            del self.waiting[key]
+        else:
+            self.waiting[key] = (row._replace(frozen=frozen), self.waiting[key][1])
+
+    # --- what a receipt says ------------------------------------------------------------------------------------------
+
+    def settle(
+        self, tx: Tx, stream: Stream, lane: LaneReceipt, refused: Sequence[bytes], at: int, *, absolute: bool
+    ) -> list[tuple[Range, int]]:
+        """Take one lane of a receipt: what is newly settled, as (range, state).
+
+        `absolute`: the receipt answers our current hello, so what it does not vouch for any more is waiting again.
+        Quarantined numbers count only for parcels whose own bytes were refused: what was refused may have been a
+        damaged copy, and then the good bytes must come.
+        """
+        old = self.vouched.get((stream, lane.lane), Marks())
+        aside = self._set_aside(tx, stream, lane, refused)
+        new = marks_of(lane)
+        for low, high in lane.quarantined:
+            for first, last in _beyond(_beyond([(low, high)], old), aside):
+                new = new.remove(first, last)
+        back = old.minus(new)
+        if back and not absolute:
+            new, back = new.union(old), []
+        if back:
+            self.storage.unsettle(tx, stream, lane.lane, back)
+        done = new.minus(old)
+        settled = [(one, SET_ASIDE) for low, high in done for one in aside.within(low, high)]
+        settled += [(one, TAKEN) for one in _beyond(done, aside)]
+        for one, state in settled:
+            self.storage.settle(tx, stream, lane.lane, [one], state, at)
+        if done or back:
+            self.storage.close(tx, stream, lane.lane, list(new.ranges()))
+            self.storage.vouch(tx, stream, lane.lane, new)
+            self.vouched[stream, lane.lane] = new
+        if back:
+            self.load(tx)
+        self._forget(lambda parcel: parcel.stream == stream and parcel.lane == lane.lane and new.has(parcel.first, parcel.last))
+        return settled
+
+    def forgotten(self, tx: Tx, kept: Stream) -> None:
+        """Another store speaks than the one that vouched: in every stream but `kept` (which its receipt names) all waits again."""
+        for (stream, lane), marks in list(self.vouched.items()):
+            if stream != kept and marks.highest:
+                self.storage.unsettle(tx, stream, lane, list(marks.ranges()))
+                self.storage.vouch(tx, stream, lane, Marks())
+        self.load(tx)
+
+    def _set_aside(self, tx: Tx, stream: Stream, lane: LaneReceipt, refused: Sequence[bytes]) -> Marks:
+        """The numbers of our own parcels of this lane that were refused as they are."""
+        aside = Marks()
+        for name in refused:
+            parcel = self.storage.named(tx, self.station, name)
+            if parcel is not None and parcel.stream == stream and parcel.lane == lane.lane:
+                aside = aside.add(parcel.first, parcel.last)
+        return aside
+
+    def unreadable(self, tx: Tx, refused: Sequence[bytes], at: int) -> list[Parcel]:
+        """Parcels refused whole, of which the receipt's lanes did not speak: set aside, and not sent again."""
+        found = [parcel for name in refused if (parcel := self.storage.named(tx, self.station, name)) is not None]
+        for parcel in found:
+            ranges = [(parcel.first, parcel.last)]
+            self.storage.settle(tx, parcel.stream, parcel.lane, ranges, SET_ASIDE, at)
+            self.storage.close(tx, parcel.stream, parcel.lane, ranges)
+        numbers = {parcel.number for parcel in found}
+        self._forget(lambda parcel: parcel.number in numbers)
+        return found
+
+    def _forget(self, gone: Callable[[Parcel], bool]) -> None:
+        self.flying = {number: flight for number, flight in self.flying.items() if not gone(flight.parcel)}
+        self.todo = {lane: kept for lane, flights in self.todo.items() if (kept := deque(f for f in flights if not gone(f.parcel)))}
+
+    def _flights(self) -> list[Flight]:
+        return [*self.flying.values(), *(flight for lane in self.todo.values() for flight in lane)]
+
+    def _again(self, flights: Sequence[Flight]) -> None:
+        for flight in flights:
+            again = flight if flight.fresh else replace(flight, parts=None, told=[])
+            again.next = 0
+            self.todo.setdefault(flight.parcel.lane, deque()).append(again)
+        for lane, queue in self.todo.items():
+            self.todo[lane] = deque(sorted(queue, key=lambda flight: flight.parcel.number))
+
+
+def _beyond(ranges: Sequence[Range], marks: Marks) -> list[Range]:
+    """The parts of `ranges` that are not in `marks`."""
+    return [part for low, high in ranges for part in marks.missing(low, high)]
+
+
+def _may_go(flight: Flight, again: bool) -> bool:
+    """True for a parcel that has never left, one that has left in part, and, `again`, any other."""
+    return again or flight.fresh or flight.next > 0
+
+
+def _told(stream: Stream, lane: int, first: int, events: Sequence[Event]) -> list[dict[str, Any]]:
+    """Journal ids for the events of a parcel: one line each, or one for all of a long one."""
+    if len(events) > TOLD_ONE_BY_ONE:
+        return [{"epoch": stream.origin, "lane": lane, "seq": first, "count": len(events)}]
+    return [{"epoch": stream.origin, "lane": lane, "seq": first + place, **answer_ids(event)} for place, event in enumerate(events)]
+
+
+def answer_ids(event: Event) -> dict[str, Any]:
+    """The ids of an answer, so that its way can be followed; nothing for other events."""
+    body = event.body
+    return {"consult": body.consult, "answer": body.answer} if isinstance(body, (AnswerSigned, AnswerCorrected)) else {}
