@@ -51,7 +51,8 @@ def _sqlite(path: str) -> Engine:
         connection.execute(f"PRAGMA wal_autocheckpoint = {_CHECKPOINT_PAGES}")
         return connection
 
-    engine = create_engine("sqlite://", module=database.DRIVER, creator=creator, poolclass=QueuePool, pool_size=8, max_overflow=24)
+    driver = database.DRIVER  # type: ignore[attr-defined]  # an alias of an import, which mypy takes for private
+    engine = create_engine("sqlite://", module=driver, creator=creator, poolclass=QueuePool, pool_size=8, max_overflow=24)
 
     @event.listens_for(engine, "begin")
     def begin(connection: Connection) -> None:

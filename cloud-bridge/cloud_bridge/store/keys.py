@@ -1,0 +1,86 @@
+"""The bridge's own Ed25519 keys: one signs receipts, one signs answers. Each is a file of 0600 in the key folder.
+
+A file is named ``<purpose>-<key id>.key`` and holds the base64 of the 32 private bytes. The highest id signs; the public
+halves of all are exported, so that stations trust the old one while they learn the new one.
+"""
+
+import base64
+import binascii
+import os
+from collections.abc import Callable
+from pathlib import Path
+
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+
+PURPOSES = ("receipt", "answer")
+_PRIVATE_BYTES = 32
+
+
+class KeyFileError(ValueError):
+    """A key file that cannot be used. Fields: the `file`, what was `expected`."""
+
+    def __init__(self, file: Path, expected: str) -> None:
+        super().__init__(f"{file}: expected {expected}")
+        self.file = file
+        self.expected = expected
+
+
+def make(folder: Path, purpose: str, random: Callable[[int], bytes]) -> bool:
+    """Make the first key of a purpose unless there is one; True when it was made."""
+    if ids(folder, purpose):
+        return False
+    folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+    write_secret(folder / f"{purpose}-0.key", base64.b64encode(random(_PRIVATE_BYTES)) + b"\n")
+    return True
+
+
+def write_secret(file: Path, content: bytes) -> None:
+    """A new file that only its owner can read, on the disk when this returns; FileExistsError when it exists."""
+    beside = file.with_name(f".{file.name}.new")
+    beside.unlink(missing_ok=True)
+    handle = os.open(beside, os.O_CREAT | os.O_EXCL | os.O_WRONLY | os.O_CLOEXEC, 0o600)
+    try:
+        os.write(handle, content)
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+    try:
+        os.link(beside, file)  # unlike a rename it does not replace a key that somebody else has just made
+    finally:
+        beside.unlink()
+    folder = os.open(file.parent, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(folder)
+    finally:
+        os.close(folder)
+
+
+def ids(folder: Path, purpose: str) -> list[int]:
+    """The key ids there are of a purpose, lowest first."""
+    found = [path.stem.removeprefix(f"{purpose}-") for path in folder.glob(f"{purpose}-*.key")]
+    return sorted(int(text) for text in found if text.isdigit())
+
+
+def load(folder: Path, purpose: str) -> tuple[int, Ed25519PrivateKey]:
+    """(key id, key) that signs now. KeyFileError where there is none, or others may read it."""
+    found = ids(folder, purpose)
+    if not found:
+        raise KeyFileError(folder / f"{purpose}-0.key", "a key; tram-bridge init makes it")
+    return found[-1], _read(folder / f"{purpose}-{found[-1]}.key")
+
+
+def publics(folder: Path, purpose: str) -> dict[int, bytes]:
+    """The public halves (32 bytes) of every key of a purpose, by id."""
+    return {number: _read(folder / f"{purpose}-{number}.key").public_key().public_bytes_raw() for number in ids(folder, purpose)}
+
+
+def _read(file: Path) -> Ed25519PrivateKey:
+    if file.stat().st_mode & 0o077:
+        raise KeyFileError(file, "a file that only its owner may read (chmod 600)")
+    try:
+        private = base64.b64decode(file.read_bytes().strip(), validate=True)
+    except binascii.Error:
+        private = b""
+    if len(private) != _PRIVATE_BYTES:
+        raise KeyFileError(file, "the base64 of 32 bytes")
+    return Ed25519PrivateKey.from_private_bytes(private)
