@@ -30,7 +30,7 @@ class SettingsError(ValueError):
     """A file that cannot be followed. Fields: the `key`, the `value` it has, what was `expected`, an `example`, the `file`."""
 
     def __init__(self, key: str, value: object, expected: str, example: str, file: str) -> None:
-        super().__init__(f"{file}: {key} = {_shown(value)}: expected {expected}, for example {example}")
+        super().__init__(f"{file}: {key} = {shown(value)}: expected {expected}, for example {example}")
         self.key = key
         self.value = value
         self.expected = expected
@@ -354,7 +354,7 @@ def _read(file: Path) -> Iterator[tuple[str, Any]]:
     try:
         data = tomllib.loads(file.read_text(encoding="utf-8"))
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise SettingsError("file", str(error), "a file in TOML", "broker.port = 1883", str(file)) from error
+        raise SettingsError("file", str(error), "a file in TOML", "[broker]", str(file)) from error
     except OSError as error:
         raise SettingsError("file", error.strerror, "a file that can be read", str(SYSTEM_FILE), str(file)) from error
     for name, value in _flat(data, file):
@@ -405,10 +405,15 @@ def _devices(data: Mapping[str, Any], file: Path) -> Iterator[tuple[str, Any]]:
 
 def _known(name: str, value: Any, file: Path) -> str:
     """`name` if it exists; SettingsError that names the nearest one otherwise."""
-    if _general(name) in keys():
+    if is_key(name):
         return name
     near = nearest(name)
     raise SettingsError(name, value, f"a key that exists; the nearest is {near}", f"{near} = {keys()[near].check.example}", str(file))
+
+
+def is_key(name: str) -> bool:
+    """True for a key that exists, a device's key by the device's own name included."""
+    return _general(name) in keys()
 
 
 def nearest(name: str) -> str:
@@ -468,9 +473,9 @@ def show(settings: Settings) -> Iterable[str]:
     rows += [
         (f"devices.{name}.{one.name}", getattr(device, one.name)) for name, device in settings.devices.items() for one in fields(device)
     ]
-    width = max(len(f"{name} = {_shown(value)}") for name, value in rows)
+    width = max(len(f"{name} = {shown(value)}") for name, value in rows)
     for name, value in rows:
-        line = f"{name} = {_shown(value)}"
+        line = f"{name} = {shown(value)}"
         yield f"{line:<{width}}  # {settings.said.get(name, DEFAULT)}"
 
 
@@ -481,7 +486,7 @@ def _value(settings: Settings, name: str) -> Any:
     return value
 
 
-def _shown(value: object) -> str:
+def shown(value: object) -> str:
     """A value as TOML would have it; a password within a URL is not shown."""
     if value is None:
         return '""'
@@ -490,7 +495,7 @@ def _shown(value: object) -> str:
     if isinstance(value, bool):
         return str(value).lower()
     if isinstance(value, (tuple, list)):
-        return "[" + ", ".join(_shown(one) for one in value) + "]"
+        return "[" + ", ".join(shown(one) for one in value) + "]"
     if isinstance(value, (str, Path)):
         plain = re.sub(r"(://[^:/@]*):[^@]*@", r"\1:***@", str(value))
         return '"' + plain.replace("\\", "\\\\").replace('"', '\\"') + '"'

@@ -374,7 +374,8 @@ def unseen(conn: Connection, now: Stamp, unreceived_s: int, unopened_s: int) -> 
     """
     rows = conn.execute(
         "SELECT id, patient, urgency, boot, ticks, outbox, alarm_seen,"
-        " coalesce((SELECT name FROM patient WHERE patient.id = consult.patient), '') AS name FROM consult WHERE urgency >= ? AND opened IS NULL AND withdrawn IS NULL"
+        " coalesce((SELECT name FROM patient WHERE patient.id = consult.patient), '') AS name FROM consult"
+        " WHERE urgency >= ? AND opened IS NULL AND withdrawn IS NULL"
         " AND NOT EXISTS (SELECT 1 FROM answer WHERE answer.consult = consult.id AND verified = 1) ORDER BY saved, id",
         (int(Urgency.URGENT),),
     ).fetchall()

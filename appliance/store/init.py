@@ -25,6 +25,7 @@ from appliance.database import KEY_BYTES, Connection, StoreError, connect, files
 from appliance.settings import Settings, SettingsError
 from appliance.store.ballast import make_ballast
 from appliance.store.boots import epoch, open_epoch, seq_of
+from appliance.store.downlink import reconsider
 from appliance.store.errors import WrongSchema
 from appliance.store.keys import PUBLIC_BYTES, PURPOSES, make_station_key, pin, station_public
 from appliance.store.migrations import migrate
@@ -267,6 +268,8 @@ def _pin(conn: Connection, file: Path, done: list[str]) -> None:
     found = [(purpose, *_one_pin(data, purpose, index, file)) for purpose in PURPOSES for index in range(_count(data, purpose, file))]
     with transaction(conn):
         done += [f"pin {purpose} {key_id}" for purpose, key_id, public in found if pin(conn, purpose, key_id, public)]
+    again = reconsider(conn)
+    done += [f"{again} answers verified after all"] if again else []
 
 
 def _count(data: Any, purpose: str, file: Path) -> int:

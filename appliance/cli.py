@@ -1,0 +1,425 @@
+"""The command `tram`: what is built is built here, everything below receives what it needs as arguments.
+
+A command is one row of `COMMANDS`: its words, its help, a function that names its arguments, a function that runs it and
+returns the exit code. Imports stand in those functions: a collector loads neither Flask nor the migrations.
+
+Exit codes: 0 done; 1 refused, the sentence says why; 2 wrong usage; 65 damaged data; 75 the store, a device or the link
+cannot do it now; 78 settings or schema do not fit.
+"""
+
+import argparse
+import json
+import sys
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from appliance.agent.clock import Clock
+    from appliance.database import Connection
+    from appliance.settings import Settings, SettingsError
+
+DONE, REFUSED, DAMAGED, LATER, CONFIG = 0, 1, 65, 75, 78
+
+Arguments = Callable[[argparse.ArgumentParser], None]
+Run = Callable[[argparse.Namespace], int]
+
+
+@dataclass(frozen=True, slots=True)
+class Command:
+    """One command: its words (``session open``), one line of help, its arguments, what runs it."""
+
+    words: str
+    help: str
+    arguments: Arguments
+    run: Run
+
+
+@dataclass(frozen=True, slots=True)
+class Box:
+    """What most commands of a box need."""
+
+    settings: "Settings"
+    conn: "Connection"
+    clock: "Clock"
+
+
+def settings_of(args: argparse.Namespace) -> "Settings":
+    """The settings in force for a command line."""
+    from appliance.settings import layers, load
+
+    return load(layers(args.config))
+
+
+def open_box(args: argparse.Namespace) -> Box:
+    """Settings, store and clock as `tram init` left them. Raises SettingsError, StoreError, WrongSchema."""
+    import time
+
+    from appliance.agent.clock import Clock, boot_id
+    from appliance.store.boots import seq_of
+    from appliance.store.opening import open_store
+
+    settings = settings_of(args)
+    settings.need("station.id")
+    conn = open_store(settings)
+    return Box(settings, conn, Clock(seq_of(conn, boot_id(), time.time_ns() // 100_000_000)))
+
+
+def say(value: Any) -> None:
+    """One JSON object on one line."""
+    print(json.dumps(value, ensure_ascii=False))
+
+
+# --- config ---------------------------------------------------------------------------------------------------------------------------
+
+
+def _config_arguments(parser: argparse.ArgumentParser) -> None:
+    which = parser.add_mutually_exclusive_group(required=True)
+    which.add_argument("--check", metavar="FILE", type=Path, help="check one file; exit 1 with what is wrong")
+    which.add_argument("--show", action="store_true", help="what is in force, and which file said so")
+
+
+def _config(args: argparse.Namespace) -> int:
+    from appliance.settings import SettingsError, load, show
+
+    if args.show:
+        for line in show(settings_of(args)):
+            print(line)
+        return DONE
+    try:
+        _check_drivers(load([args.check]))
+    except SettingsError as error:
+        print(explained(error), file=sys.stderr)
+        return REFUSED
+    print("ok")
+    return DONE
+
+
+def _check_drivers(settings: "Settings") -> None:
+    """SettingsError for a driver nobody wrote."""
+    from appliance.devices.registry import ROWS
+    from appliance.settings import SettingsError
+
+    for name, device in settings.devices.items():
+        if device.driver not in ROWS:
+            key = f"devices.{name}.driver"
+            raise SettingsError(
+                key, device.driver, "one of " + ", ".join(sorted(ROWS)), f'"{min(ROWS)}"', settings.said.get(key, "default")
+            )
+
+
+def explained(error: "SettingsError") -> str:
+    """Key, value, what was expected and an example, one below the other."""
+    from appliance.settings import is_key, shown
+
+    example = f"{error.key} = {error.example}" if is_key(error.key) else error.example
+    return f"{error.file}: {error.key}\n  value:    {shown(error.value)}\n  expected: {error.expected}\n  example:  {example}"
+
+
+# --- init -----------------------------------------------------------------------------------------------------------------------------
+
+
+def _init_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--pin", metavar="FILE", type=Path, help="trust the bridge's keys in this file (tram-bridge init --export)")
+    parser.add_argument("--export", metavar="FILE", type=Path, help="write the station's public key there (for tram-bridge stations add)")
+
+
+def _init(args: argparse.Namespace) -> int:
+    import os
+    from dataclasses import asdict
+
+    from appliance.agent.clock import Clock, boot_id
+    from appliance.store.init import initialise, machine_of
+
+    report = initialise(
+        settings_of(args),
+        boot_id=boot_id(),
+        stamp=lambda boot_seq: Clock(boot_seq).stamp(),
+        random=os.urandom,
+        machine=machine_of(),
+        pins=args.pin,
+        export=args.export,
+    )
+    say(asdict(report))
+    for line in report.damage:
+        print(f"damaged: {line}", file=sys.stderr)
+    return DAMAGED if report.damage else DONE
+
+
+# --- people ---------------------------------------------------------------------------------------------------------------------------
+
+
+def _staff_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--staff", metavar="CODE", default="", help="who does it (default: the user of this machine)")
+
+
+def actor(box: Box, code: str) -> str:
+    """Who does it: an active person's code, or ``cli:`` and the name of the machine's user. Refused for an unknown code."""
+    import getpass
+
+    from appliance.store import staff
+    from appliance.store.errors import Refused
+
+    if not code:
+        return f"cli:{getpass.getuser()}"
+    known = staff.get(box.conn, code)
+    if known is None or not known.active:
+        raise Refused(f"Không có nhân viên mã {code}.", f"no active staff member has the code {code}: tram staff add")
+    return known.code
+
+
+def _number(text: str) -> int:
+    """A short number, written as a number or as eight letters in two groups."""
+    from appliance.contract.ids import unspell
+
+    return int(text) if text.isdecimal() else unspell(text)
+
+
+def _staff_add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("code", help="a short code without marks, such as an")
+    parser.add_argument("--name", required=True, help="the name as people read it")
+    parser.add_argument("--role", default="nurse", help="nurse, doctor, …")
+
+
+def _staff_add(args: argparse.Namespace) -> int:
+    from dataclasses import asdict
+
+    from appliance.store import staff
+
+    say(asdict(staff.add(open_box(args).conn, code=args.code, name=args.name, role=args.role)))
+    return DONE
+
+
+def _patient_add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--name", required=True)
+    parser.add_argument("--birth", default="", metavar="YYYY[-MM[-DD]]")
+    parser.add_argument("--sex", default="unknown", choices=("unknown", "male", "female", "other"))
+    parser.add_argument("--cccd", default="", help="12 digits")
+    parser.add_argument("--bhyt", default="", help="12 or 10 digits, or 15 signs")
+    parser.add_argument("--allergies", default="unknown", metavar="unknown|none|TEXT", help="not asked, none known, or which")
+    parser.add_argument("--phone", default="")
+    parser.add_argument("--village", default="")
+    _staff_arguments(parser)
+
+
+def _patient_add(args: argparse.Namespace) -> int:
+    import os
+
+    from appliance.contract.events import Allergies, Sex
+    from appliance.contract.ids import short_number
+    from appliance.store import patients
+    from appliance.store.errors import Taken
+
+    box = open_box(args)
+    words = {"unknown": Allergies.UNKNOWN, "none": Allergies.NONE_KNOWN}
+    allergies = words.get(args.allergies, Allergies.KNOWN)
+    draft = patients.PatientDraft(
+        args.name, args.birth, Sex[args.sex.upper()], args.cccd, args.bhyt, allergies,
+        args.allergies if allergies is Allergies.KNOWN else "", args.phone, args.village,
+    )  # fmt: skip
+    who = actor(box, args.staff)
+    for _ in range(8):
+        try:
+            found = patients.register(box.conn, draft, patient=short_number(os.urandom(5)), staff=who, now=box.clock.stamp())
+        except Taken:
+            continue
+        say(_identity(found))
+        return DONE
+    raise RuntimeError("eight random numbers were all taken")
+
+
+def _patient_find_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("text", nargs="+", help="name, CCCD, BHYT, telephone, or the station's number")
+
+
+def _patient_find(args: argparse.Namespace) -> int:
+    from appliance.store import patients
+
+    for found in patients.find(open_box(args).conn, " ".join(args.text)):
+        say(_identity(found))
+    return DONE
+
+
+def _identity(who: Any) -> dict[str, Any]:
+    from dataclasses import asdict
+
+    from appliance.contract.ids import spell
+
+    said = asdict(who) | {"sex": who.sex.name.lower(), "allergies": who.allergies.name.lower()}
+    return {"patient": said.pop("patient"), "spelt": spell(who.patient), **said}
+
+
+# --- measuring without a browser ------------------------------------------------------------------------------------------------------
+
+
+def _session_open_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--patient", required=True, type=_number, metavar="ID")
+    parser.add_argument("--device", required=True, metavar="NAME", help="the name of the device's section in the settings")
+    parser.add_argument("--minutes", type=int, default=10, choices=range(1, 11), metavar="1-10")
+    _staff_arguments(parser)
+
+
+def _session_open(args: argparse.Namespace) -> int:
+    from appliance.store import measuring
+    from appliance.store.errors import Refused
+
+    box = open_box(args)
+    if args.device not in box.settings.devices:
+        known = ", ".join(box.settings.devices) or "none"
+        raise Refused(f"Không có máy {args.device} trong cài đặt.", f"no device {args.device} in the settings (there: {known})")
+    opened = measuring.open_session(
+        box.conn,
+        patient=args.patient,
+        staff=actor(box, args.staff),
+        device=args.device,
+        now=box.clock.stamp(),
+        minutes=args.minutes,
+        headless=True,
+    )
+    seconds = (opened.expires - opened.opened) // 10
+    say({"session": opened.id, "patient": opened.patient, "device": opened.device, "staff": opened.staff, "seconds": seconds})
+    return DONE
+
+
+def _session_end_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--session", required=True, type=int, metavar="ID")
+    parser.add_argument("--reason", default="finished")
+
+
+def _session_end(args: argparse.Namespace) -> int:
+    from appliance.store import measuring
+
+    box = open_box(args)
+    measuring.end_session(box.conn, args.session, args.reason, box.clock.stamp())
+    return DONE
+
+
+def _observe_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--session", required=True, type=int, metavar="ID")
+    parser.add_argument("--wait", type=float, default=0.0, metavar="SECONDS", help="wait so long for a measurement to settle")
+    parser.add_argument("--kept", action="store_true", help="kept although the box asked to measure again")
+    _staff_arguments(parser)
+
+
+def _observe(args: argparse.Namespace) -> int:
+    from appliance import journal
+    from appliance.store import measuring
+    from appliance.store.boots import epoch
+
+    box = open_box(args)
+    row = _wait_for(box, args.session, args.wait)
+    recorded = measuring.record(box.conn, row.id, staff=actor(box, args.staff), now=box.clock.stamp(), kept=args.kept)
+    ids = {"measurement": row.id, "lane": recorded.lane, "seq": recorded.seq, "reading_key": recorded.key.hex()}
+    journal.step(journal.open("observe"), "record", **ids)
+    say({**ids, "epoch": epoch(box.conn)[1].hex(), "patient": recorded.patient, **_reading(row.reading)})
+    return DONE
+
+
+def _wait_for(box: Box, session: int, seconds: float) -> Any:
+    """The latest measurement of a session that can be saved, or was; Refused when none came in time."""
+    import time
+
+    from appliance.store import measuring
+    from appliance.store.errors import Refused
+
+    if measuring.session(box.conn, session) is None:
+        raise Refused(f"Không có phiên đo {session}.", f"there is no session {session}")
+    deadline = box.clock.monotonic() + seconds
+    while True:
+        rows = [row for row in measuring.latest(box.conn, session) if row.state in (measuring.State.SETTLED, measuring.State.RECORDED)]
+        if rows:
+            return rows[0]
+        if box.clock.monotonic() >= deadline:
+            raise Refused("Chưa có kết quả đo nào trong phiên này.", f"no measurement has settled in session {session}")
+        time.sleep(0.05)
+
+
+def _reading(reading: Any) -> dict[str, Any]:
+    """A reading as `tram device decode` prints it, with test data said aloud."""
+    from appliance.contract.metrics import Status
+    from appliance.devices.events import shown
+
+    numerics = [shown(each) for each in reading.numerics]
+    return {"kind": reading.kind.name.lower(), "numerics": numerics, "test_data": bool(reading.status & Status.TEST_DATA)}
+
+
+# --- the table ------------------------------------------------------------------------------------------------------------------------
+
+COMMANDS: tuple[Command, ...] = (
+    Command("config", "check a settings file, or show what is in force", _config_arguments, _config),
+    Command("init", "make or mend the store, its keys and its schema; a second run changes nothing", _init_arguments, _init),
+    Command("staff add", "keep a person who works here", _staff_add_arguments, _staff_add),
+    Command("patient add", "register a patient", _patient_add_arguments, _patient_add),
+    Command("patient find", "find patients", _patient_find_arguments, _patient_find),
+    Command("session open", "give a device to a patient for at most ten minutes", _session_open_arguments, _session_open),
+    Command("session end", "take it back", _session_end_arguments, _session_end),
+    Command("observe", "save the latest settled measurement of a session", _observe_arguments, _observe),
+)
+"""Every command; add a row to add one."""
+
+
+def parser() -> argparse.ArgumentParser:
+    """The whole command line. ``--config FILE`` may stand before the command or after it, and more than once."""
+    from appliance import __version__
+
+    top = argparse.ArgumentParser(prog="tram", description="Trạm: the box in the health station.")
+    top.add_argument("--version", action="version", version=f"tram {__version__}")
+    top.add_argument("--config", metavar="FILE", type=Path, action="append", default=[], dest="config_before", help="a settings file")
+    groups: dict[str, Any] = {"": top.add_subparsers(metavar="COMMAND", required=True)}
+    helps = {
+        "staff": "who works here",
+        "patient": "who is cared for here",
+        "session": "whose measurement the next one is",
+        "device": "devices",
+    }
+    for command in COMMANDS:
+        first, _, second = command.words.partition(" ")
+        if second and first not in groups:
+            group = groups[""].add_parser(first, help=helps.get(first, first))
+            groups[first] = group.add_subparsers(metavar="COMMAND", required=True)
+        one = groups[first if second else ""].add_parser(second or first, help=command.help, description=command.help)
+        one.add_argument("--config", metavar="FILE", type=Path, action="append", default=[], help="a settings file over those before it")
+        command.arguments(one)
+        one.set_defaults(run=command.run)
+    return top
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run one command; its exit code."""
+    from appliance.settings import SettingsError
+
+    args = parser().parse_args(argv)
+    args.config = [*args.config_before, *args.config]
+    try:
+        return int(args.run(args))
+    except SettingsError as error:
+        print(explained(error), file=sys.stderr)
+        return CONFIG
+    except OSError as error:
+        if isinstance(error, BrokenPipeError):
+            sys.stderr.close()  # the reader has gone: nothing is left to say
+            return DONE
+        print(f"tram: {error}", file=sys.stderr)
+        return LATER
+    except ValueError as error:
+        return _refused(error)
+    except KeyboardInterrupt:
+        return 130
+
+
+def _refused(error: ValueError) -> int:
+    """The sentence for a person, in both languages; what is not meant for people is a bug and goes on."""
+    from appliance.store.errors import Refused, WrongSchema
+
+    if isinstance(error, WrongSchema):
+        print(f"tram: {error}", file=sys.stderr)
+        return CONFIG
+    if isinstance(error, Refused):
+        print(f"{error.vi}\n{error.en}", file=sys.stderr)
+        return REFUSED
+    raise error
+
+
+if __name__ == "__main__":
+    sys.exit(main())
