@@ -1,0 +1,120 @@
+"""What the demo's programs are told: two settings files with the demo's ports and folders, and the commands to run."""
+
+import json
+import shutil
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from appliance.demo.children import Program
+from appliance.demo.state import State
+
+STATION = "demo-01"
+STATION_NAME = "Trạm Y tế xã Thử Nghiệm"
+ORGANISATION = "Trung tâm Y tế khu vực Thử Nghiệm"
+STAFF = "tram"
+STAFF_NAME = "Điều dưỡng Thử Nghiệm"
+DOCTOR = "bacsi"
+DOCTOR_NAME = "BS Thử Nghiệm"
+
+CUFF, OXIMETER = "cuff", "oximeter"
+DEVICES = {CUFF: ("suntech-nibp", "Máy đo huyết áp (mô phỏng)"), OXIMETER: ("contec-cms50", "Máy đo SpO₂ (mô phỏng)")}
+"""Driver and name for people of each simulated device."""
+
+
+@dataclass(frozen=True)
+class Ports:
+    """Where things listen on 127.0.0.1: `link` is the demo's proxy in front of `broker`."""
+
+    broker: int
+    link: int
+    kiosk: int
+    console: int
+
+
+@dataclass(frozen=True)
+class Places:
+    """The two settings files and what else the commands need."""
+
+    station: Path
+    bridge: Path
+    pins: Path
+    station_key: Path
+    ends: dict[str, Path]
+    """Where each simulated device is plugged in."""
+
+
+def lay_out(state: State, ports: Ports) -> Places:
+    """Write both settings files for this run; the folders they name are made by the programs themselves."""
+    root = state.root
+    ends = {name: state.short / f"tty-{name}" for name in DEVICES}
+    places = Places(root / "station.toml", root / "bridge.toml", root / "bridge-keys.json", root / "station-key.json", ends)
+    box: dict[str, Any] = {
+        "environment": "demo",
+        "station": {"id": STATION, "name": STATION_NAME, "shard": 0},
+        "paths": {"data": root / "box", "run": state.run},
+        "store": {"key_file": root / "box.key", "ballast_mb": 1},
+        "broker": {"host": "127.0.0.1", "port": ports.link},
+        "link": {"metered": False},
+        "kiosk": {"port": ports.kiosk, "secret_file": root / "kiosk.secret"},
+        "duty": {"name": "Trực thử nghiệm", "phone": "0000 000 000"},
+    }
+    for name, (driver, title) in DEVICES.items():
+        box[f"devices.{name}"] = {"driver": driver, "port": ends[name], "name": title, "simulated": True}
+    bridge: dict[str, Any] = {
+        "environment": "demo",
+        "broker": {"host": "127.0.0.1", "port": ports.broker},
+        "link": {"metered": False},
+        "bridge": {
+            "database": f"sqlite:///{root / 'bridge' / 'bridge.db'}",
+            "key_dir": root / "bridge" / "keys",
+            "shards": [0],
+            "console_port": ports.console,
+            "console_secret_file": root / "bridge" / "console.secret",
+            "organisation": ORGANISATION,
+        },
+    }
+    (root / "bridge").mkdir(exist_ok=True)
+    places.station.write_text(toml(box), encoding="utf-8")
+    places.bridge.write_text(toml(bridge), encoding="utf-8")
+    return places
+
+
+def toml(tree: dict[str, Any]) -> str:
+    """Two levels of settings as TOML. JSON's strings, numbers and lists of them are TOML's."""
+    top = [f"{key} = {_value(value)}" for key, value in tree.items() if not isinstance(value, dict)]
+    for section, rows in tree.items():
+        if isinstance(rows, dict):
+            top += ["", f"[{section}]", *(f"{key} = {_value(value)}" for key, value in rows.items())]
+    return "\n".join(top) + "\n"
+
+
+def _value(value: object) -> str:
+    return json.dumps(str(value) if isinstance(value, Path) else value, ensure_ascii=False)
+
+
+def tram(*words: str | Path) -> tuple[str, ...]:
+    """The command ``tram …`` of this installation."""
+    return _installed("tram", "appliance.cli", words)
+
+
+def tram_bridge(*words: str | Path) -> tuple[str, ...]:
+    """The command ``tram-bridge …`` of this installation."""
+    return _installed("tram-bridge", "cloud_bridge.cli", words)
+
+
+def _installed(name: str, module: str, words: tuple[str | Path, ...]) -> tuple[str, ...]:
+    """The script beside this interpreter, else the one on PATH, else the module itself."""
+    beside = Path(sys.executable).with_name(name)
+    found = str(beside) if beside.exists() else shutil.which(name)
+    start = (found,) if found else (sys.executable, "-c", f"import sys; from {module} import main; sys.exit(main())")
+    return (*start, *map(str, words))
+
+
+def simulators(places: Places) -> list[Program]:
+    """The two devices that do not exist, each on a pseudo-terminal."""
+    return [
+        Program(f"sim-{name}", tram("simulate", "device", driver, "--link", places.ends[name]), talks=True)
+        for name, (driver, _title) in DEVICES.items()
+    ]
