@@ -1,0 +1,1 @@
+"""Drivers, settling, simulators, ports."""
