@@ -71,7 +71,7 @@ def _plain(error: Exception, path: str) -> Exception:
     return StoreError(reason, path, text, vi)
 
 
-class Cursor(DRIVER.Cursor):  # type: ignore[misc]
+class Cursor(DRIVER.Cursor):  # type: ignore[misc]  # the driver has no types
     """The driver's cursor; its errors come out as `StoreError` where they are one."""
 
     connection: "Connection"
@@ -122,7 +122,7 @@ class Cursor(DRIVER.Cursor):  # type: ignore[misc]
             raise _plain(error, self.connection.path) from error
 
 
-class Connection(DRIVER.Connection):  # type: ignore[misc]
+class Connection(DRIVER.Connection):  # type: ignore[misc]  # the driver has no types
     """A PEP 249 connection in autocommit; `path` is the file it stands on."""
 
     path: str = ""

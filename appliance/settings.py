@@ -91,19 +91,28 @@ def whole(low: int, high: int, example: int) -> Check:
 
 def seconds(low: float, high: float, example: float) -> Check:
     """A number of seconds within bounds, fractions allowed."""
-    good: Callable[[Any], bool] = lambda v: (_whole(v) or isinstance(v, float)) and low <= v <= high  # noqa: E731
+
+    def good(v: Any) -> bool:
+        return (_whole(v) or isinstance(v, float)) and low <= v <= high
+
     return Check(f"seconds, from {low:g} to {high:g}", f"{example:g}", good, float)
 
 
 def text(example: str, most: int = 120) -> Check:
     """Text of one line, possibly empty."""
-    good: Callable[[Any], bool] = lambda v: isinstance(v, str) and len(v) <= most and v.isprintable()  # noqa: E731
+
+    def good(v: Any) -> bool:
+        return isinstance(v, str) and len(v) <= most and v.isprintable()
+
     return Check(f"one line of text of at most {most} characters", f'"{example}"', good)
 
 
 def form(expression: str, expected: str, example: str, *, empty: bool = False) -> Check:
     """Text of a fixed form; `empty` allows none at all."""
-    good: Callable[[Any], bool] = lambda v: isinstance(v, str) and (bool(re.fullmatch(expression, v)) or (empty and v == ""))  # noqa: E731
+
+    def good(v: Any) -> bool:
+        return isinstance(v, str) and (bool(re.fullmatch(expression, v)) or (empty and v == ""))
+
     return Check(expected, f'"{example}"', good)
 
 
@@ -126,7 +135,10 @@ def numbers(low: int, high: int, example: str) -> Check:
 
 def path(example: str, *, empty: bool = False) -> Check:
     """A path; a relative one is taken from the folder of the file that says it. `empty` turns "" into None."""
-    good: Callable[[Any], bool] = lambda v: isinstance(v, str) and "\0" not in v and (empty or v != "")  # noqa: E731
+
+    def good(v: Any) -> bool:
+        return isinstance(v, str) and "\0" not in v and (empty or v != "")
+
     return Check("a path" + (" or nothing" if empty else ""), f'"{example}"', good, lambda v: Path(v) if v else None)
 
 
