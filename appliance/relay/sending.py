@@ -21,11 +21,11 @@ from appliance.relay.storage import SET_ASIDE, TAKEN, Parcel, Queued, Storage, S
 
 ROWS_AT_ONCE = 256
 """Rows read for one parcel: more than fit into a chunk."""
-TOLD_ONE_BY_ONE = 8
+TOLD_ONE_BY_ONE = 32
 """Up to so many events of a parcel have a journal line each; more have one together."""
 
 
-@dataclass
+@dataclass(eq=False)
 class Flight:
     """A parcel under way. `parts` are its messages once read, `next` the first one not sent, `told` the journal ids of its events."""
 
@@ -73,6 +73,11 @@ class Sender:
         """True when something is waiting, to be sent, or not yet vouched for."""
         return bool(self.waiting or self.flying or self.todo)
 
+    def reset(self, tx: Tx) -> None:
+        """Forget what is under way and read the store: memory may have gone ahead of a transaction that failed."""
+        self.flying, self.todo, self.waiting = {}, {}, {}
+        self.load(tx)
+
     def load(self, tx: Tx) -> None:
         """Know again what the store knows; what is under way stays so."""
         self.vouched = self.storage.vouched(tx, self.station)
@@ -111,20 +116,26 @@ class Sender:
 
     # --- what leaves --------------------------------------------------------------------------------------------------
 
-    def wait(self, now: float, metered: bool) -> float | None:
-        """Seconds until a waiting lane may leave; None when none waits."""
-        waits = [self._ready(row, since, now, metered) for row, since in self.waiting.values()]
-        return min(waits, default=None)
+    def sendable(self, now: float, *, metered: bool, again: bool, credit: int) -> bool:
+        """True when something may leave now."""
+        return len(self.flying) < credit and (
+            any(_may_go(flight, again) for flights in self.todo.values() for flight in flights) or bool(self._ripe(now, metered))
+        )
 
-    def next_pieces(self, tx: Tx, room: int, now: float, at: int, *, metered: bool, freeze: bool, again: bool, credit: int) -> list[Piece]:
+    def wait(self, now: float, *, metered: bool, credit: int) -> float | None:
+        """Seconds until a waiting lane may leave; None when none waits or the credit is used up."""
+        if len(self.flying) >= credit:
+            return None
+        return min((self._ready(row, since, now, metered) for row, since in self.waiting.values()), default=None)
+
+    def next_pieces(self, tx: Tx, room: int, now: float, at: int, *, metered: bool, again: bool, credit: int) -> list[Piece]:
         """Up to `room` messages in the order they are to be published after the commit of `tx`.
 
-        `freeze`: new parcels may be made. `again`: what may have been sent before may be sent. `credit`: parcels that may
-        be unreceipted together.
+        `again`: what may have been sent before may be sent. `credit`: parcels that may be unreceipted together.
         """
         pieces: list[Piece] = []
         while len(pieces) < room and len(self.flying) < credit:
-            ripe = self._ripe(now, metered) if freeze else {}
+            ripe = self._ripe(now, metered)
             lanes = {lane for lane, flights in self.todo.items() if any(_may_go(one, again) for one in flights)} | set(ripe)
             if not lanes:
                 break
@@ -183,7 +194,7 @@ class Sender:
         if row.lane >= Lane.READINGS:
             self.gathered = now
         parcel = Parcel(number, stream, row.lane, first, first + count - 1, len(payload))
-        flight = Flight(parcel, split(payload, self.limit), fresh=True, told=_told(stream, row.lane, first, events[:count]))
+        flight = Flight(parcel, split(payload, self.limit), fresh=True, told=told(stream, row.lane, first, events[:count]))
         self.todo.setdefault(row.lane, deque()).append(flight)
         return flight
 
@@ -298,7 +309,7 @@ def _may_go(flight: Flight, again: bool) -> bool:
     return again or flight.fresh or flight.next > 0
 
 
-def _told(stream: Stream, lane: int, first: int, events: Sequence[Event]) -> list[dict[str, Any]]:
+def told(stream: Stream, lane: int, first: int, events: Sequence[Event]) -> list[dict[str, Any]]:
     """Journal ids for the events of a parcel: one line each, or one for all of a long one."""
     if len(events) > TOLD_ONE_BY_ONE:
         return [{"epoch": stream.origin, "lane": lane, "seq": first, "count": len(events)}]

@@ -62,12 +62,11 @@ class Peer(NamedTuple):
     """What is remembered of the other end of a station's talk.
 
     `incarnation`: the bridge's store id (the one whose receipts count), or the station's latest epoch. `counter`: the
-    highest of its receipts that changed something. `said`: no receipt of ours to it has had a counter above this.
+    highest of its receipts that changed something.
     """
 
     incarnation: bytes
     counter: int = 0
-    said: int = 0
 
 
 class Arrived(NamedTuple):
@@ -99,6 +98,10 @@ class Storage(Protocol):
 
     def transaction(self) -> AbstractContextManager[Tx]:
         """All or nothing; on the card when left without an exception."""
+        ...
+
+    def reading(self) -> AbstractContextManager[Tx]:
+        """A look that keeps no writer waiting; nothing is written through it."""
         ...
 
     def savepoint(self, tx: Tx) -> AbstractContextManager[None]:
@@ -197,8 +200,8 @@ class Storage(Protocol):
         """Keep a message byte-exact; the same bytes of the same station are kept once."""
         ...
 
-    def set_aside(self, tx: Tx, stream: Stream, lane: int, limit: int) -> list[Range]:
-        """The latest ranges of a lane that are in quarantine, lowest first."""
+    def set_aside(self, tx: Tx, stream: Stream, limit: int) -> dict[int, list[Range]]:
+        """Per lane the latest ranges that are in quarantine, lowest first, `limit` a lane."""
         ...
 
     def redeem(self, tx: Tx, stream: Stream, lane: int, first: int, last: int) -> None:
@@ -225,4 +228,12 @@ class Storage(Protocol):
 
     def keep_peer(self, tx: Tx, station: str, peer: Peer, shard: int, at: int) -> None:
         """Remember it; this one is the current one from now on."""
+        ...
+
+    def reserve(self, tx: Tx, station: str, count: int) -> int:
+        """Counters for `count` receipts to the other end, higher than any before; the first of them."""
+        ...
+
+    def shard(self, tx: Tx, station: str) -> int | None:
+        """Where the station was heard last."""
         ...

@@ -1,0 +1,591 @@
+"""One turn of the crank: what came in is kept and receipted, what is due goes out. Both ends turn the same crank.
+
+``happenings → take (one transaction) → hellos and receipts → acknowledge to the broker → freeze (one transaction) →
+publish``. Nothing is acknowledged before the commit, nothing is published before it is frozen. A store that is away
+leaves the messages unacknowledged in `Pump.basket` and comes out of `turn` as its OSError: wait and turn again.
+"""
+
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
+
+from appliance.contract.errors import WireError
+from appliance.contract.lanes import CHUNK_BYTES, Lane
+from appliance.contract.parcels import split
+from appliance.contract.receipts import Hello, LaneReceipt, Receipt, open_receipt, seal_receipt, write_hello
+from appliance.contract.topics import DOWN, UP, topic
+from appliance.relay.line import Acked, Down, Link, LinkError, Message, Up
+from appliance.relay.marks import Marks, lane_receipt, marks_of
+from appliance.relay.rules import CREDIT, CREDIT_UNANSWERED, GRACE, Pace, backoff, hello_again, soonest
+from appliance.relay.sending import TOLD_ONE_BY_ONE, Piece, Sender, answer_ids, told
+from appliance.relay.storage import Arrived, Bad, Peer, Storage, Stream, Tx, Waiting
+from appliance.relay.taking import Apply, Heard, Run, Sealed, Taken, read, take, turn_away
+from appliance.relay.talk import Talk
+
+COUNTERS = 64
+"""Receipt counters are reserved in the store by so many: after a power cut the next one is higher than any that was sent."""
+ASIDE_RANGES = 16
+"""Quarantined ranges one lane of a receipt names; older ones were named before."""
+REFUSED = 16
+"""Refused messages one receipt names."""
+SILENT = 15.0
+"""With a parcel unreceipted so long, the other end is not called online any more."""
+NONCE_BYTES = 8
+SMALLEST = 256
+"""A broker that takes no payload of so many bytes cannot carry this."""
+
+Say = Callable[..., None]
+"""Called with a step's name and its ids (`journal.STEPS`, `journal.IDS`)."""
+
+
+@dataclass(frozen=True)
+class End:
+    """Which end this is, and what is different about it.
+
+    `way`: our topics (UP at the station). `me`: our incarnation (the station's epoch; the bridge's store id). `streams`: those we
+    speak in for a station, the current one last. `mine`: whether a stream of the other end is for us. `keys`: the
+    other end's receipt keys by id, None for a station that is not ours to serve. `apply`: gives new events to the clinic.
+    `renew`: our store is older than what the other end has from us: become another incarnation. `random`: that many random
+    bytes; `dice`: a number in [0, 1).
+    """
+
+    way: str
+    me: Callable[[Tx], bytes]
+    streams: Callable[[Tx, str], list[Stream]]
+    mine: Callable[[Tx, Stream], bool]
+    keys: Callable[[Tx, str], Mapping[int, Ed25519PublicKey] | None]
+    sign: tuple[int, Ed25519PrivateKey]
+    apply: Apply
+    renew: Callable[[Tx, str], None]
+    random: Callable[[int], bytes]
+    dice: Callable[[], float]
+    say: Say
+    metered: bool = False
+    software: str = ""
+    dictionary: int = 0
+
+    @property
+    def other(self) -> str:
+        """The topics we listen to."""
+        return DOWN if self.way == UP else UP
+
+
+@dataclass
+class Counts:
+    """What this process has done, for status lines and tests."""
+
+    published: int = 0
+    taken: int = 0
+    repeated: int = 0
+    quarantined: int = 0
+    turned_away: int = 0
+    receipts_in: int = 0
+    receipts_out: int = 0
+    ignored: int = 0
+
+
+@dataclass
+class Pump:
+    """The crank of one end. `stations`: (station, shard) of the talks known from the start (at the station: its own one)."""
+
+    storage: Storage
+    link: Link
+    end: End
+    stations: Iterable[tuple[str, int]] = ()
+    talks: dict[str, Talk] = field(default_factory=dict)
+    basket: list[Message] = field(default_factory=list)
+    live: set[str] = field(default_factory=set)
+    pace: Pace = field(default_factory=Pace)
+    counts: Counts = field(default_factory=Counts)
+    attempt: int = 0
+    retry: float = float("-inf")
+    opening: bool = False
+    reason: str = ""
+    nobody: bool = False
+    limit: int = CHUNK_BYTES
+    me: bytes = b""
+
+    def __post_init__(self) -> None:
+        for station, shard in self.stations:
+            self._talk(station, shard)
+
+    # --- the turn -----------------------------------------------------------------------------------------------------
+
+    def turn(self, now: float, at: int, *, news: bool = True) -> float:
+        """Do everything that is due; seconds until something will be.
+
+        `now`: seconds of a clock that never steps; `at`: tenths of a second since 1970; `news`: the store may hold what
+        we have not noticed. OSError when the store cannot do it now.
+        """
+        self._happen(now)
+        if not self.link.up and not self.opening and now >= self.retry:
+            self.opening = True
+            self.link.open()
+            self._happen(now)
+        taken = self._take(now, at)
+        if news:
+            self._notice(now)
+        self._speak(now)
+        for message in taken:
+            self.link.done(message.token)
+        self._send(now, at)
+        return self._wait(now)
+
+    def route_changed(self) -> None:
+        """The network is another one: try at once."""
+        self.attempt, self.retry = 0, float("-inf")
+        for talk in self.talks.values():
+            if self.link.up:
+                self._greet(talk, float("-inf"))
+
+    def probe(self, station: str, now: float) -> None:
+        """Ask the other end whether it is still there: a hello, answered by a receipt."""
+        talk = self.talks[station]
+        if self.link.up and talk.hello is None:
+            self._greet(talk, now)
+
+    def state(self, station: str, now: float) -> str:
+        """``online``: the other end answers; ``waiting``: the broker is there, the other end is silent; ``offline``."""
+        talk = self.talks[station]
+        if not self.link.up:
+            return "offline"
+        oldest = talk.sender.oldest()
+        silent = oldest is not None and now - max(oldest, talk.heard) > SILENT
+        return "online" if talk.answered and not silent else "waiting"
+
+    def _greet(self, talk: Talk, now: float) -> None:
+        talk.hello = now
+        self.live.add(talk.station)
+
+    def _talk(self, station: str, shard: int) -> Talk:
+        talk = self.talks.get(station)
+        if talk is None:
+            talk = self.talks[station] = Talk(
+                station, shard, Sender(self.storage, station, limit=self.limit, dictionary=self.end.dictionary)
+            )
+            if self.link.up:
+                talk.nonce = self.end.random(NONCE_BYTES)
+        talk.shard = shard
+        self.live.add(station)
+        return talk
+
+    # --- the line -----------------------------------------------------------------------------------------------------
+
+    def _happen(self, now: float) -> None:
+        for one in self.link.happenings():
+            if isinstance(one, Message):
+                self.basket.append(one)
+            elif isinstance(one, Acked):
+                self.pace.acked(one.token, now)
+                self.nobody = one.nobody
+                if one.refusal:
+                    self.reason = one.refusal
+            elif isinstance(one, Up):
+                self._up(one, now)
+            else:
+                self._down(one, now)
+
+    def _up(self, up: Up, now: float) -> None:
+        self.opening, self.attempt, self.reason = False, 0, ""
+        self.pace.lost()
+        self.limit = min(CHUNK_BYTES, self.link.largest)
+        if self.limit < SMALLEST:
+            self.reason = "packet-size"
+        for talk in self.talks.values():
+            talk.sender.limit = self.limit
+            # A station says hello on every connection. The bridge asks round only when the broker has forgotten its session.
+            talk.connected(now, self.end.random(NONCE_BYTES), greet=self.end.way == UP or not up.resumed)
+            self.live.add(talk.station)
+
+    def _down(self, down: Down, now: float) -> None:
+        self.opening, self.reason = False, down.reason
+        self.pace.lost()
+        self.basket.clear()  # none of it was acknowledged: it comes again
+        self.retry = now + backoff(self.attempt, self.end.dice())
+        self.attempt += 1
+        for talk in self.talks.values():
+            talk.answered = False
+
+    # --- what came in -------------------------------------------------------------------------------------------------
+
+    def _take(self, now: float, at: int) -> list[Message]:
+        """Keep everything in the basket; the messages that may be acknowledged to the broker."""
+        if not self.basket:
+            return []
+        messages = list(self.basket)
+        heard = [read(message, self.end.other) for message in messages]
+        after: list[Callable[[], None]] = []
+        with self._transaction() as tx:
+            keys = {name: self.end.keys(tx, name) for name in {one.station for one in heard}}
+            known = [one for one in heard if keys[one.station] is not None]
+            self._tell_decoded(known)
+            strangers = [turn_away(self.storage, tx, one, at) for one in heard if keys[one.station] is None]
+            taken = take(self.storage, tx, known, self.end.apply, self.end.mine, at)
+            for one, said in taken.said:
+                talk = self._talk(one.station, one.shard)
+                self._fresh(tx, talk)
+                if isinstance(said, Hello):
+                    after.append(self._hello(tx, talk, said, now, at))
+                else:
+                    after.append(self._receipt(tx, talk, one, said, keys[one.station] or {}, now, at))
+        del self.basket[: len(messages)]
+        for act in after:
+            act()
+        self._taken(taken, {one.station: one.shard for one in known}, now)
+        self.counts.turned_away += len(strangers)
+        return messages
+
+    def _taken(self, taken: Taken, shards: Mapping[str, int], now: float) -> None:
+        """What was committed is to be receipted."""
+        for stream, events in taken.events.items():
+            talk = self._talk(stream.station, shards[stream.station])
+            talk.address = talk.address or stream
+            talk.owe(stream, events, sorted(taken.lanes[stream]), now)
+        for station, digests in taken.refused.items():
+            talk = self._talk(station, shards[station])
+            talk.refused = (talk.refused + [one for one in digests if one not in talk.refused])[-REFUSED:]
+            if talk.address is not None:
+                talk.owe(talk.address, 0, (), now)
+        self.counts.taken += len(taken.arrived)
+        self.counts.repeated += sum(taken.events.values()) - len(taken.arrived)
+        self.counts.quarantined += len(taken.bad)
+        self._tell_accepted(taken.arrived)
+
+    def _hello(self, tx: Tx, talk: Talk, hello: Hello, now: float, at: int) -> Callable[[], None]:
+        """The other end speaks (again): it wants a receipt for the stream it names, with its nonce."""
+        me = self.end.me(tx)
+        if self.end.way == UP:
+            stream, again = Stream(talk.station, hello.epoch, me), False
+        else:
+            stream, again = Stream(talk.station, hello.epoch), hello.nonce != talk.theirs
+            peer = self.storage.peer(tx, talk.station)
+            if hello.current and (peer is None or peer.incarnation != hello.epoch):
+                self.storage.keep_peer(tx, talk.station, Peer(hello.epoch), talk.shard, at)
+                self.storage.move(tx, Stream(talk.station, me, hello.epoch))
+                talk.sender.reset(tx)
+                talk.verified = False
+        others = [one for one in self.storage.streams(tx, talk.station) if one != stream] if hello.current and self.end.way == DOWN else []
+
+        def act() -> None:
+            talk.theirs, talk.heard = hello.nonce, now
+            if hello.current:
+                talk.address = stream
+            if again:  # a station that comes back has lost what was on its way to it
+                talk.answered = False
+                talk.seen.clear()
+                talk.sender.lost()
+            for one in [*others, stream]:
+                talk.owe(one, 0, (), now)
+            if not talk.answered and (self.end.way == UP or talk.sender.busy):
+                talk.tries = 0
+                self._greet(talk, now)
+
+        return act
+
+    def _receipt(
+        self, tx: Tx, talk: Talk, heard: Heard, said: Sealed, keys: Mapping[int, Ed25519PublicKey], now: float, at: int
+    ) -> Callable[[], None]:
+        """What the other end vouches for. One that does not bear our current nonce can only add; one that says less counts
+        only with it. One that knows of more than we ever sent tells us that our own store was put back to an older state.
+        """
+        try:
+            receipt = open_receipt(said.payload, dict(keys))
+            marks = {lane.lane: marks_of(lane) for lane in receipt.lanes}
+            if receipt.station != talk.station:
+                raise WireError("station", receipt.station[:16])
+        except WireError as error:
+            message = heard.message
+            self.storage.quarantine(tx, Bad(heard.station, message.topic, message.payload, error.reason, error.detail[:200]), at)
+            return self._ignored
+        stream = next((one for one in self.end.streams(tx, talk.station) if _vouches(receipt, one)), None)
+        if stream is None:
+            return self._ignored
+        current = bool(talk.nonce) and receipt.nonce == talk.nonce
+        peer = self.storage.peer(tx, talk.station)
+        if current:
+            if receipt.counter <= talk.seen.get((receipt.store, stream), -1):
+                return self._ignored
+        elif peer is None or receipt.store != peer.incarnation or receipt.counter <= peer.counter:
+            return self._ignored
+        if self._ahead(tx, stream, receipt, marks):
+            self.end.renew(tx, talk.station)
+            return self._renewed
+        return self._settle(tx, talk, stream, receipt, peer, now, at, current=current)
+
+    def _settle(
+        self, tx: Tx, talk: Talk, stream: Stream, receipt: Receipt, peer: Peer | None, now: float, at: int, *, current: bool
+    ) -> Callable[[], None]:
+        sender = talk.sender
+        if current and self.end.way == UP and (peer is None or peer.incarnation != receipt.store):
+            sender.forgotten(tx, stream)
+            peer = Peer(receipt.store)
+            self.storage.keep_peer(tx, talk.station, peer, talk.shard, at)
+        less = not current and any(sender.vouched.get((stream, lane.lane), Marks()).minus(marks_of(lane)) for lane in receipt.lanes)
+        settled = [
+            (lane.lane, first, last)
+            for lane in self._lanes(sender, stream, receipt)
+            for (first, last), _ in sender.settle(tx, stream, lane, receipt.refused, at, absolute=current)
+        ]
+        settled += [(parcel.lane, parcel.first, parcel.last) for parcel in sender.unreadable(tx, receipt.refused, at)]
+        if settled and peer is not None and receipt.counter > peer.counter:
+            self.storage.keep_peer(tx, talk.station, peer._replace(counter=receipt.counter), talk.shard, at)
+        last_stream = self.end.streams(tx, talk.station)[-1]
+
+        def act() -> None:
+            self.counts.receipts_in += 1
+            talk.heard = now
+            sender.silent = 0
+            if current:
+                talk.seen[receipt.store, stream] = receipt.counter
+                if stream == last_stream:
+                    talk.answered = talk.verified = True
+                    talk.hello, talk.tries = None, 0
+            elif less and talk.hello is None:
+                self._greet(talk, now + 1.0)
+            self._tell_settled(stream, settled)
+
+        return act
+
+    def _lanes(self, sender: Sender, stream: Stream, receipt: Receipt) -> list[LaneReceipt]:
+        """The receipt's lanes, and an empty one for each lane it vouched for earlier and does not name any more."""
+        named = {lane.lane for lane in receipt.lanes}
+        gone = [lane for (one, lane), marks in sender.vouched.items() if one == stream and lane not in named and marks.highest]
+        return [*receipt.lanes, *(LaneReceipt(lane, 0, 0) for lane in gone)]
+
+    def _ahead(self, tx: Tx, stream: Stream, receipt: Receipt, marks: Mapping[int, Marks]) -> bool:
+        """True when the other end has numbers from us that we never gave."""
+        frozen = self.storage.frozen(tx, stream)
+        for lane in receipt.lanes:
+            have = marks[lane.lane]
+            for low, high in lane.quarantined:
+                have = have.remove(low, high)
+            if max((last for _, last in have.ranges()), default=0) > frozen.get(lane.lane, 0):
+                return True
+        return False
+
+    def _renewed(self) -> None:
+        """We are another incarnation now: whatever memory says belongs to the old one."""
+        self._doubt()
+        for talk in self.talks.values():
+            talk.verified = talk.answered = False
+            talk.tries = 0
+            if self.link.up:
+                self._greet(talk, float("-inf"))
+
+    def _ignored(self) -> None:
+        self.counts.ignored += 1
+
+    # --- memory and store ---------------------------------------------------------------------------------------------
+
+    def _doubt(self) -> None:
+        """A transaction failed, or we are another incarnation: what memory knows may not be so."""
+        for talk in self.talks.values():
+            talk.stale = True
+            self.live.add(talk.station)
+
+    def _fresh(self, tx: Tx, talk: Talk) -> None:
+        if not talk.stale:
+            return
+        streams = self.end.streams(tx, talk.station)
+        if streams and self.end.way == DOWN:
+            self.storage.move(tx, streams[-1])
+        talk.sender.reset(tx)
+        peer = self.storage.peer(tx, talk.station)
+        if peer is not None and talk.address is None:
+            talk.address = Stream(talk.station, peer.incarnation, self.end.me(tx) if self.end.way == UP else b"")
+        talk.stale = False
+
+    def _notice(self, now: float) -> None:
+        """What waits in the outbox, by station; whatever waits in a stream of the past moves first."""
+        with self.storage.reading() as tx:
+            me = self.end.me(tx)
+            rows = _by_station(self.storage.waiting(tx))
+            for station in set(rows) - set(self.talks):
+                shard = self.storage.shard(tx, station)
+                if shard is not None:
+                    self._talk(station, shard)
+            for station, mine in rows.items():
+                if station in self.talks and any(row.stream not in self.end.streams(tx, station) for row in mine):
+                    self.talks[station].stale = True
+        if me != self.me:
+            self.me = me
+            self._doubt()
+        if any(talk.stale for talk in self.talks.values()):
+            with self._transaction() as tx:
+                for talk in self.talks.values():
+                    self._fresh(tx, talk)
+                rows = _by_station(self.storage.waiting(tx))
+        for station, talk in self.talks.items():
+            mine = rows.get(station, [])
+            if mine or talk.sender.waiting:
+                self.live.add(station)
+                talk.sender.notice(mine, now)
+
+    @contextmanager
+    def _transaction(self) -> Iterator[Tx]:
+        try:
+            with self.storage.transaction() as tx:
+                yield tx
+        except BaseException:
+            self._doubt()
+            raise
+
+    # --- what goes out ------------------------------------------------------------------------------------------------
+
+    def _speak(self, now: float) -> None:
+        """Hellos and receipts that are due."""
+        for station in list(self.live):
+            talk = self.talks[station]
+            due = talk.next_due()
+            if due is None or due > now or not self.link.up:
+                continue
+            if talk.due and talk.counter + len(talk.due) > talk.reserved:
+                with self._transaction() as tx:
+                    talk.counter = self.storage.reserve(tx, station, COUNTERS)
+                talk.reserved = talk.counter + COUNTERS
+            with self.storage.reading() as tx:
+                hellos, receipts = self._hellos(tx, talk, now), self._receipts(tx, talk, now)
+            try:
+                for payload in [*hellos, *receipts.values()]:
+                    for part in split(payload, self.limit):
+                        self.link.publish(topic(talk.shard, station, self.end.way, Lane.URGENT), part)
+            except LinkError as error:
+                self.reason = error.reason
+                for stream in receipts:
+                    talk.owe(stream, 0, (), now)
+                return
+
+    def _hellos(self, tx: Tx, talk: Talk, now: float) -> list[bytes]:
+        if talk.hello is None or talk.hello > now:
+            return []
+        talk.tries += 1
+        talk.hello = now + hello_again(talk.tries, self.end.metered or self.end.way == DOWN)
+        origins = [stream.origin for stream in self.end.streams(tx, talk.station)] or [self.end.me(tx)]
+        return [
+            write_hello(Hello(talk.station, origin, talk.nonce, self.end.software, current=origin == origins[-1])) for origin in origins
+        ]
+
+    def _receipts(self, tx: Tx, talk: Talk, now: float) -> dict[Stream, bytes]:
+        receipts: dict[Stream, bytes] = {}
+        for stream in [stream for stream, owed in talk.due.items() if owed.at <= now][: max(0, talk.reserved - talk.counter)]:
+            del talk.due[stream]
+            aside = self.storage.set_aside(tx, stream, ASIDE_RANGES)
+            marks = self.storage.all_marks(tx, stream)
+            lanes = tuple(lane_receipt(lane, marks[lane], aside.get(lane, ())) for lane in sorted(marks))
+            receipt = Receipt(
+                talk.station, stream.origin, self.end.me(tx), talk.counter, talk.theirs, lanes,
+                key_id=self.end.sign[0], refused=tuple(talk.refused),
+            )  # fmt: skip
+            talk.counter += 1
+            talk.receipted = talk.recent[stream] = now
+            self.counts.receipts_out += 1
+            receipts[stream] = seal_receipt(receipt, self.end.sign[1])
+        if receipts:
+            talk.refused.clear()
+        return receipts
+
+    def _send(self, now: float, at: int) -> None:
+        """Parcels, as far as the window, the broker and the other end's credit allow."""
+        for station in list(self.live):
+            talk = self.talks[station]
+            sender = talk.sender
+            sender.overdue(now)
+            if self.link.up and sender.busy and not talk.answered and talk.hello is None:
+                self._greet(talk, now)  # said in the next turn, which `_wait` asks for at once
+            room = min(self.pace.room, self.link.room if self.link.up else 0)
+            again, credit, metered = self._again(talk, now), self._credit(talk), self.end.metered
+            if room <= 0:
+                return
+            if talk.verified and sender.sendable(now, metered=metered, again=again, credit=credit):
+                with self._transaction() as tx:
+                    self._fresh(tx, talk)
+                    pieces = sender.next_pieces(tx, room, now, at, metered=metered, again=again, credit=credit)
+                if not self._publish(talk, pieces, now):
+                    return
+
+    def _publish(self, talk: Talk, pieces: Sequence[Piece], now: float) -> bool:
+        for piece in pieces:
+            try:
+                token = self.link.publish(topic(talk.shard, talk.station, self.end.way, Lane(piece.lane)), piece.payload)
+            except LinkError as error:
+                self.reason = error.reason
+                talk.sender.lost()
+                return False
+            self.pace.sent(token, len(piece.payload), now)
+            self.counts.published += 1
+            if piece.last:
+                for ids in piece.flight.told:
+                    self.end.say("publish" if self.end.way == UP else "published", **ids)
+                piece.flight.told = []
+        return True
+
+    def _again(self, talk: Talk, now: float) -> bool:
+        return talk.answered or now >= talk.up + GRACE
+
+    def _credit(self, talk: Talk) -> int:
+        return CREDIT if talk.answered else CREDIT_UNANSWERED
+
+    def _wait(self, now: float) -> float:
+        """Seconds until something is due that no event of the line will announce."""
+        if not self.link.up:
+            return soonest(None if self.opening else self.retry - now)
+        waits: list[float | None] = []
+        for station in list(self.live):
+            talk = self.talks[station]
+            due = talk.next_due()
+            if due is None and not talk.sender.busy and not talk.stale:
+                self.live.discard(station)
+                continue
+            waits.append(None if due is None else due - now)
+            if talk.verified:
+                waits.append(talk.sender.overdue(now))
+                if self.pace.room > 0 and self.link.room > 0:
+                    waits.append(talk.sender.wait(now, metered=self.end.metered, credit=self._credit(talk)))
+                    waits.append(None if talk.answered or not talk.sender.todo else talk.up + GRACE - now)
+        return soonest(*waits)
+
+    # --- the journal --------------------------------------------------------------------------------------------------
+
+    def _tell_decoded(self, known: Sequence[Heard]) -> None:
+        if self.end.way == UP:
+            return  # on the way down the journal has no such step
+        for one in known:
+            if isinstance(one.content, Run):
+                header = one.content.header
+                stream = Stream(header.station, header.origin, header.epoch)
+                for ids in told(stream, header.lane, header.first_seq, one.content.events):
+                    self.end.say("decode", **ids)
+
+    def _tell_accepted(self, arrived: Sequence[Arrived]) -> None:
+        step = "accepted" if self.end.way == UP else "accept"
+        lanes: dict[tuple[Stream, int], list[Arrived]] = {}
+        for one in arrived:
+            lanes.setdefault((one.stream, one.lane), []).append(one)
+        for (stream, lane), some in lanes.items():
+            if len(some) > TOLD_ONE_BY_ONE:
+                self.end.say(step, epoch=stream.origin, lane=lane, seq=some[0].seq, count=len(some))
+                continue
+            for one in some:
+                self.end.say(step, epoch=stream.origin, lane=lane, seq=one.seq, **answer_ids(one.event))
+
+    def _tell_settled(self, stream: Stream, settled: Sequence[tuple[int, int, int]]) -> None:
+        for lane, first, last in settled:
+            if last - first >= TOLD_ONE_BY_ONE:
+                self.end.say("receipt", epoch=stream.origin, lane=lane, seq=first, count=last - first + 1)
+                continue
+            for seq in range(first, last + 1):
+                self.end.say("receipt", epoch=stream.origin, lane=lane, seq=seq)
+
+
+def _vouches(receipt: Receipt, stream: Stream) -> bool:
+    """True when the receipt speaks of this stream of ours: on the way down only that of the epoch it is addressed to."""
+    return receipt.epoch == stream.origin and (not stream.epoch or receipt.store == stream.epoch)
+
+
+def _by_station(rows: Sequence[Waiting]) -> dict[str, list[Waiting]]:
+    found: dict[str, list[Waiting]] = {}
+    for row in rows:
+        found.setdefault(row.stream.station, []).append(row)
+    return found

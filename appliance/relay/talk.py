@@ -1,0 +1,77 @@
+"""One station's talk as one end remembers it between two turns of the crank. All of it may be lost in a power cut."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from appliance.contract.lanes import Lane
+from appliance.relay.rules import receipt_wait
+from appliance.relay.sending import Sender
+from appliance.relay.storage import Stream
+
+_NEVER = float("-inf")
+RECENT = 120.0
+"""Receipts younger than this are given again on a new connection."""
+
+
+@dataclass
+class Due:
+    """A receipt that is owed for one stream: from when on it may go, and how many events it covers so far."""
+
+    at: float
+    events: int = 0
+
+
+@dataclass
+class Talk:
+    """`nonce` is that of our hello on this connection, `theirs` that of the other end's last hello.
+
+    `answered`: the other end has answered this very hello. `verified`: since this process began it has shown, by a receipt
+    for our current stream, that it has nothing from us that we do not know of; before that nothing new gets a number
+    on the wire (docs/decisions: a restored store must not use a number twice). `stale`: memory may differ from the store.
+    `address`: the stream in which the other end speaks now, as far as it is known.
+    """
+
+    station: str
+    shard: int
+    sender: Sender
+    nonce: bytes = b""
+    theirs: bytes = b""
+    address: Stream | None = None
+    hello: float | None = None
+    tries: int = 0
+    answered: bool = False
+    verified: bool = False
+    stale: bool = True
+    up: float = _NEVER
+    heard: float = _NEVER
+    seen: dict[tuple[bytes, Stream], int] = field(default_factory=dict)
+    due: dict[Stream, Due] = field(default_factory=dict)
+    receipted: float = _NEVER
+    recent: dict[Stream, float] = field(default_factory=dict)
+    refused: list[bytes] = field(default_factory=list)
+    counter: int = 0
+    reserved: int = 0
+
+    def connected(self, now: float, nonce: bytes, *, greet: bool) -> None:
+        """A new connection: a new nonce, and everything under way may be lost."""
+        self.nonce, self.answered, self.tries, self.up = nonce, False, 0, now
+        self.hello = now if greet else None
+        self.seen.clear()
+        self.sender.lost()
+        for stream, at in self.recent.items():
+            if at > now - RECENT:  # these receipts may have been lost with the old connection
+                self.owe(stream, 0, (), now)
+
+    def owe(self, stream: Stream, events: int, lanes: Sequence[int], now: float) -> None:
+        """A receipt is due for `events` more events; at once for lane 0, and when nothing but refusals is to be told."""
+        owed = self.due.setdefault(stream, Due(float("inf")))
+        owed.events += events
+        lane = min(lanes, default=Lane.URGENT) if events else Lane.URGENT
+        owed.at = min(owed.at, now + receipt_wait(lane, owed.events, now - self.receipted))
+
+    def next_due(self) -> float | None:
+        """When the earliest receipt or hello is due."""
+        times = [owed.at for owed in self.due.values()]
+        if self.hello is not None:
+            times.append(self.hello)
+        return min(times, default=None)
