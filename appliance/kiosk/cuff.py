@@ -3,6 +3,9 @@
 The collector aborts when this side's socket closes (decision 15). So the socket stays open from the accepted start until
 the cycle ends, and is closed as soon as the page has not asked for live values for `SILENT_S`: browser closed, page
 left, machine asleep. If the kiosk itself dies, the kernel closes the socket. No start is ever repeated here.
+
+A measuring page that has been silent for `LEFT_S` has been left: its session is ended, so that nothing that is measured
+later is taken for that patient's.
 """
 
 import json
@@ -16,6 +19,8 @@ START_S = 3.0
 """A press counts for so long; after that it is a new press or none."""
 SILENT_S = 3.0
 """A page that has not asked for live values for so long is not looked at by anybody."""
+LEFT_S = 10.0
+"""After so long it has been left for good: long enough for a reload on a slow box, short against changing patients."""
 TURN_S = 0.25
 """How often the watch looks."""
 _ANSWER = 2048
@@ -30,148 +35,192 @@ class Told:
 
 
 @dataclass(slots=True)
-class _Held:
-    line: socket.socket
-    session: int
+class _Page:
+    """A measuring page: when it last asked; whether its device was ever there, and whether it went away since."""
+
+    device: str
     asked: float
-    running: bool = False
-    """The live file has shown the cycle going on; when it no longer does, the cycle has ended."""
+    there: bool = False
+    away: bool = False
+    inflated: bool = False
+    patient_type: str = ""
 
 
 class Cuffs:
-    """The cuffs this kiosk has started, one at a time per device.
+    """The measuring pages of this kiosk and the cuffs they have started, one cycle at a time per device.
 
-    `now` gives seconds and `boottime_ns` nanoseconds of CLOCK_BOOTTIME. `inflated` remembers of each device whether its
-    cuff held air when it was last heard: the page says *take the cuff off* when the line dies then.
+    `now` gives seconds and `boottime_ns` nanoseconds of CLOCK_BOOTTIME. `left(session)` is called (from the watch's thread)
+    when a page has been left; it may be set after the making.
     """
 
     def __init__(self, run: Path, now: Callable[[], float], boottime_ns: Callable[[], int], urandom: Callable[[int], bytes]) -> None:
         self._run, self._now, self._boottime_ns, self._urandom = run, now, boottime_ns, urandom
         self._lock = threading.Lock()
-        self._held: dict[str, _Held] = {}
-        self._inflated: dict[str, bool] = {}
+        self._held: dict[str, tuple[int, socket.socket]] = {}
+        self._pages: dict[int, _Page] = {}
         self._watch: threading.Thread | None = None
-        self._wake = threading.Event()
+        self._closed = threading.Event()
+        self.left: Callable[[int], object] = lambda session: session
+
+    # --- pages ------------------------------------------------------------------------------------------------------
+
+    def opened(self, session: int, device: str) -> None:
+        """A measuring page is about to be shown."""
+        with self._lock:
+            self._pages[session] = _Page(device, self._now())
+            if self._watch is None or not self._watch.is_alive():
+                self._watch = threading.Thread(target=self._look, name="cuff-watch", daemon=True)
+                self._watch.start()
+
+    def asked(self, session: int, *, lost: bool, pressure: bool | None) -> bool:
+        """The page has just asked for live values: whether the device is away, whether its cuff holds air (None: it did not say).
+
+        True when the device went away and has come back: the patient must be confirmed again.
+        """
+        with self._lock:
+            page = self._pages.get(session)
+            if page is None:
+                return False
+            page.asked = self._now()
+            if lost:
+                page.away = page.there
+                return False
+            if pressure is not None:
+                page.inflated = pressure
+            back = page.away
+            page.there, page.away = True, False
+            return back
+
+    def knows(self, session: int) -> bool:
+        """True for a page that is open in this run of the kiosk."""
+        with self._lock:
+            return session in self._pages
+
+    def inflated(self, session: int) -> bool:
+        """Whether the cuff held air when the page last heard of it."""
+        with self._lock:
+            page = self._pages.get(session)
+            return page is not None and page.inflated
+
+    def taken_off(self, session: int) -> None:
+        """A person says that the cuff is off the arm."""
+        with self._lock:
+            page = self._pages.get(session)
+            if page is not None:
+                page.inflated = False
+
+    def patient_type(self, session: int) -> str:
+        """The programme chosen at the last start of this session: the same patient, so it stays chosen."""
+        with self._lock:
+            page = self._pages.get(session)
+            return "" if page is None else page.patient_type
+
+    def shut(self, session: int) -> None:
+        """The page is done with: let go of its cuff, forget it."""
+        with self._lock:
+            page = self._pages.pop(session, None)
+        if page is not None:
+            self.stop(page.device, session)
+
+    # --- the cuff ---------------------------------------------------------------------------------------------------
 
     def start(self, device: str, session: int, patient_type: str) -> Told:
         """A person pressed start: tell the collector, once, with a deadline; hold the line when it accepts."""
-        with self._lock:
-            if device in self._held:
-                return Told(False, "busy")
-        deadline = self._boottime_ns() + int(START_S * 1e9)
+        if self.holds(device):
+            return Told(False, "busy")
         line = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET | socket.SOCK_CLOEXEC)
         line.settimeout(START_S)
-        ask = {
-            "do": "start", "session": session, "patient_type": patient_type, "deadline_boottime_ns": deadline, "nonce": self._urandom(8).hex(),
-        }  # fmt: skip
         try:
             line.connect(str(self._run / f"{device}.sock"))
         except OSError:
             line.close()
             return Told(False, "no-collector")
         try:
-            line.send(json.dumps(ask).encode())
+            line.send(json.dumps(self._command(session, patient_type)).encode())
             told = _told(line.recv(_ANSWER))
         except (OSError, ValueError):
-            line.close()  # whatever the collector did: a closed line makes it abort
-            return Told(False, "no-answer")
-        if not told.accepted:
-            line.close()
-            return told
-        self._hold(device, _Held(line, session, self._now()))
+            told = Told(False, "no-answer")  # whatever the collector did: a closed line makes it abort
+        if told.accepted:
+            with self._lock:
+                page = self._pages.get(session)
+                if page is not None and device not in self._held:
+                    page.asked, page.patient_type = self._now(), patient_type
+                    self._held[device] = (session, line)
+                    return told
+            told = Told(False, "page-closed")
+        line.close()
         return told
 
-    def asked(self, device: str, session: int, *, measuring: bool, inflated: bool | None) -> None:
-        """The page of `session` has just asked for live values, which say whether the cuff is at work and holds air (None: unheard)."""
-        with self._lock:
-            if inflated is not None:
-                self._inflated[device] = inflated
-            held = self._held.get(device)
-            if held is None or held.session != session:
-                return
-            held.asked = self._now()
-            if measuring:
-                held.running = True
-                return
-            if not (held.running and inflated is False):
-                return
-            self._held.pop(device)
-        held.line.close()
+    def _command(self, session: int, patient_type: str) -> dict[str, object]:
+        deadline = self._boottime_ns() + int(START_S * 1e9)
+        return {
+            "do": "start", "session": session, "patient_type": patient_type, "deadline_boottime_ns": deadline, "nonce": self._urandom(8).hex(),
+        }  # fmt: skip
 
     def stop(self, device: str, session: int | None = None) -> bool:
         """Let go: the collector aborts. True when a cuff was held (for `session`, if one is named)."""
         with self._lock:
             held = self._held.get(device)
-            if held is None or session not in (None, held.session):
+            if held is None or session not in (None, held[0]):
                 return False
-            self._held.pop(device)
+            del self._held[device]
         try:
-            held.line.send(json.dumps({"do": "abort", "session": held.session}).encode())
+            held[1].send(json.dumps({"do": "abort"}).encode())
         except OSError:
-            pass  # the collector has gone: the closed line below says the same
-        held.line.close()
+            pass  # the collector has gone: the closed line says the same
+        held[1].close()
         return True
 
-    def holds(self, device: str, session: int) -> bool:
-        """True while this session's cycle is held."""
+    def holds(self, device: str, session: int | None = None) -> bool:
+        """True while a cycle is held on the device (for `session`, if one is named)."""
+        self._ended(device)
         with self._lock:
             held = self._held.get(device)
-            return held is not None and held.session == session
-
-    def inflated(self, device: str) -> bool:
-        """Whether the cuff held air when it was last heard."""
-        with self._lock:
-            return self._inflated.get(device, False)
-
-    def taken_off(self, device: str) -> None:
-        """A person says that the cuff is off the arm."""
-        with self._lock:
-            self._inflated[device] = False
+            return held is not None and session in (None, held[0])
 
     def close(self) -> None:
         """Let go of everything."""
+        self._closed.set()
         for device in list(self._held):
             self.stop(device)
-        self._wake.set()
 
-    def _hold(self, device: str, held: _Held) -> None:
-        with self._lock:
-            self._held[device] = held
-            if self._watch is None or not self._watch.is_alive():
-                self._wake.clear()
-                self._watch = threading.Thread(target=self._look, name="cuff-watch", daemon=True)
-                self._watch.start()
+    # --- the watch --------------------------------------------------------------------------------------------------
 
     def _look(self) -> None:
-        """Run while anything is held: let go of what nobody looks at, forget what the collector has ended."""
-        while not self._wake.wait(TURN_S):
+        """Run while any page is open."""
+        while not self._closed.wait(TURN_S):
             with self._lock:
-                rows = list(self._held.items())
-                if not rows:
+                if not self._pages:
                     self._watch = None
                     return
-            for device, held in rows:
-                if self._now() - held.asked > SILENT_S:
-                    self.stop(device, held.session)
-                elif _ended(held.line):
-                    self._drop(device, held)
+                rows, now = list(self._pages.items()), self._now()
+            for session, page in rows:
+                self._ended(page.device)
+                if now - page.asked > SILENT_S:
+                    self.stop(page.device, session)
+                if now - page.asked > LEFT_S:
+                    self.shut(session)
+                    self.left(session)
 
-    def _drop(self, device: str, held: _Held) -> None:
+    def _ended(self, device: str) -> None:
+        """Forget a line that the collector has closed: the cycle has ended."""
         with self._lock:
-            if self._held.get(device) is held:
-                self._held.pop(device)
-        held.line.close()
+            held = self._held.get(device)
+            if held is None or not _hung_up(held[1]):
+                return
+            del self._held[device]
+        held[1].close()
 
 
 def _told(answer: bytes) -> Told:
     data = json.loads(answer)
     if not isinstance(data, dict):
         raise ValueError("an answer is an object")
-    accepted = data.get("accepted") is True or data.get("answer") == "accepted"
-    return Told(accepted, "" if accepted else str(data.get("reason") or "refused"))
+    accepted = data.get("accepted") is True
+    return Told(accepted, "" if accepted else str(data.get("reason") or "refused")[:40])
 
 
-def _ended(line: socket.socket) -> bool:
+def _hung_up(line: socket.socket) -> bool:
     """True when the collector has closed the line."""
     try:
         return line.recv(_ANSWER, socket.MSG_DONTWAIT) == b""

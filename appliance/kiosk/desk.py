@@ -40,7 +40,10 @@ class Enrol:
 
 @dataclass(slots=True)
 class Desk:
-    """One window. `confirmed` holds when each patient's identity was last confirmed here; `notice` is said once, on the next page."""
+    """One window. `confirmed` holds when each patient's identity was last confirmed here; `notice` is said once, on the next page.
+
+    `sessions` are the measuring sessions opened here that this window has not left yet.
+    """
 
     id: str
     csrf: str
@@ -48,6 +51,7 @@ class Desk:
     staff: str = ""
     touched: float = 0.0
     confirmed: dict[int, float] = field(default_factory=dict)
+    sessions: set[int] = field(default_factory=set)
     found: str = ""
     enrol: Enrol | None = None
     ask: Ask | None = None

@@ -11,11 +11,11 @@ from datetime import UTC, date, datetime, timedelta, timezone
 from decimal import Decimal
 from typing import Any
 
-from appliance.contract.events import Allergies, Identity, Marks, Sex
+from appliance.contract.events import Allergies, Identity, Marks, Sex, Urgency
 from appliance.contract.ids import spell
 from appliance.contract.metrics import STATUS_WORDS, TABLE, Metric, Status
 from appliance.contract.readings import Numeric, Reading
-from appliance.kiosk.speech import ALLERGIES, INVALID, SEX, SOURCES, STATES, STATUSES, Pair, Say, pair
+from appliance.kiosk.speech import ALLERGIES, SEX, SOURCES, STATES, STATUSES, URGENCIES, Pair, Say, invalid, pair
 
 ZONE = timezone(timedelta(hours=7), "+07")
 """Viet Nam's time, the whole year."""
@@ -25,6 +25,9 @@ LIVE_LIMIT_NS = 2_000_000_000
 
 CUFF_EMPTY_MMHG = 15
 """Above this the cuff still holds air: when the line dies now, a person has to take it off (devices.md §23.1)."""
+
+TAKE_OFF = "take-the-cuff-off"
+"""The collector's message when it cannot reach a cuff that may be inflated."""
 
 _MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
 
@@ -241,8 +244,8 @@ def _value(one: Numeric, t: Say) -> Value:
     return Value(one.metric.name, t(row.vi, row.en), text, row.unit, status_words(one.status, t, Status.TEST_DATA))
 
 
-def reading(it: Reading, device: str, now: int, t: Say) -> ReadingShown:
-    """A reading for the screen. `device` is the name people know the device by."""
+def reading(it: Reading, device: str, now: int, t: Say, marks: int = 0) -> ReadingShown:
+    """A reading for the screen. `device` is the name people know the device by, `marks` say how it came to its patient."""
     by_rank = sorted(it.numerics, key=lambda one: MAIN.index(one.metric) if one.metric in MAIN else len(MAIN) + one.metric)
     shown = [(one.metric in MAIN, _value(one, t)) for one in by_rank]
     missing = [value.label for _main, value in shown if not value.text]
@@ -254,7 +257,7 @@ def reading(it: Reading, device: str, now: int, t: Say) -> ReadingShown:
         at=second(it.stamp.wall, now),
         device=device,
         source=t(*SOURCES[it.source]),
-        said=status_words(it.status, t, Status.NOT_AVAILABLE),
+        said=status_words(it.status, t, Status.NOT_AVAILABLE) + mark_words(marks, t),
         test_data=bool(it.status & (Status.TEST_DATA | Status.DEMO_DATA)),
     )
 
@@ -331,11 +334,18 @@ def is_lost(data: Mapping[str, Any] | None, boottime_ns: int) -> bool:
     return data.get("state") not in ("ready", "measuring", "identifying", "stale")
 
 
-_NO_VALUE: Pair = ("Máy chưa có số dùng được.", "No usable value yet.")
+def live(
+    data: Mapping[str, Any] | None,
+    boottime_ns: int,
+    metrics: Sequence[Metric],
+    t: Say,
+    *,
+    session: int | None = None,
+    inflated: bool = False,
+) -> LiveShown:
+    """What the measuring page of `session` shows of a live file. `inflated` says that the cuff held air when it was last heard.
 
-
-def live(data: Mapping[str, Any] | None, boottime_ns: int, metrics: Sequence[Metric], t: Say, *, inflated: bool = False) -> LiveShown:
-    """What the measuring page shows of a live file. `inflated` says that the cuff held air when it was last heard.
+    What began before this session (a finger that was in the probe already) is not shown as this patient's.
 
     The last value never stays on the screen: stale, lost and *no value* each clear the numbers and say what is the matter.
     """
@@ -346,7 +356,8 @@ def live(data: Mapping[str, Any] | None, boottime_ns: int, metrics: Sequence[Met
     signals = row.get("signals") or {}
     pressure = signals.get("cuff_pressure")
     seen = {each["metric"]: each for each in row.get("numerics") or () if each.get("value") is not None}
-    quiet = lost or state == "stale" or bool(row.get("invalid"))
+    stray = not lost and state == "measuring" and session is not None and row.get("session") != session
+    quiet = lost or stray or state == "stale" or bool(row.get("invalid"))
     held = not lost and isinstance(pressure, int) and pressure > CUFF_EMPTY_MMHG
     died = lost and (inflated or (isinstance(pressure, int) and pressure > CUFF_EMPTY_MMHG))
     return LiveShown(
@@ -356,11 +367,23 @@ def live(data: Mapping[str, Any] | None, boottime_ns: int, metrics: Sequence[Met
         numbers={m.name: number_text(seen[m.name]["value"], t) if not quiet and m.name in seen else "" for m in metrics},
         pressure="" if lost or pressure is None else str(pressure),
         signal=None if lost or signals.get("pleth") is None else int(signals["pleth"]),
-        note="" if lost or not row.get("invalid") else pair(INVALID, row["invalid"], t, _NO_VALUE),
-        cuff_off=died or row.get("message") == "take-the-cuff-off",
+        note="" if lost else t(*_STRAY) if stray else _note(row, t),
+        cuff_off=died or row.get("message") == TAKE_OFF,
         inflated=held,
         test_data=bool(row.get("test_data")),
     )
+
+
+_STRAY: Pair = (
+    "Lần đo này bắt đầu trước khi xác nhận người bệnh nên không tính. Lấy máy ra, rồi đo lại từ đầu.",
+    "This measurement began before the patient was confirmed and does not count. Take the device off and start again.",
+)
+
+
+def _note(row: Mapping[str, Any], t: Say) -> str:
+    """The one thing to say beside the numbers: why there are none, else what the collector has to tell."""
+    word = row.get("invalid") or row.get("message") or ""
+    return invalid(str(word), t) if word and word != TAKE_OFF else ""
 
 
 # --- how far a request has come -----------------------------------------------------------------------------------------------------
@@ -459,16 +482,27 @@ class Alarm:
 
     consult: int
     code: str
+    kind: str
     since: str
     duty: str
-    phone: str
     text: str
     acknowledged: bool
 
 
-def alarm(consult: int, saved: int, duty: str, phone: str, now: int, t: Say, *, acknowledged: bool) -> Alarm:
-    """The words of the screen. `phone` is the duty number of the settings; without one only 115 stands there."""
+_UNSEEN: dict[str, Pair] = {
+    "unreceived": ("chưa tới máy chủ", "not on the server"),
+    "set-aside": ("máy chủ không đọc được", "the server could not read it"),
+    "unopened": ("chưa bác sĩ nào mở", "no doctor has opened it"),
+}
+
+
+def alarm(consult: int, why: str, waited_s: int | None, urgency: Urgency, duty: tuple[str, str], t: Say, *, acknowledged: bool) -> Alarm:
+    """The words of the screen. `duty` is (name, number) of the settings; without a number only 115 stands there."""
+    name, phone = duty
     numbers = f"{phone}, {EMERGENCY_NUMBER}" if phone else EMERGENCY_NUMBER
     text = t(f"CHƯA AI XEM. Gọi ngay: {numbers}. Không chờ phần mềm.", f"NOBODY HAS SEEN IT. Call now: {numbers}. Do not wait for it.")
-    since = t(f"Yêu cầu gửi lúc {moment(saved, now)} · {span(now - saved, t)}", f"Asked at {moment(saved, now)} · {span(now - saved, t)}")
-    return Alarm(consult, spell(consult), since, duty, phone, text, acknowledged)
+    since = t("đã chờ từ trước khi máy khởi động lại", "waiting since before the restart")
+    if waited_s is not None:
+        since = t("đã chờ ", "waiting ") + span(waited_s * 10, t)
+    reason = t(*_UNSEEN[why]) if why in _UNSEEN else why
+    return Alarm(consult, spell(consult), t(*URGENCIES[urgency]), f"{reason} · {since}", name, text, acknowledged)

@@ -109,21 +109,69 @@ INVALID: dict[str, Pair] = {
     "no-value": ("Máy chưa có số.", "The device has no value yet."),
     "low-perfusion": ("Mạch yếu ở ngón tay. Làm ấm tay rồi đo lại.", "Weak pulse at the finger. Warm the hand and measure again."),
     "impossible": ("Máy cho số không thể có. Hãy đo lại.", "The device gave an impossible number. Measure again."),
-    "device-error-1": ("Không bắt được mạch. Quấn lại vòng bít rồi đo lại.", "Weak or no signal. Fit the cuff again and measure again."),
-    "device-error-2": ("Người bệnh cử động khi đo. Ngồi yên rồi đo lại.", "Movement during the measurement. Sit still and measure again."),
-    "device-error-3": ("Ngoài khoảng máy đo được. Đo lại.", "Outside the range of the device. Measure again."),
-    "device-error-4": ("Đo quá lâu, máy đã dừng. Nghỉ rồi đo lại.", "It took too long and stopped. Rest, then measure again."),
-    "device-error-85": ("Ống hơi bị gập hoặc tắc. Xem lại ống.", "The hose is blocked or kinked. Check it."),
-    "device-error-86": ("Đã dừng theo lệnh.", "Stopped by a person."),
-    "device-error-87": ("Rò hơi hoặc vòng bít lỏng. Quấn lại vòng bít.", "Air leak or loose cuff. Fit the cuff again."),
-    "device-error-88": ("Máy tự dừng vì an toàn (quá giờ). Nghỉ rồi đo lại.", "Safety time limit. Rest, then measure again."),
-    "device-error-89": ("Máy tự dừng vì áp lực quá cao. Nghỉ rồi đo lại.", "Overpressure stop. Rest, then measure again."),
-    "device-error-90": ("Máy báo lỗi phần cứng. Đừng dùng máy này, gọi kỹ thuật.", "Hardware error. Do not use it, call the technician."),
-    "device-error-91": ("Máy chưa về không. Tháo vòng bít, chờ, rồi đo lại.", "Zeroing failed. Take the cuff off, wait, measure again."),
-    "device-error-97": ("Cảm biến áp lực ngoài khoảng. Gọi kỹ thuật.", "Pressure sensor out of range. Call the technician."),
-    "device-error-99": ("Máy báo lỗi hiệu chuẩn. Đừng dùng máy này, gọi kỹ thuật.", "Calibration error. Do not use, call the technician."),
+    "store": (
+        "Kho dữ liệu đang đầy hoặc bận: kết quả chưa lưu được. Gọi hỗ trợ.",
+        "The store is full or busy: nothing can be saved. Call support.",
+    ),
+    "port-used": (
+        "Một phần mềm khác đang giữ cổng máy này. Gọi kỹ thuật.",
+        "Another program uses this device’s port. Call the technician.",
+    ),
+    "overpressure": ("Máy tự dừng vì áp lực quá cao. Nghỉ rồi đo lại.", "Overpressure stop. Rest, then measure again."),
+    "cycle-too-long": ("Đo quá lâu, đã xả hơi. Nghỉ rồi đo lại.", "It took too long, the air was let out. Rest, then measure again."),
+    "no-result": ("Máy không cho kết quả. Đo lại.", "The device gave no result. Measure again."),
+    "no-reply": ("Máy không trả lời. Xem dây nối.", "The device does not answer. Check its cable."),
+    "end-not-heard": ("Không nghe máy báo xong. Đo lại.", "The end of the measurement was not heard. Measure again."),
+    "start-not-confirmed": ("Máy không nhận lệnh bơm. Thử lại.", "The device did not confirm the start. Try again."),
+    "line-closed": ("Đã dừng và xả hơi vì màn hình đo không còn mở.", "Stopped, air let out: the measuring screen was not open."),
+    "abort": ("Đã dừng và xả hơi.", "Stopped, the air was let out."),
+    "aborted": ("Đã dừng và xả hơi.", "Stopped, the air was let out."),
 }
-"""Why a sample has no value (words of the drivers; SunTech error numbers: docs/reference, suntech-nibp)."""
+"""Why there is no value (words of the drivers and of the collector)."""
+
+ERRORS: dict[str, Pair] = {
+    "1": ("Không bắt được mạch. Quấn lại vòng bít rồi đo lại.", "Weak or no signal. Fit the cuff again and measure again."),
+    "2": ("Người bệnh cử động khi đo. Ngồi yên rồi đo lại.", "Movement during the measurement. Sit still and measure again."),
+    "3": ("Ngoài khoảng máy đo được. Đo lại.", "Outside the range of the device. Measure again."),
+    "4": ("Đo quá lâu, máy đã dừng. Nghỉ rồi đo lại.", "It took too long and stopped. Rest, then measure again."),
+    "85": ("Ống hơi bị gập hoặc tắc. Xem lại ống.", "The hose is blocked or kinked. Check it."),
+    "86": ("Đã dừng theo lệnh.", "Stopped by a person."),
+    "87": ("Rò hơi hoặc vòng bít lỏng. Quấn lại vòng bít.", "Air leak or loose cuff. Fit the cuff again."),
+    "88": ("Máy tự dừng vì an toàn (quá giờ). Nghỉ rồi đo lại.", "Safety time limit. Rest, then measure again."),
+    "89": ("Máy tự dừng vì áp lực quá cao. Nghỉ rồi đo lại.", "Overpressure stop. Rest, then measure again."),
+    "90": ("Máy báo lỗi phần cứng. Đừng dùng máy này, gọi kỹ thuật.", "Hardware error. Do not use it, call the technician."),
+    "91": ("Máy chưa về không. Tháo vòng bít, chờ, rồi đo lại.", "Zeroing failed. Take the cuff off, wait, measure again."),
+    "97": ("Cảm biến áp lực ngoài khoảng. Gọi kỹ thuật.", "Pressure sensor out of range. Call the technician."),
+    "99": ("Máy báo lỗi hiệu chuẩn. Đừng dùng máy này, gọi kỹ thuật.", "Calibration error. Do not use it, call the technician."),
+}
+"""Blood-pressure modules of the SunTech type, by the number in ``error-<number>-<word>``."""
+
+REFUSED: dict[str, Pair] = {
+    "no-collector": (
+        "Máy đo chưa chạy. Xem dây nối; nếu vẫn vậy, gọi kỹ thuật.",
+        "The device is not running. Check its cable, or call the technician.",
+    ),
+    "no-answer": (
+        "Máy không trả lời trong 3 giây nên không bơm. Bấm lại.",
+        "No answer within 3 seconds, nothing was started. Press again.",
+    ),
+    "page-closed": ("Màn hình đo đã đóng nên không bơm.", "The measuring screen was closed, nothing was started."),
+    "too-late": ("Lệnh đến máy quá trễ nên không bơm. Bấm lại.", "The press arrived too late, nothing was started. Press again."),
+    "busy": (
+        "Máy đang bận hoặc vòng bít chưa xả hết. Chờ một chút rồi bấm lại.",
+        "The device is busy or the cuff not empty yet. Wait, press again.",
+    ),
+    "rest": ("Tay cần nghỉ giữa hai lần đo. Chờ nửa phút rồi bấm lại.", "The arm needs a rest between measurements. Wait half a minute."),
+    "no-device": ("Chưa nối được với máy. Xem dây nối.", "The device is not connected. Check its cable."),
+    "not-commanded": ("Máy này tự đo, không nhận lệnh.", "This device measures by itself and takes no command."),
+    "not-open": ("Chưa nối được với máy. Xem dây nối.", "The device is not connected. Check its cable."),
+    "patient-type": ("Máy này không đo được cho loại người bệnh đã chọn.", "This device cannot measure the chosen kind of patient."),
+    "too-many": ("Đã đo quá nhiều lần trong một giờ. Cho tay nghỉ.", "Too many measurements within one hour. Let the arm rest."),
+    "session": ("Phiên đo không còn. Xác nhận lại người bệnh.", "The session is over. Confirm the patient again."),
+    "no-session": ("Phiên đo không còn. Xác nhận lại người bệnh.", "The session is over. Confirm the patient again."),
+    "store": ("Kho dữ liệu đang đầy hoặc bận nên không bơm. Gọi hỗ trợ.", "The store is full or busy, nothing was started. Call support."),
+}
+"""Why a start was refused (words of the collector, of its driver, and of `cuff`)."""
 
 WHY: dict[str, Pair] = {
     "no-session": ("đo khi chưa mở phiên cho ai", "measured with no session open"),
@@ -131,7 +179,8 @@ WHY: dict[str, Pair] = {
     "session-ended": ("phiên đo đã kết thúc khi đang đo", "the session ended during the measurement"),
     "session-expired": ("phiên đo đã quá giờ", "the session ran out of time"),
     "reconnected": ("máy mất kết nối khi đang đo", "the device reconnected during the measurement"),
-    "reconnect": ("máy mất kết nối khi đang đo", "the device reconnected during the measurement"),
+    "restarted": ("trạm khởi động lại khi đang đo", "the box restarted during the measurement"),
+    "reopened": ("đã mở lại ở màn hình khác", "opened again on another screen"),
     "other-device": ("đo bằng máy khác với phiên", "another device than the session's"),
     "taken": ("máy đo đã được mở cho người khác", "the device was opened for somebody else"),
     "screen-closed": ("màn hình đo đã đóng", "the measuring screen was closed"),
@@ -148,6 +197,24 @@ DISCARDS: dict[str, Pair] = {
     "doubt": ("Nghi ngờ kết quả, muốn đo lại", "Result is doubted"),
 }
 """The reasons of *Đo lại*: the attempt is kept with one of them."""
+
+
+WITHDRAWALS: dict[str, Pair] = {
+    "better": ("Người bệnh đã đỡ, không cần nữa", "The patient is better, not needed any more"),
+    "moved": ("Đã chuyển người bệnh đi", "The patient was taken elsewhere"),
+    "mistake": ("Gửi nhầm", "Sent by mistake"),
+}
+"""Why a request is taken back."""
+
+
+def invalid(word: str, t: Say) -> str:
+    """Why there is no value, as a sentence; an unknown word stands behind a true sentence."""
+    parts = word.split("-")
+    if parts[0] in ("error", "device") and len(parts) > 1:
+        error = next((part for part in parts if part.isdigit()), "")
+        if error in ERRORS:
+            return t(*ERRORS[error])
+    return pair(INVALID, word, t, ("Máy chưa có số dùng được.", "No usable value yet."))
 
 
 def pair(table: dict, key: object, t: Say, fallback: Pair) -> str:  # type: ignore[type-arg]

@@ -3,7 +3,7 @@ from itertools import product
 
 import pytest
 
-from appliance.contract.events import Allergies, Identity, Marks, Sex
+from appliance.contract.events import Allergies, Identity, Marks, Sex, Urgency
 from appliance.contract.metrics import Metric, Status
 from appliance.contract.readings import Numeric, Reading, ReadingKind, Stamp
 from appliance.kiosk import present
@@ -283,7 +283,17 @@ def test_all_sent_is_never_said_while_something_waits() -> None:
 
 def test_the_alarm_has_the_numbers_in_plain_sight() -> None:
     """The duty number and 115 stand in the text itself; without a duty number 115 does."""
-    shown = present.alarm(5, NOW - 2 * MINUTE, "Trực Nội", "0900 000 000", NOW, VI, acknowledged=False)
+    shown = present.alarm(5, "unopened", 620, Urgency.EMERGENCY, ("Trực Nội", "0900 000 000"), VI, acknowledged=False)
     assert shown.text == "CHƯA AI XEM. Gọi ngay: 0900 000 000, 115. Không chờ phần mềm."
-    assert present.alarm(5, NOW, "", "", NOW, VI, acknowledged=False).text == "CHƯA AI XEM. Gọi ngay: 115. Không chờ phần mềm."
-    assert "2 phút" in shown.since
+    assert shown.since == "chưa bác sĩ nào mở · đã chờ 10 phút"
+    alone = present.alarm(5, "unreceived", None, Urgency.URGENT, ("", ""), VI, acknowledged=False)
+    assert alone.text == "CHƯA AI XEM. Gọi ngay: 115. Không chờ phần mềm."
+    assert "khởi động lại" in alone.since
+
+
+def test_what_began_before_the_session_is_not_shown_as_this_patients() -> None:
+    """A finger that was in the probe before the patient was confirmed: no number, and what to do."""
+    before, during = alive(session=None), alive(session=7)
+    assert present.live(before, 101 * NS, METRICS, VI, session=7).numbers == {"SPO2": "", "PULSE_RATE": ""}
+    assert "bắt đầu trước" in present.live(before, 101 * NS, METRICS, VI, session=7).note
+    assert present.live(during, 101 * NS, METRICS, VI, session=7).numbers["SPO2"] == "98"

@@ -1,0 +1,275 @@
+"""The kiosk as a Flask application, and waitress on loopback. Everything it needs comes as arguments; `cli` builds them.
+
+A page never shows a foreign resource (content security policy), every write carries the window's token, and a page is
+never kept in a cache: what is not on the screen is not anywhere else either.
+"""
+
+import hmac
+import logging
+from collections.abc import Callable
+from hashlib import sha256
+from pathlib import Path
+
+from flask import Flask, g, jsonify, request
+from werkzeug.exceptions import HTTPException
+from werkzeug.wrappers import Response
+
+from appliance import __version__
+from appliance.contract.ids import spell
+from appliance.database import Connection, StoreError
+from appliance.kiosk import here, present, rows
+from appliance.kiosk.cuff import Cuffs
+from appliance.kiosk.desk import Desk, Desks
+from appliance.kiosk.here import Clock, Kiosk, Said
+from appliance.kiosk.screens import confirm, consult, home, measure, people, status, tray
+from appliance.kiosk.speech import Pair
+from appliance.settings import Settings
+from appliance.store.errors import Refused
+
+COOKIE = "tram"
+LARGEST = 64 * 1024
+"""The largest form: a few short texts."""
+THREADS = 4
+"""A station has one or two windows, and polls are short."""
+TOKEN = "csrf"
+
+POLICY = (
+    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; "
+    "form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
+)
+HEADERS = {
+    "Content-Security-Policy": POLICY,
+    "X-Content-Type-Options": "nosniff",
+    "X-Frame-Options": "DENY",
+    "Referrer-Policy": "no-referrer",
+    "Cross-Origin-Opener-Policy": "same-origin",
+    "Cross-Origin-Resource-Policy": "same-origin",
+    "Permissions-Policy": "camera=(), microphone=(), geolocation=(), usb=(), serial=()",
+}
+
+
+def make_app(
+    settings: Settings,
+    connect: Callable[[], Connection],
+    clock: Clock,
+    urandom: Callable[[int], bytes],
+    log: logging.Logger | None = None,
+) -> Flask:
+    """The application. `connect` opens the store, `urandom` gives random bytes, `log` is the process's journal (`journal.open("kiosk")`)."""
+    app = Flask(__name__, static_folder="static", template_folder="templates")
+    app.config.update(
+        MAX_CONTENT_LENGTH=LARGEST,
+        MAX_FORM_MEMORY_SIZE=LARGEST,
+        TRUSTED_HOSTS=[settings.kiosk.host, "localhost", "127.0.0.1", "::1", "[::1]"],
+        SEND_FILE_MAX_AGE_DEFAULT=3600,
+    )
+    app.jinja_env.trim_blocks = app.jinja_env.lstrip_blocks = True
+    app.jinja_env.auto_reload = False
+    parts = Kiosk(
+        settings,
+        connect,
+        clock,
+        urandom,
+        log or logging.getLogger("tram.kiosk"),
+        Desks(urandom),
+        Cuffs(settings.paths.run, clock.monotonic, clock.boottime_ns, urandom),
+        _assets(Path(app.root_path) / "static"),
+    )
+    parts.cuffs.left = lambda session: measure.leave(parts, session)
+    app.extensions["kiosk"] = parts
+    for screen in (home.screen, people.screen, confirm.screen, measure.screen, tray.screen, consult.screen, status.screen):
+        app.register_blueprint(screen)
+    app.before_request(_enter)
+    app.after_request(_leave)
+    app.teardown_request(_close)
+    app.context_processor(_at_hand)
+    _answers(app)
+    return app
+
+
+def serve(app: Flask, host: str, port: int) -> None:
+    """Answer on loopback until the process ends; what a cuff holds is let go with it."""
+    from waitress import serve as wait
+
+    parts: Kiosk = app.extensions["kiosk"]
+    try:
+        wait(
+            app,
+            host=host,
+            port=port,
+            threads=THREADS,
+            ident=None,
+            max_request_body_size=LARGEST,
+            channel_timeout=30,
+            clear_untrusted_proxy_headers=True,
+        )
+    finally:
+        parts.cuffs.close()
+
+
+def _assets(folder: Path) -> dict[str, str]:
+    """The addresses of our own files, with their digest: a new version is never mixed with an old page."""
+    return {file.name: f"/static/{file.name}?v={sha256(file.read_bytes()).hexdigest()[:8]}" for file in folder.iterdir() if file.is_file()}
+
+
+# --- around every request -----------------------------------------------------------------------------------------------------------
+
+
+def _enter() -> Response | None:
+    """Who asks; whether the window has gone blank; whether a write is really ours."""
+    if request.endpoint == "static":
+        return None
+    parts = here.kiosk()
+    seconds = parts.clock.monotonic()
+    window = parts.desks.get(request.cookies.get(COOKIE, ""))
+    if window is None:
+        window = parts.desks.make(seconds)
+        g.greet = window.id
+    g.desk = window
+    if here.is_poll():
+        _felt(window, seconds)
+        return None
+    fresh = window.touch(seconds, parts.settings.kiosk.blank_s)
+    if request.method not in ("GET", "HEAD", "OPTIONS") and not _ours(window):
+        if "greet" in g or not fresh:
+            return _start_again(window)
+        raise OldPage()
+    if request.endpoint is not None and request.endpoint not in here.OPEN and not window.staff:
+        return _start_again(window) if request.method == "POST" or not fresh else here.go("/")
+    return None
+
+
+def _felt(window: Desk, seconds: float) -> None:
+    """A page says with each poll how long ago it was last touched: touches between two requests count too."""
+    idle = request.headers.get("X-Idle", "")
+    if idle.isascii() and idle.isdigit() and window.staff and len(idle) < 7:
+        window.touched = max(window.touched, seconds - int(idle))
+
+
+def _ours(window: Desk) -> bool:
+    token = request.form.get(TOKEN, "") or request.headers.get("X-CSRF", "")
+    return hmac.compare_digest(token.encode(), window.csrf.encode())
+
+
+def _start_again(window: Desk) -> Response:
+    window.notice = (
+        "Màn hình đã nghỉ hoặc phần mềm vừa khởi động lại. Chưa có gì được lưu ở bước vừa rồi. Chọn lại tên của mình.",
+        "The screen was idle or the software has restarted. Nothing was saved in the last step. Choose your name again.",
+    )
+    return here.go("/")
+
+
+class OldPage(Said):
+    """A write without this window's token."""
+
+    status, code = 400, "K419"
+
+    def __init__(self) -> None:
+        super().__init__(
+            ("Trang này đã cũ. Mở lại trang và làm lại bước vừa rồi.", "This page is out of date. Open it again and repeat the step.")
+        )
+
+
+def _leave(answer: Response) -> Response:
+    for name, value in HEADERS.items():
+        answer.headers.setdefault(name, value)
+    if request.endpoint != "static":
+        answer.headers["Cache-Control"] = "no-store"
+    if "greet" in g:
+        answer.set_cookie(COOKIE, g.greet, httponly=True, samesite="Strict", path="/")
+    return answer
+
+
+def _close(_error: BaseException | None) -> None:
+    conn = g.pop("db", None)
+    if conn is not None:
+        conn.close()
+
+
+def _at_hand() -> dict[str, object]:
+    """What every template may use. It must not fail: the error page is a template too."""
+    parts, window, t = here.kiosk(), g.get("desk"), here.speech()
+    notice = None
+    if window is not None and window.notice is not None and not here.is_poll():
+        notice, window.notice = window.notice, None
+    try:
+        bar, alarms, staff = status.now(), status.alarms(), rows.staff(here.db())
+    except (StoreError, ValueError):
+        bar = present.Bar("error", t("Kho dữ liệu của trạm không đọc được", "The station’s store cannot be read"), "", "")
+        alarms, staff = [], []
+    name = next((one.name for one in staff if window is not None and one.code == window.staff), "")
+    return {
+        "t": t, "desk": window, "asset": lambda file: parts.assets.get(file, ""), "bar": bar, "alarms": alarms, "people": staff,
+        "alarm_mark": status.alarm_mark(alarms), "notice": notice, "staff_name": name, "blank_s": parts.settings.kiosk.blank_s,
+        "station": parts.settings.station.name or parts.settings.station.id, "station_id": parts.settings.station.id,
+        "duty": parts.settings.duty, "version": __version__, "here": request.path, "ribbon": status.simulated(), "errors": {}, "typed": {},
+    }  # fmt: skip
+
+
+# --- when it does not go well -------------------------------------------------------------------------------------------------------
+
+_HTTP: dict[int, Pair] = {
+    400: ("Yêu cầu không đúng. Quay lại và làm lại bước này.", "The request is not right. Go back and repeat the step."),
+    404: ("Không có trang này. Về trang đầu.", "There is no such page. Go to the first page."),
+    405: ("Không làm được cách này. Về trang đầu.", "It cannot be done this way. Go to the first page."),
+    413: ("Nội dung dài quá. Hãy viết ngắn lại.", "The text is too long. Make it shorter."),
+}
+_BUG: Pair = (
+    "Phần mềm gặp lỗi ở bước này. Những gì đã lưu vẫn còn. Thử lại; nếu vẫn lỗi, đọc mã dưới đây cho hỗ trợ.",
+    "The software failed in this step. What was saved is safe. Try again; if it fails again, read the code below to support.",
+)
+_STORE: Pair = (
+    "Kho dữ liệu của trạm không dùng được lúc này nên chưa lưu gì. Ghi kết quả ra giấy, đừng tắt máy, gọi hỗ trợ.",
+    "The station’s store cannot be used now, nothing was saved. Write results on paper, do not switch off, call support.",
+)
+
+
+def _answers(app: Flask) -> None:
+    @app.errorhandler(Said)
+    def said(error: Said) -> Response:
+        return _sorry(error.status, error.words, error.code, error.back)
+
+    @app.errorhandler(Refused)
+    def refused(error: Refused) -> Response:
+        return _sorry(409, (error.vi, error.en), "K409")
+
+    @app.errorhandler(StoreError)
+    def store(error: StoreError) -> Response:
+        here.kiosk().log.error("store: %s", error.reason)
+        words = (f"{error.vi}. {_STORE[0]}", f"{error.reason}. {_STORE[1]}")
+        return _sorry(503, words, f"KHO-{error.reason}")
+
+    @app.errorhandler(HTTPException)
+    def http(error: HTTPException) -> Response:
+        code = error.code or 500
+        if code < 400:
+            return error.get_response()  # type: ignore[return-value]
+        return _sorry(code, _HTTP.get(code, _HTTP[400]), f"K{code}")
+
+    @app.errorhandler(Exception)
+    def bug(error: Exception) -> Response:
+        code = spell(int.from_bytes(here.kiosk().urandom(5)))
+        # The message of an exception may hold what somebody typed; the places where it happened hold none of it.
+        here.kiosk().log.error("bug %s: %s at %s", code, type(error).__name__, _places(error))
+        return _sorry(500, _BUG, f"K500 {code}")
+
+
+def _places(error: BaseException) -> str:
+    found, trace = [], error.__traceback__
+    while trace is not None:
+        code = trace.tb_frame.f_code
+        found.append(f"{Path(code.co_filename).name}:{trace.tb_lineno}")
+        trace = trace.tb_next
+    return " > ".join(found[-6:])
+
+
+def _sorry(status_code: int, words: Pair, code: str, back: str = "/home") -> Response:
+    t = here.speech()
+    if request.path.endswith(".json") or request.path == "/health":
+        answer = jsonify({"ok": False, "code": code, "vi": words[0], "en": words[1]})
+        answer.status_code = status_code
+        return answer
+    again = request.path if request.method == "GET" else back
+    return here.page(
+        "error.html", status_code, title=t("Có vấn đề", "There is a problem"), words=t(*words), code=code, back=back, again=again
+    )

@@ -1,0 +1,167 @@
+"""What a screen has at hand while it answers one request: the kiosk's parts, the window, the store, the language, the time."""
+
+import logging
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any, Protocol, cast
+
+from flask import current_app, g, redirect, render_template, request
+from werkzeug.wrappers import Response
+
+from appliance.contract.events import Identity
+from appliance.contract.readings import Stamp
+from appliance.database import Connection
+from appliance.kiosk import present
+from appliance.kiosk.cuff import Cuffs
+from appliance.kiosk.desk import Desk, Desks
+from appliance.kiosk.speech import Say, say
+from appliance.settings import Settings
+from appliance.store import patients
+
+
+class Clock(Protocol):
+    """The time as the kiosk needs it (`agent.clock.Clock`, or one turned by hand)."""
+
+    def stamp(self) -> Stamp:
+        """This moment."""
+
+    def boottime_ns(self) -> int:
+        """CLOCK_BOOTTIME in nanoseconds."""
+
+    def monotonic(self) -> float:
+        """CLOCK_BOOTTIME in seconds."""
+
+
+@dataclass
+class Kiosk:
+    """The parts of one kiosk. `most` is how long the queue has been since it was last empty (for *Đang gửi a/b*);
+    `counted` is when what was set aside was last counted, and how much it was.
+    """
+
+    settings: Settings
+    connect: Callable[[], Connection]
+    clock: Clock
+    urandom: Callable[[int], bytes]
+    log: logging.Logger
+    desks: Desks
+    cuffs: Cuffs
+    assets: dict[str, str] = field(default_factory=dict)
+    most: int = 0
+    counted: tuple[float, int] = (float("-inf"), 0)
+
+
+def kiosk() -> Kiosk:
+    """The parts of this application."""
+    return cast("Kiosk", current_app.extensions["kiosk"])
+
+
+def desk() -> Desk:
+    """The window that asks."""
+    return cast("Desk", g.desk)
+
+
+def db() -> Connection:
+    """The store, opened at the request's first use and closed with it: one connection per request, never shared by threads."""
+    if "db" not in g:
+        g.db = kiosk().connect()
+    return cast("Connection", g.db)
+
+
+def stamp() -> Stamp:
+    """The moment of this request, the same wherever it is asked."""
+    if "stamp" not in g:
+        g.stamp = kiosk().clock.stamp()
+    return cast("Stamp", g.stamp)
+
+
+def now() -> int:
+    """The wall time of this request in tenths of a second since 1970."""
+    return stamp().wall
+
+
+def speech() -> Say:
+    """The chooser of the window's language."""
+    window = g.get("desk")
+    return say(window.language if window is not None else "vi")
+
+
+def page(template: str, status: int = 200, **values: Any) -> Response:
+    """A page of the kiosk."""
+    answer = current_app.make_response(render_template(template, **values))
+    answer.status_code = status
+    return answer
+
+
+def go(where: str) -> Response:
+    """On to another page with GET: a reload never sends a form again."""
+    return redirect(where, 303)
+
+
+def banner_of(identity: Identity) -> present.Banner:
+    """The patient banner, for today."""
+    return present.banner(identity, present.local(now()).date(), speech())
+
+
+def patient_or_404(patient: int) -> Identity:
+    """The identity of a patient of this station."""
+    found = patients.get(db(), patient)
+    if found is None:
+        raise Gone(("Không có người bệnh này ở trạm. Tìm lại theo tên hoặc số.", "No such patient at this station. Search again."))
+    return found
+
+
+def device_name(device: str) -> str:
+    """The name people know a device by."""
+    known = kiosk().settings.devices.get(device)
+    return known.name or device if known is not None else device
+
+
+class Said(Exception):  # noqa: N818 - not an error of the program: an answer to a person
+    """What a page says instead of doing it: an HTTP status, a code for the hotline and a pair of sentences."""
+
+    status = 400
+    code = "K400"
+
+    def __init__(self, words: tuple[str, str], back: str = "/home") -> None:
+        super().__init__(words[1])
+        self.words = words
+        self.back = back
+
+
+class Gone(Said):
+    """There is no such thing at this station."""
+
+    status, code = 404, "K404"
+
+
+class Conflict(Said):
+    """It is not so any more: somebody or something else came first."""
+
+    status, code = 409, "K409"
+
+
+class Unready(Said):
+    """The form cannot be taken as it is."""
+
+    status, code = 400, "K400"
+
+
+def number(name: str) -> int:
+    """A whole number of the form; Unready when it is none."""
+    text = request.form.get(name, "")
+    if not (text.isascii() and text.isdigit()) or len(text) > 18:
+        raise Unready(
+            ("Mẫu gửi lên không đầy đủ. Quay lại và làm lại bước này.", f"The form lacks a number: {name}. Go back and repeat the step.")
+        )
+    return int(text)
+
+
+def is_poll() -> bool:
+    """True for what pages ask by themselves: it is not a person's touch."""
+    return request.endpoint is not None and request.endpoint in POLLS
+
+
+POLLS = frozenset({"status.bar", "status.health", "measure.live", "consult.follow"})
+"""Endpoints that pages and programs ask by themselves."""
+OPEN = frozenset({"home.start", "home.choose", "home.language", "home.blank", "status.bar", "status.health", "status.called", "static"})
+"""Endpoints that need nobody at the window."""

@@ -1,0 +1,86 @@
+"""What screens read from the store beside the store's own functions: lists in the order a screen shows them. Reading only."""
+
+from appliance.contract.events import Identity
+from appliance.database import Connection
+from appliance.kiosk import present
+from appliance.kiosk.forms import read_card
+from appliance.kiosk.present import Queue, ReadingShown
+from appliance.kiosk.speech import Say
+from appliance.store import measuring, patients
+from appliance.store import staff as store_staff
+from appliance.store.measuring import ObservationRow
+from appliance.store.outbox import SET_ASIDE
+from appliance.store.staff import Staff
+
+
+def staff(conn: Connection) -> list[Staff]:
+    """Everybody who works here."""
+    return store_staff.listing(conn)
+
+
+def staff_name(conn: Connection, code: str) -> str:
+    """The name behind a code; the code where there is none."""
+    known = store_staff.get(conn, code)
+    return code if known is None else known.name
+
+
+def search(conn: Connection, text: str) -> list[Identity]:
+    """Patients by name or number; a scanned card is searched by its number, and by its name where nobody has that number."""
+    card = read_card(text)
+    if card is None:
+        return patients.find(conn, text) if "|" not in text else []
+    return patients.find(conn, card.number) or (patients.find(conn, card.name) if card.name else [])
+
+
+def recent(conn: Connection, limit: int) -> list[Identity]:
+    """The patients measured last, the latest first."""
+    ids = conn.execute("SELECT patient FROM session GROUP BY patient ORDER BY max(id) DESC LIMIT ?", (limit,)).fetchall()
+    return [one for row in ids if (one := patients.get(conn, row[0])) is not None]
+
+
+def readings(conn: Connection, patient: int, limit: int) -> list[ObservationRow]:
+    """What was saved of a patient and still counts, the newest first."""
+    return [one for one in measuring.observations(conn, patient, limit) if one.state == 0]
+
+
+def shown(row: ObservationRow, now: int, t: Say) -> ReadingShown:
+    """A saved reading for the screen, with what must be said about how it came to the patient."""
+    return present.reading(row.reading, row.device_name, now, t, row.marks)
+
+
+# --- the way up ---------------------------------------------------------------------------------------------------------------------
+
+
+def queue(conn: Connection, set_aside: int) -> Queue:
+    """The way up in numbers; `set_aside` is counted by the caller, more rarely. Asked every few seconds: each question has its index."""
+    waiting = int(conn.execute("SELECT count(*) FROM outbox WHERE state < 2").fetchone()[0])
+    carrier = conn.execute("SELECT state, heard, retry, reason FROM carrier WHERE id = 1").fetchone()
+    state, heard, retry, reason = ("", None, None, "") if carrier is None else tuple(carrier)
+    return Queue(
+        waiting, _oldest(conn) if waiting else None, set_aside, state == "online", heard, retry, reason if state == "error" else ""
+    )
+
+
+def _oldest(conn: Connection) -> int | None:
+    """The time of the oldest row the bridge has not vouched for: the first of each lane."""
+    found = [
+        conn.execute("SELECT at FROM outbox WHERE epoch = ? AND lane = ? AND state < 2 ORDER BY seq LIMIT 1", tuple(lane)).fetchone()
+        for lane in conn.execute("SELECT epoch, lane FROM lane").fetchall()
+    ]
+    return min((row[0] for row in found if row is not None), default=None)
+
+
+def aside(conn: Connection) -> int:
+    """How many things were set aside for a person, on their way up or down."""
+    down = int(conn.execute("SELECT count(*) FROM quarantine WHERE state = 0").fetchone()[0])
+    return down + int(conn.execute("SELECT count(*) FROM outbox WHERE state = ?", (SET_ASIDE,)).fetchone()[0])
+
+
+def quarantined(conn: Connection, limit: int) -> list[tuple[str, str, int, int]]:
+    """(side, reason, number, time) of what was set aside, the newest first; ``up`` is what the server could not read."""
+    down = conn.execute("SELECT side, reason, id, at FROM quarantine WHERE state = 0 ORDER BY id DESC LIMIT ?", (limit,)).fetchall()
+    up = conn.execute("SELECT id, at FROM outbox WHERE state = ? ORDER BY id DESC LIMIT ?", (SET_ASIDE, limit)).fetchall()
+    found = [(str(row[0]), str(row[1]), int(row[2]), int(row[3])) for row in down] + [
+        ("up", "unread", int(row[0]), int(row[1])) for row in up
+    ]
+    return sorted(found, key=lambda one: -one[3])[:limit]

@@ -1,0 +1,320 @@
+"""Asking a doctor: write, check, send; follow the request by what is proved; read the signed answer and say so."""
+
+from typing import Any
+
+from flask import Blueprint, jsonify, request
+from werkzeug.wrappers import Response
+
+from appliance import journal
+from appliance.contract.events import Department, Identity, Urgency
+from appliance.contract.ids import short_number, spell
+from appliance.contract.readings import Reading
+from appliance.kiosk import here, present, rows
+from appliance.kiosk.desk import Ask
+from appliance.kiosk.forms import clean, short_text
+from appliance.kiosk.speech import DEPARTMENTS, URGENCIES, WITHDRAWALS, Pair
+from appliance.store import consults, downlink
+from appliance.store.consults import AnswerRow, ConsultDraft, ConsultRow
+from appliance.store.errors import Taken
+from appliance.store.measuring import ObservationRow
+
+screen = Blueprint("consult", __name__)
+
+_OFFERED = 12
+"""So many of the latest saved readings are offered (the store's own limit for one request)."""
+_FRESH_TENTHS = 2 * 3600 * 10
+"""Readings of the last two hours are chosen beforehand: they belong to this visit."""
+_TRIES = 4
+
+
+# --- lists --------------------------------------------------------------------------------------------------------------------------
+
+
+def summaries(patient: int | None = None, limit: int = 50) -> list[dict[str, Any]]:
+    """Requests as the lists show them, the newest first."""
+    t, now = here.speech(), here.now()
+    found = []
+    for row in consults.listing(here.db(), patient=patient, limit=limit):
+        line = consults.receipt_line(here.db(), row.consult)
+        steps = [step for step in present.receipt_steps(_marks(line), now, t) if step.done]
+        state = t("đã rút lại", "withdrawn") if row.withdrawn is not None else steps[-1].text
+        found.append(
+            {
+                "id": row.consult, "name": row.requested.identity.name, "complaint": row.complaint, "at": present.moment(row.saved, now),
+                "urgency": t(*URGENCIES[row.urgency]), "state": state, "to_read": line.answered is not None and line.read is None,
+                "open": row.withdrawn is None and line.read is None,
+            }
+        )  # fmt: skip
+    return found
+
+
+def _marks(line: consults.ReceiptLine) -> dict[str, int | None]:
+    return {"saved": line.saved, "received": line.received, "opened": line.opened, "answered": line.answered, "read": line.read}
+
+
+@screen.get("/consults")
+def listing() -> Response:
+    """All requests of this station."""
+    return here.page("consults.html", consults=summaries())
+
+
+# --- asking -------------------------------------------------------------------------------------------------------------------------
+
+
+@screen.get("/patients/<int:patient>/ask")
+def ask(patient: int) -> Response:
+    """Complaint, department, urgency, readings: what was written before is still there."""
+    return _form(here.patient_or_404(patient), _draft(patient), {})
+
+
+@screen.post("/patients/<int:patient>/ask")
+def write(patient: int) -> Response:
+    """Fields: complaint, department, urgency (names in lower case), reading_<measurement>=1 for each chosen one, readings=1."""
+    identity, draft = here.patient_or_404(patient), _draft(patient)
+    errors: dict[str, Pair] = {}
+    draft.complaint, too_long = short_text(request.form.get("complaint", ""), "complaint")
+    if too_long:
+        errors["complaint"] = too_long
+    draft.department = _named(Department, "department")
+    draft.urgency = _named(Urgency, "urgency")
+    if request.form.get("readings"):
+        chosen = (name.removeprefix("reading_") for name in request.form if name.startswith("reading_"))
+        draft.readings = tuple(int(one) for one in chosen if one.isascii() and one.isdigit() and len(one) < 18)
+    if not draft.complaint and draft.urgency is not Urgency.EMERGENCY:
+        errors["complaint"] = ("Ghi lý do hỏi bác sĩ, một câu ngắn cũng được.", "Write what is asked, one short sentence will do.")
+    if draft.department is None:
+        errors["department"] = (
+            "Chọn khoa nhận. Không chắc thì chọn “Khám bệnh”.",
+            "Choose a department. If not sure, choose “Examination”.",
+        )
+    if draft.urgency is None:
+        errors["urgency"] = ("Chọn mức khẩn: Thường, Khẩn hay Cấp cứu.", "Choose how urgent it is: routine, urgent or emergency.")
+    if errors:
+        return _form(identity, draft, errors, 422)
+    return here.go(f"/patients/{patient}/ask/review")
+
+
+@screen.get("/patients/<int:patient>/ask/review")
+def review(patient: int) -> Response:
+    """Check before sending."""
+    identity, draft = here.patient_or_404(patient), _draft(patient)
+    t = here.speech()
+    if draft.department is None or draft.urgency is None:
+        return here.go(f"/patients/{patient}/ask")
+    chosen = [rows.shown(one, here.now(), t) for one in _offered(patient) if one.measurement in (draft.readings or ())]
+    shown = {
+        "complaint": draft.complaint or t("(không ghi)", "(none)"), "department": t(*DEPARTMENTS[draft.department]),
+        "urgency": t(*URGENCIES[draft.urgency]), "readings": chosen, "consult": draft.consult,
+    }  # fmt: skip
+    return here.page("review.html", banner=here.banner_of(identity), draft=shown)
+
+
+@screen.post("/patients/<int:patient>/ask/send")
+def send(patient: int) -> Response:
+    """Field: consult (the number on the review page). Two idle minutes before it: the patient is confirmed again first."""
+    number = here.number("consult")
+    draft = here.desk().ask
+    if draft is None or draft.consult != number or draft.patient != patient:
+        known = consults.get(here.db(), number)
+        if known is not None and known.patient == patient:  # the second tap on the same button
+            return here.go(f"/consults/{number}")
+        raise here.Conflict(
+            ("Yêu cầu này không còn ở màn hình này. Viết lại.", "This request is no longer on this screen. Write it again."),
+            f"/patients/{patient}/ask",
+        )
+    if not here.desk().is_confirmed(patient):
+        return here.go(f"/patients/{patient}/confirm?send=1")
+    number = _request(draft)
+    here.desk().ask = None
+    here.desk().notice = ("Đã lưu tại trạm. Sẽ gửi ngay khi có mạng.", "Saved at the station. It is sent as soon as there is a network.")
+    return here.go(f"/consults/{number}")
+
+
+def _request(draft: Ask) -> int:
+    """Commit it under its number; one that is another request's is drawn again."""
+    if draft.department is None or draft.urgency is None:
+        raise here.Unready(
+            ("Chọn khoa và mức khẩn trước khi gửi.", "Choose department and urgency first."), f"/patients/{draft.patient}/ask"
+        )
+    said = ConsultDraft(draft.patient, draft.urgency, draft.department, draft.complaint, draft.readings or ())
+    for _ in range(_TRIES):
+        try:
+            consults.request(here.db(), said, consult=draft.consult, staff=here.desk().staff, now=here.stamp())
+            return draft.consult
+        except Taken:
+            draft.consult = short_number(here.kiosk().urandom(5))
+    raise RuntimeError("no free consult number in four draws of 40 bits")
+
+
+def _draft(patient: int) -> Ask:
+    """What this window is writing for this patient; a new one for another patient."""
+    window = here.desk()
+    if window.ask is None or window.ask.patient != patient:
+        window.ask = Ask(patient, short_number(here.kiosk().urandom(5)))
+    return window.ask
+
+
+def _offered(patient: int) -> list[ObservationRow]:
+    return rows.readings(here.db(), patient, _OFFERED)
+
+
+def _named(kind: Any, name: str) -> Any:
+    return kind.__members__.get(request.form.get(name, "").upper())
+
+
+def _form(identity: Identity, draft: Ask, errors: dict[str, Pair], status: int = 200) -> Response:
+    t, now = here.speech(), here.now()
+    readings = [
+        {"measurement": one.measurement, "shown": rows.shown(one, now, t),
+         "chosen": now - one.reading.stamp.wall <= _FRESH_TENTHS if draft.readings is None else one.measurement in draft.readings}
+        for one in _offered(identity.patient)
+    ]  # fmt: skip
+    if draft.readings is None and readings and not any(one["chosen"] for one in readings):
+        readings[0]["chosen"] = True
+    typed = {
+        "complaint": draft.complaint, "department": "" if draft.department is None else draft.department.name.lower(),
+        "urgency": "" if draft.urgency is None else draft.urgency.name.lower(),
+    }  # fmt: skip
+    return here.page(
+        "ask.html", status, banner=here.banner_of(identity), typed=typed, errors=errors, readings=readings,
+        departments=[(one.name.lower(), t(*words)) for one, words in DEPARTMENTS.items()],
+        urgencies=[(one.name.lower(), t(*words)) for one, words in URGENCIES.items()],
+    )  # fmt: skip
+
+
+# --- following ----------------------------------------------------------------------------------------------------------------------
+
+
+@screen.get("/consults/<int:consult>")
+def show(consult: int) -> Response:
+    """How far it has come, and the answer. Showing a verified answer for the first time is told to the bridge."""
+    row = _consult_or_404(consult)
+    answers = consults.answers(here.db(), consult)
+    for one in answers:
+        if one.shown is None and consults.show(here.db(), consult, one.answer, now=here.stamp()):
+            journal.step(here.kiosk().log, "shown", consult=consult, answer=one.answer)
+    return _page(row)
+
+
+def _page(row: ConsultRow, errors: dict[str, Pair] | None = None, typed: dict[str, str] | None = None, status: int = 200) -> Response:
+    t, now = here.speech(), here.now()
+    line = consults.receipt_line(here.db(), row.consult)
+    answers = consults.answers(here.db(), row.consult)
+    messages = consults.messages(here.db(), row.consult)
+    asked = {one.question for one in messages if one.reply == 0} - {one.question for one in messages if one.reply > 0}
+    to_read = next((one.answer for one in answers if one.read is None and one.replaced_by is None), None)
+    shown = {
+        "id": row.consult, "code": spell(row.consult), "mark": _mark(row.consult), "steps": present.receipt_steps(_marks(line), now, t),
+        "complaint": row.complaint or t("(không ghi)", "(none)"), "department": t(*DEPARTMENTS[row.department]), "urgency": t(*URGENCIES[row.urgency]),
+        "staff": rows.staff_name(here.db(), row.staff), "withdrawn": present.moment(row.withdrawn, now), "withdrawn_why": _why(row.withdrawn_why),
+        "answers": [_answer(one) for one in reversed(answers)], "to_read": to_read, "question": max(asked, default=None),
+        "unverified": downlink.unverified(here.db()) > 0 and not answers, "set_aside": line.set_aside,
+        "messages": [{"who": one.who if one.reply == 0 else rows.staff_name(here.db(), one.who), "text": one.text, "at": present.moment(one.at, now)} for one in messages],
+        "readings": [_cited(row, one) for one in row.requested.readings], "waiting": _waiting(row, line),
+        "may_withdraw": row.withdrawn is None and line.answered is None,
+    }  # fmt: skip
+    return here.page(
+        "consult.html", status, banner=here.banner_of(row.requested.identity), consult=shown, errors=errors or {}, typed=typed or {}
+    )
+
+
+def _why(reason: str) -> str:
+    return here.speech()(*WITHDRAWALS[reason]) if reason in WITHDRAWALS else reason
+
+
+def _waiting(row: ConsultRow, line: consults.ReceiptLine) -> str:
+    """One sentence about what is being waited for; nothing is promised."""
+    t = here.speech()
+    if row.withdrawn is not None or line.answered is not None or line.set_aside:
+        return ""
+    if line.opened is not None:
+        who = row.claimed_by or line.opened_by
+        return t(f"{who} đang xem.", f"{who} is looking at it.") if who else t("Bác sĩ đang xem.", "A doctor is looking at it.")
+    if line.received is not None:
+        return t("Đã tới máy chủ, chờ bác sĩ mở.", "On the server, waiting for a doctor.")
+    return t("Đã lưu an toàn tại trạm, chờ mạng để gửi.", "Saved safely here, waiting for the network.")
+
+
+def _cited(row: ConsultRow, one: Reading) -> present.ReadingShown:
+    name = next((label.name for label in row.requested.devices if label.device == one.device), "")
+    return present.reading(one, name, here.now(), here.speech())
+
+
+def _answer(row: AnswerRow) -> dict[str, Any]:
+    t, now, it = here.speech(), here.now(), row.content
+    facts = (
+        (t("Chẩn đoán", "Diagnosis"), it.diagnosis), (t("Thuốc", "Medicine"), it.medicine), (t("Chuyển tuyến", "Refer"), it.refer),
+        (t("Hẹn khám lại", "Follow-up"), it.follow_up),
+    )  # fmt: skip
+    return {
+        "doctor": it.practitioner_name or it.practitioner, "at": present.moment(it.at, now), "advice": it.advice, "test_data": it.test_data,
+        "facts": [(label, words) for label, words in facts if words], "replaced": row.replaced_by is not None,
+        "read": present.moment(row.read, now), "read_by": rows.staff_name(here.db(), row.read_by) if row.read_by else "",
+    }  # fmt: skip
+
+
+def _mark(consult: int) -> str:
+    """All that can change on the page, in one word."""
+    line = consults.receipt_line(here.db(), consult)
+    answers, messages = consults.answers(here.db(), consult), consults.messages(here.db(), consult)
+    row = consults.get(here.db(), consult)
+    claimed = "" if row is None else row.claimed_by
+    return f"{line.received}.{line.opened}.{line.answered}.{line.read}.{line.withdrawn}.{int(line.set_aside)}.{len(answers)}.{len(messages)}.{claimed}"
+
+
+@screen.get("/consults/<int:consult>.json")
+def follow(consult: int) -> Response:
+    """For the page's script, and for the demo: the receipt line in times, without a patient."""
+    if not here.desk().staff:
+        return jsonify({"page": "gone"})
+    _consult_or_404(consult)
+    line = consults.receipt_line(here.db(), consult)
+    unread = [one.answer for one in consults.answers(here.db(), consult) if one.read is None]
+    return jsonify({"page": _mark(consult), **_marks(line), "shown": line.shown, "answers": unread})
+
+
+@screen.post("/consults/<int:consult>/read")
+def read(consult: int) -> Response:
+    """*Đã đọc và xác nhận*. Field: answer."""
+    _consult_or_404(consult)
+    consults.confirm_read(here.db(), consult, here.number("answer"), here.desk().staff, here.stamp())
+    return here.go(f"/consults/{consult}")
+
+
+@screen.post("/consults/<int:consult>/reply")
+def reply(consult: int) -> Response:
+    """Fields: question, text."""
+    row, question = _consult_or_404(consult), here.number("question")
+    text, error = short_text(request.form.get("text", ""), "reply")
+    if not text:
+        error = ("Ghi câu trả lời cho bác sĩ.", "Write a reply to the doctor.")
+    if error:
+        return _page(row, {"reply": error}, {"text": text}, 422)
+    consults.reply(here.db(), consult, question=question, text=text, staff=here.desk().staff, now=here.stamp())
+    return here.go(f"/consults/{consult}")
+
+
+@screen.get("/consults/<int:consult>/withdraw")
+def why(consult: int) -> Response:
+    """Why is it taken back?"""
+    row, t = _consult_or_404(consult), here.speech()
+    reasons = [(value, t(*words)) for value, words in WITHDRAWALS.items()]
+    return here.page("withdraw.html", banner=here.banner_of(row.requested.identity), consult=consult, reasons=reasons)
+
+
+@screen.post("/consults/<int:consult>/withdraw")
+def withdraw(consult: int) -> Response:
+    """Field: reason (one of `speech.WITHDRAWALS`)."""
+    _consult_or_404(consult)
+    reason = clean(request.form.get("reason", ""))
+    if reason not in WITHDRAWALS:
+        raise here.Unready(("Chọn một lý do.", "Choose a reason."), f"/consults/{consult}/withdraw")
+    consults.withdraw(here.db(), consult, reason=reason, staff=here.desk().staff, now=here.stamp())
+    return here.go(f"/consults/{consult}")
+
+
+def _consult_or_404(consult: int) -> ConsultRow:
+    row = consults.get(here.db(), consult)
+    if row is None:
+        raise here.Gone(("Không có yêu cầu này ở trạm.", "There is no such request at this station."), "/consults")
+    return row

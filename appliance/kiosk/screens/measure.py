@@ -1,0 +1,387 @@
+"""Measuring: a device is given to a confirmed patient, its numbers move on the screen, a person saves or discards.
+
+The page holds a session and a measurement. A save is refused (409) unless the measurement belongs to that session, the
+session to that patient, and the patient is still confirmed at this window: whatever happened meanwhile at another window,
+at the device or in the store (the wrong-patient race).
+"""
+
+import threading
+from contextlib import closing
+
+from flask import Blueprint, jsonify, request
+from werkzeug.wrappers import Response
+
+from appliance import journal
+from appliance.contract.events import Identity
+from appliance.contract.metrics import TABLE, Metric
+from appliance.database import StoreError
+from appliance.devices.registry import ROWS
+from appliance.kiosk import here, live, present
+from appliance.kiosk.desk import Desk
+from appliance.kiosk.here import Kiosk
+from appliance.kiosk.speech import DISCARDS, PATIENT_TYPES, REFUSED, WHY, Pair, pair
+from appliance.store import boots, measuring
+from appliance.store.measuring import MeasurementRow, Session, State
+
+screen = Blueprint("measure", __name__)
+
+LIVED_ON = frozenset({measuring.EXPIRED, measuring.RECONNECTED, ""})
+"""Ends of a session after which its page may still save what had settled before: its time ran out, its device came back."""
+
+STATES: dict[State, Pair] = {
+    State.SETTLED: ("chưa lưu", "not saved"),
+    State.RECORDED: ("đã lưu", "saved"),
+    State.DISCARDED: ("đo lại", "measured again"),
+    State.UNASSIGNED: ("chưa có tên", "without a name"),
+    State.SENT_UNASSIGNED: ("đã gửi không tên", "sent without a name"),
+    State.DAMAGED: ("hỏng", "damaged"),
+}
+
+
+# --- which device -------------------------------------------------------------------------------------------------------------------
+
+
+@screen.get("/patients/<int:patient>/measure")
+def devices(patient: int) -> Response:
+    """The devices of this station and what each is doing."""
+    identity = here.patient_or_404(patient)
+    return here.page("devices.html", banner=here.banner_of(identity), devices=[_device(name) for name in here.kiosk().settings.devices])
+
+
+def _device(name: str) -> dict[str, str]:
+    t, parts = here.speech(), here.kiosk()
+    metrics = _metrics(name)
+    shown = present.live(live.read(parts.settings.paths.run, name), parts.clock.boottime_ns(), metrics, t)
+    labels = " · ".join(t(TABLE[one].vi, TABLE[one].en) for one in metrics)
+    return {"device": name, "name": here.device_name(name), "metrics": labels, "state": shown.text}
+
+
+def _metrics(device: str) -> tuple[Metric, ...]:
+    """What the device's driver declares."""
+    known = here.kiosk().settings.devices.get(device)
+    row = ROWS.get(known.driver) if known is not None else None
+    return () if row is None else row.metrics
+
+
+def _commanded(device: str) -> bool:
+    known = here.kiosk().settings.devices.get(device)
+    row = ROWS.get(known.driver) if known is not None else None
+    return row is not None and row.commanded
+
+
+@screen.post("/patients/<int:patient>/measure")
+def choose(patient: int) -> Response:
+    """Field: device. A patient confirmed a moment ago goes straight on; otherwise two identifiers first."""
+    identity, device = here.patient_or_404(patient), request.form.get("device", "")
+    if not here.desk().is_confirmed(patient):
+        return here.go(f"/patients/{patient}/confirm?device={device}")
+    return begin(identity, device)
+
+
+def begin(identity: Identity, device: str) -> Response:
+    """Open a measuring session for a confirmed patient and show its page; whoever had the device loses it."""
+    parts, window = here.kiosk(), here.desk()
+    if device not in parts.settings.devices:
+        raise here.Gone(
+            ("Trạm không có máy đo này. Chọn lại máy.", "This station has no such device. Choose again."),
+            f"/patients/{identity.patient}/measure",
+        )
+    parts.cuffs.stop(device)
+    opened = measuring.open_session(here.db(), patient=identity.patient, staff=window.staff, device=device, now=here.stamp())
+    window.sessions.add(opened.id)
+    parts.cuffs.opened(opened.id, device)
+    return here.go(f"/sessions/{opened.id}")
+
+
+# --- the measuring page -------------------------------------------------------------------------------------------------------------
+
+
+@screen.get("/sessions/<int:session>")
+def show(session: int) -> Response:
+    """The page of one session: the moving number, the result to decide about, or why it is over."""
+    it = _session_or_404(session)
+    identity = here.patient_or_404(it.patient)
+    if not here.desk().is_confirmed(it.patient) or session not in here.desk().sessions:
+        return here.go(f"/patients/{it.patient}/confirm?device={it.device}")
+    return _page(it, identity)
+
+
+def _page(it: Session, identity: Identity, refused: str = "", errors: dict[str, Pair] | None = None, status: int = 200) -> Response:
+    parts, t = here.kiosk(), here.speech()
+    rows = measuring.latest(here.db(), it.id)
+    pending, over = _pending(it, rows), _over(it)
+    metrics, held = _metrics(it.device), parts.cuffs.holds(it.device, it.id)
+    shown = _live(it, metrics)
+    tiles = [one for one in metrics if one in present.MAIN]
+    page = {
+        "session": it.id, "device": it.device, "live": f"/live/{it.device}.json?session={it.id}", "mark": _mark(it, rows, held=held),
+        "phase": "result" if pending is not None else "ended" if over else "live", "commanded": _commanded(it.device), "cuff": _commanded(it.device),
+        "held": held, "shown": shown, "lost": t("Mất kết nối máy", "Device connection lost"), "wave": Metric.SPO2 in metrics,
+        "tiles": [{"metric": m.name, "label": t(TABLE[m].vi, TABLE[m].en), "unit": TABLE[m].unit, "text": shown.numbers[m.name]} for m in tiles],
+        "types": [(one, t(*PATIENT_TYPES[one])) for one in parts.settings.devices[it.device].patient_types if one in PATIENT_TYPES]
+        if it.device in parts.settings.devices else [],
+        "typed": {"patient_type": parts.cuffs.patient_type(it.id)}, "ended": _ended_words(over),
+        "attempts": [_attempt(one) for one in rows if one is not pending],
+    }  # fmt: skip
+    if pending is not None:
+        page |= {
+            "measurement": pending.id,
+            "result": present.reading(pending.reading, here.device_name(it.device), here.now(), t),
+            "questions": present.questions(pending.reading, t),
+        }
+    return here.page("measuring.html", status, page=page, banner=here.banner_of(identity), refused=refused, errors=errors or {})
+
+
+def _attempt(row: MeasurementRow) -> dict[str, str]:
+    t = here.speech()
+    word = t(*STATES[row.state])
+    if row.state is State.DISCARDED and row.why:
+        word += f" ({pair(DISCARDS, row.why, t, ('lý do', 'reason'))})"
+    return {"headline": present.headline(row.reading, t), "at": present.second(row.reading.stamp.wall, here.now()), "state": word}
+
+
+def _pending(it: Session, rows: list[MeasurementRow]) -> MeasurementRow | None:
+    """The newest measurement of the session that waits for a decision, unless the session was taken or left."""
+    if _over(it) and it.why not in LIVED_ON:
+        return None
+    return next((one for one in rows if one.state is State.SETTLED), None)
+
+
+def _over(it: Session) -> str:
+    """Why nothing more can be measured in this session; empty while it stands."""
+    return "" if it.standing(here.stamp()) else it.why or measuring.EXPIRED
+
+
+def _ended_words(over: str) -> str:
+    t = here.speech()
+    if not over:
+        return ""
+    words = pair(WHY, over, t, ("phiên đo đã kết thúc", "the session is over"))
+    return words[:1].upper() + words[1:] + "."
+
+
+def _mark(it: Session, rows: list[MeasurementRow], *, held: bool) -> str:
+    """What the page must show, in one word: when it changes the page is drawn anew."""
+    pending = _pending(it, rows)
+    states = "".join(str(int(one.state)) for one in rows)
+    return f"{_over(it) or 'open'}.{0 if pending is None else pending.id}.{int(held)}.{states}"
+
+
+def _live(it: Session, metrics: tuple[Metric, ...]) -> present.LiveShown:
+    parts = here.kiosk()
+    data, inflated = live.read(parts.settings.paths.run, it.device), parts.cuffs.inflated(it.id)
+    return present.live(data, parts.clock.boottime_ns(), metrics, here.speech(), session=it.id, inflated=inflated)
+
+
+@screen.get("/live/<device>.json", endpoint="live")
+def moving(device: str) -> Response:
+    """What the page asks every 0.3 s. As long as it asks, the cuff it started may go on and its session is not left.
+
+    Without ``session`` it only tells. This GET may end a session: when the kiosk itself sees that the device went away and
+    came back, the patient has to be confirmed again.
+    """
+    if device not in here.kiosk().settings.devices:
+        raise here.Gone(("Trạm không có máy đo này.", "This station has no such device."))
+    number = request.args.get("session", "")
+    if not (number.isascii() and number.isdigit()) or not here.desk().staff:
+        return _told(device)
+    it = measuring.session(here.db(), int(number))
+    if it is None or it.device != device or it.id not in here.desk().sessions:
+        return jsonify({**_numbers(_live_of(device)), "page": "gone", "measuring": False, "measurement": None})
+    return _follow(it)
+
+
+def _follow(it: Session) -> Response:
+    parts, metrics = here.kiosk(), _metrics(it.device)
+    shown = _live(it, metrics)
+    back = parts.cuffs.asked(it.id, lost=shown.lost, pressure=shown.inflated if shown.pressure else None)
+    if back and it.standing(here.stamp()):
+        measuring.end_session(here.db(), it.id, measuring.RECONNECTED, here.stamp())
+        it = _session_or_404(it.id)
+    rows = measuring.latest(here.db(), it.id)
+    held, pending = parts.cuffs.holds(it.device, it.id), _pending(it, rows)
+    busy = it.standing(here.stamp()) and (held or shown.state == "measuring")
+    return jsonify(
+        {
+            **_numbers(shown), "page": _mark(it, rows, held=held), "measuring": busy, "held": held,
+            "measurement": None if pending is None else pending.id,
+        }
+    )  # fmt: skip
+
+
+def _live_of(device: str) -> present.LiveShown:
+    parts = here.kiosk()
+    return present.live(live.read(parts.settings.paths.run, device), parts.clock.boottime_ns(), _metrics(device), here.speech())
+
+
+def _numbers(shown: present.LiveShown) -> dict[str, object]:
+    return {
+        "state": shown.state, "text": shown.text, "lost": shown.lost, "numbers": shown.numbers, "pressure": shown.pressure,
+        "signal": shown.signal, "note": shown.note, "cuff_off": shown.cuff_off, "test_data": shown.test_data,
+    }  # fmt: skip
+
+
+def _told(device: str) -> Response:
+    return jsonify({**_numbers(_live_of(device)), "page": "", "measuring": False, "measurement": None})
+
+
+# --- the cuff -----------------------------------------------------------------------------------------------------------------------
+
+
+@screen.post("/sessions/<int:session>/start")
+def start(session: int) -> Response:
+    """Field: patient_type (adult, paediatric, neonate), chosen by a person: nothing is assumed about whose arm it is."""
+    it, identity = _mine(session)
+    parts, t = here.kiosk(), here.speech()
+    wanted = request.form.get("patient_type", "")
+    if wanted not in parts.settings.devices[it.device].patient_types:
+        error: Pair = ("Chọn người lớn, trẻ em hay sơ sinh trước khi bơm.", "Choose adult, child or newborn before starting.")
+        return _page(it, identity, errors={"patient_type": error}, status=422)
+    if not it.standing(here.stamp()):
+        return here.go(f"/sessions/{session}")
+    told = parts.cuffs.start(it.device, it.id, wanted)
+    if told.accepted:
+        return here.go(f"/sessions/{session}")
+    return _page(
+        it, identity, refused=pair(REFUSED, told.reason, t, ("Máy không nhận lệnh bơm.", "The device refused to start.")), status=409
+    )
+
+
+@screen.post("/sessions/<int:session>/stop")
+def stop(session: int) -> Response:
+    """Let the air out, now. It needs no confirmed patient: stopping is always right."""
+    it = _session_or_404(session)
+    here.kiosk().cuffs.stop(it.device)
+    return here.go(f"/sessions/{session}")
+
+
+@screen.post("/sessions/<int:session>/cuff-off")
+def cuff_off(session: int) -> Response:
+    """A person has taken the cuff off after the line had died."""
+    here.kiosk().cuffs.taken_off(session)
+    return here.go(f"/sessions/{session}")
+
+
+# --- save, measure again, end -------------------------------------------------------------------------------------------------------
+
+
+@screen.post("/sessions/<int:session>/save")
+def save(session: int) -> Response:
+    """*Lưu*. Fields: measurement, patient, keep=1 where the page had asked whether to measure again."""
+    it = _session_or_404(session)
+    row, patient = measuring.measurement(here.db(), here.number("measurement")), here.number("patient")
+    back = f"/patients/{it.patient}"
+    if row is None or row.session != it.id or it.patient != patient or session not in here.desk().sessions:
+        raise here.Conflict(_NOT_THIS, back)
+    if row.state is State.RECORDED:
+        return here.go(f"/sessions/{session}")  # the second tap on the same button
+    if row.state is not State.SETTLED or (_over(it) and it.why not in LIVED_ON):
+        raise here.Conflict(_TAKEN if it.why == measuring.TAKEN_OVER else _NOT_WAITING, back)
+    if not here.desk().is_confirmed(patient):
+        return here.go(f"/patients/{patient}/undecided/{row.id}")
+    keep = bool(present.questions(row.reading, here.speech()))
+    commit(row, kept=keep and request.form.get("keep") == "1")
+    return here.go(f"/sessions/{session}")
+
+
+_NOT_THIS: Pair = (
+    "Kết quả này không thuộc phiên đo và người bệnh trên màn hình nên không lưu. Xem lại người bệnh.",
+    "This reading does not belong to the session and patient on the screen, so it is not saved. Check the patient.",
+)
+_TAKEN: Pair = (
+    "Máy đo đã được mở cho người khác nên không lưu từ màn hình này. Xác nhận lại người bệnh rồi xem kết quả chưa lưu.",
+    "The device was opened for somebody else, so nothing is saved from this screen. Confirm the patient and look at unsaved readings.",
+)
+_NOT_WAITING: Pair = (
+    "Kết quả này không còn chờ lưu ở màn hình này. Xác nhận lại người bệnh rồi xem kết quả chưa lưu.",
+    "This reading no longer waits on this screen. Confirm the patient and look at unsaved readings.",
+)
+
+
+def commit(row: MeasurementRow, *, kept: bool) -> None:
+    """Observation and event in one transaction; then the journal's line of the step."""
+    done = measuring.record(here.db(), row.id, staff=here.desk().staff, now=here.stamp(), kept=kept)
+    _epoch_id, epoch = boots.epoch(here.db())
+    journal.step(here.kiosk().log, "record", reading_key=done.key, measurement=row.id, epoch=epoch, lane=done.lane, seq=done.seq)
+
+
+@screen.get("/sessions/<int:session>/again/<int:measurement>")
+def again(session: int, measurement: int) -> Response:
+    """Why is it measured again?"""
+    it, identity = _mine(session)
+    row, t = measuring.measurement(here.db(), measurement), here.speech()
+    if row is None or row.session != it.id or row.state is not State.SETTLED:
+        return here.go(f"/sessions/{session}")
+    shown = present.reading(row.reading, here.device_name(it.device), here.now(), t)
+    reasons = [(value, t(*words)) for value, words in DISCARDS.items()]
+    return here.page(
+        "again.html", banner=here.banner_of(identity), session=session, measurement=measurement, reading=shown, reasons=reasons
+    )
+
+
+@screen.post("/sessions/<int:session>/discard")
+def discard(session: int) -> Response:
+    """*Đo lại*. Fields: measurement, reason (one of `speech.DISCARDS`). The attempt is kept with its reason."""
+    it, _identity = _mine(session)
+    row, reason = measuring.measurement(here.db(), here.number("measurement")), request.form.get("reason", "")
+    if row is None or row.session != it.id:
+        raise here.Conflict(_NOT_THIS, f"/patients/{it.patient}")
+    if reason not in DISCARDS:
+        raise here.Unready(("Chọn một lý do đo lại.", "Choose a reason for measuring again."), f"/sessions/{session}/again/{row.id}")
+    measuring.discard(here.db(), row.id, reason=reason, staff=here.desk().staff, now=here.stamp())
+    return here.go(f"/sessions/{session}")
+
+
+@screen.post("/sessions/<int:session>/end")
+def end(session: int) -> Response:
+    """Done with this patient at this device."""
+    it = _session_or_404(session)
+    if session in here.desk().sessions:
+        _end(here.desk(), session, "finished")
+    return here.go(f"/patients/{it.patient}")
+
+
+def end_open(window: Desk, reason: str) -> None:
+    """End every session this window still holds."""
+    for session in list(window.sessions):
+        _end(window, session, reason)
+
+
+def _end(window: Desk, session: int, reason: str) -> None:
+    window.sessions.discard(session)
+    here.kiosk().cuffs.shut(session)
+    measuring.end_session(here.db(), session, reason, here.stamp())
+
+
+def leave(parts: Kiosk, session: int) -> None:
+    """A measuring page is not there any more: end its session, from the watch's thread. A store that cannot do it now lets it expire."""
+    try:
+        with closing(parts.connect()) as conn:
+            measuring.end_session(conn, session, "screen-closed", parts.clock.stamp())
+    except StoreError as error:
+        parts.log.warning("session not ended by %s: %s", threading.current_thread().name, error.reason)
+
+
+def end_left_over(parts: Kiosk) -> None:
+    """At the start of the kiosk: sessions whose pages went down with the kiosk before it end, those of other programs stand."""
+    with closing(parts.connect()) as conn:
+        for device in parts.settings.devices:
+            now = parts.clock.stamp()
+            left = measuring.session_for(conn, device, now)
+            if left is not None and left.ended is None and not left.headless:
+                measuring.end_session(conn, left.id, "screen-closed", now)
+
+
+def _session_or_404(session: int) -> Session:
+    it = measuring.session(here.db(), session)
+    if it is None:
+        raise here.Gone(("Không có phiên đo này. Chọn lại người bệnh.", "There is no such session. Choose the patient again."))
+    return it
+
+
+def _mine(session: int) -> tuple[Session, Identity]:
+    """A session of this window whose patient is still confirmed; Conflict otherwise."""
+    it = _session_or_404(session)
+    if session not in here.desk().sessions or not here.desk().is_confirmed(it.patient):
+        raise here.Conflict(_NOT_WAITING, f"/patients/{it.patient}/confirm?device={it.device}")
+    return it, here.patient_or_404(it.patient)

@@ -1,0 +1,93 @@
+"""What every page shows and asks again every few seconds: the status bar, the unseen emergency; what was set aside; health."""
+
+from flask import Blueprint, jsonify, request
+from werkzeug.wrappers import Response
+
+from appliance import __version__
+from appliance.contract.ids import spell
+from appliance.kiosk import here, live, present, rows
+from appliance.store import consults, staff
+
+screen = Blueprint("status", __name__)
+
+_ASIDE_S = 30.0
+"""How often what was set aside is counted anew: it has no hurry, and counting it reads much."""
+
+
+def now() -> present.Bar:
+    """The status bar of this moment."""
+    parts, seconds = here.kiosk(), here.kiosk().clock.monotonic()
+    if seconds - parts.counted[0] > _ASIDE_S:
+        parts.counted = (seconds, rows.aside(here.db()))
+    queue = rows.queue(here.db(), parts.counted[1])
+    parts.most = max(parts.most, queue.waiting) if queue.waiting else 0
+    return present.bar(queue, parts.most, here.now(), here.speech())
+
+
+def alarms() -> list[present.Alarm]:
+    """Urgent requests that nobody is known to have seen, the oldest first."""
+    settings, t = here.kiosk().settings, here.speech()
+    limits = settings.emergency
+    duty = (settings.duty.name, settings.duty.phone)
+    return [
+        present.alarm(one.consult, one.why, one.waited_s, one.urgency, duty, t, acknowledged=one.acknowledged)
+        for one in consults.unseen(here.db(), here.stamp(), limits.unreceived_s, limits.unopened_s)
+    ]
+
+
+def alarm_mark(shown: list[present.Alarm]) -> str:
+    """The alarms in one word: when it changes, pages are drawn anew."""
+    return ".".join(f"{spell(one.consult)}{'a' if one.acknowledged else 'n'}" for one in shown)
+
+
+def simulated() -> bool:
+    """True when a simulated device is configured or speaks: every page then says so."""
+    settings = here.kiosk().settings
+    if any(one.port.startswith("sim://") for one in settings.devices.values()):
+        return True
+    return any((live.read(settings.paths.run, name) or {}).get("test_data") is True for name in settings.devices)
+
+
+@screen.get("/status.json")
+def bar() -> Response:
+    """The bar and the alarms for the page's script. No patient is in it: it needs nobody at the window."""
+    shown, found = now(), alarms()
+    loudest = next((one for one in found if not one.acknowledged), None)
+    return jsonify(
+        {
+            "look": shown.look, "text": shown.text, "more": shown.more, "quarantine": shown.quarantine,
+            "alarm": alarm_mark(found), "words": "" if loudest is None else loudest.text,
+        }
+    )  # fmt: skip
+
+
+@screen.post("/alarms/<int:consult>/called")
+def called(consult: int) -> Response:
+    """Somebody has called. Field: staff (code). The sound stops; the words stay until a doctor has opened it."""
+    code, back = request.form.get("staff", ""), request.form.get("back", "/")
+    if staff.get(here.db(), code) is None:
+        raise here.Unready(("Chọn tên người đã gọi.", "Choose who has called."), "/")
+    consults.acknowledge(here.db(), consult, staff=code, now=here.stamp())
+    return here.go(back if back.startswith("/") and not back.startswith("//") and "\\" not in back else "/")
+
+
+@screen.get("/aside")
+def aside() -> Response:
+    """What was set aside, with the reason and a code for the hotline."""
+    t, moment = here.speech(), here.now()
+    shown = [
+        {"text": t("Dữ liệu từ máy chủ không dùng được", "Data from the server that cannot be used") if side != "up"
+         else t("Dữ liệu máy chủ không đọc được", "Data the server could not read"),
+         "at": present.moment(at, moment), "code": f"{reason} {number}"}
+        for side, reason, number, at in rows.quarantined(here.db(), 50)
+    ]  # fmt: skip
+    return here.page("aside.html", rows=shown)
+
+
+@screen.get("/health")
+def health() -> Response:
+    """200 and ``{"ok": true}`` when the store can be read; 503 otherwise."""
+    queue = rows.queue(here.db(), 0)
+    return jsonify(
+        {"ok": True, "version": __version__, "station": here.kiosk().settings.station.id, "waiting": queue.waiting, "online": queue.online}
+    )
