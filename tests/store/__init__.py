@@ -1,0 +1,1 @@
+"""The station's store on real files."""
