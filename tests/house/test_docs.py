@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.house.tree import ROOT, files, name, text
+from tests.house.tree import ROOT, code, files, name, text
 
 MARKDOWN = [path for path in files() if path.suffix == ".md"]
 
@@ -85,6 +85,16 @@ def test_links_between_documents_lead_somewhere() -> None:
             target = link.split("#")[0]
             if target and "://" not in target and not target.startswith("mailto:") and not (path.parent / target).exists():
                 wrong.append(f"{name(path)}: {link}")
+    assert not wrong
+
+
+def test_documents_that_code_refers_to_exist() -> None:
+    """`docs/…` in a docstring or a comment leads to a file or folder; a decision may be named by its number alone."""
+    wrong = []
+    for path in code("appliance", "cloud-bridge", "tests"):
+        for target in set(re.findall(r"docs/[a-z0-9/_.-]*[a-z0-9]", text(path))):
+            if not (ROOT / target).exists() and not list(ROOT.glob(f"{target}*")):
+                wrong.append(f"{name(path)}: {target}")
     assert not wrong
 
 
