@@ -157,8 +157,8 @@ class Settler:
         return _still(points) and self._share(points) >= LEAST_PERCENT
 
     def _share(self, points: list[_Point]) -> int:
-        """Usable samples of all samples since the first of `points`, in whole per cent."""
-        bad = sum(at >= points[0][0] for at in self._bad)
+        """Usable samples of all samples from the first to the last of `points`, in whole per cent."""
+        bad = sum(points[0][0] <= at <= points[-1][0] for at in self._bad)
         return 100 * len(points) // (len(points) + bad)
 
     def _make(self, points: list[_Point], rule: int) -> Measurement | None:
@@ -182,7 +182,7 @@ class Settler:
             (Metric.SPO2_HIGH, max(spo2), 0),
             (Metric.PULSE_LOW, min(pulse), 0),
             (Metric.PULSE_HIGH, max(pulse), 0),
-            (Metric.WINDOW, (length + SECOND // 20) * 10 // SECOND, 1),
+            (Metric.WINDOW, (FULL_NS if rule == FULL else length + SLACK_NS) * 10 // SECOND, 1),
             (Metric.USABLE, share, 0),
         ]
         return Measurement(

@@ -25,6 +25,7 @@ def live(pulse: int = 72, spo2: int = 97, *, perfusion: int = 0x0120, flags: int
 
 
 def values(sample: Sample) -> dict[Metric, int | None]:
+    """The numbers of a sample by metric."""
     return {each.metric: each.value for each in sample.numerics}
 
 

@@ -1,5 +1,7 @@
 """Cutting bytes into frames."""
 
+from itertools import pairwise
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -10,10 +12,12 @@ LENGTHS = {0x01: 9, 0x0C: 2, 0x0D: 3}
 
 
 def low() -> LowByteFramer:
+    """A framer as Contec's."""
     return LowByteFramer(LENGTHS)
 
 
 def length() -> LengthFramer:
+    """A framer as SunTech's."""
     return LengthFramer(0x3E, (4, 5, 24), lambda frame: sum(frame) % 256 == 0)
 
 
@@ -36,7 +40,7 @@ def test_frames_do_not_depend_on_how_the_bytes_arrive(make, data: bytes, cut: li
     whole, pieces = make(), make()
     at_once = whole.feed(data)
     places = [0, *sorted(min(each, len(data)) for each in cut), len(data)]
-    in_pieces = [piece for a, b in zip(places, places[1:], strict=False) for piece in pieces.feed(data[a:b])]
+    in_pieces = [piece for a, b in pairwise(places) for piece in pieces.feed(data[a:b])]
     assert [piece for piece, noise in at_once if noise is None] == [piece for piece, noise in in_pieces if noise is None]
     assert b"".join(piece for piece, _ in at_once) == b"".join(piece for piece, _ in in_pieces) == data[: len(data) - whole.pending]
     assert pieces.pending == whole.pending

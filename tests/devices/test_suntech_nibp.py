@@ -2,6 +2,7 @@
 
 import ast
 import random
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -22,6 +23,7 @@ VENDOR = bytes.fromhex("3E1873004A001E01000000000000310755005800000000E9")
 
 
 def values(sample: Sample) -> list[tuple[str, int | None]]:
+    """The numbers of a sample in their order."""
     return [(each.metric.name, each.value) for each in sample.numerics]
 
 
@@ -78,7 +80,11 @@ def test_wrong_checksums_and_lengths_are_noise(bad: str) -> None:
     assert every_way(ROW, bytes.fromhex(bad) + VENDOR) == every_way(ROW, VENDOR)
 
 
-@given(st.lists(st.one_of(st.binary(max_size=20), st.sampled_from([VENDOR, frame(b"K"), frame(b"\x02\x01"), b"\x3e\x18", b"\x3e"])), max_size=20))
+@given(
+    st.lists(
+        st.one_of(st.binary(max_size=20), st.sampled_from([VENDOR, frame(b"K"), frame(b"\x02\x01"), b"\x3e\x18", b"\x3e"])), max_size=20
+    )
+)
 def test_no_byte_disappears(chunks: list[bytes]) -> None:
     """Whatever the line brings: nothing raises, nothing grows, every byte is a frame's, noise, or pending."""
     feed(SuntechNibp(listen=True), chunks, bound=ROW.bound)
@@ -135,6 +141,7 @@ class Bench:
         self.lose: set[bytes] = set()
 
     def take(self, said: list[Said]) -> list[Said]:
+        """Note what the driver says and carry what it sends."""
         self.said += said
         for each in said:
             if isinstance(each, Send):
@@ -145,6 +152,7 @@ class Bench:
         return said
 
     def run(self, seconds: float) -> "Bench":
+        """Turn the clock, a fiftieth of a second at a time."""
         stop = self.now + int(seconds * SECOND)
         while self.now < stop:
             self.now += STEP
@@ -155,6 +163,7 @@ class Bench:
         return self
 
     def ready(self) -> "Bench":
+        """Open the port and wait until the cuff is known to be empty."""
         self.take(self.driver.begin(self.now))
         self.run(1)
         assert self.driver.state is State.IDLE
@@ -163,15 +172,19 @@ class Bench:
         return self
 
     def press(self, patient_type: str = "adult", within: float = 3.0) -> list[Said]:
+        """A person presses *start*."""
         return self.take(self.driver.start(patient_type, self.now, self.now + int(within * SECOND)))
 
     def words(self) -> list[tuple[Word, str]]:
+        """What people are told, in its order."""
         return [(each.word, each.text) for each in self.said if isinstance(each, Notice) and each.word not in (Word.PRESSURE, Word.STATE)]
 
     def count(self, command: bytes) -> int:
+        """How often a command was sent."""
         return sum(each == command for _, each in self.sent)
 
     def starts(self) -> int:
+        """How many starts were sent, of any kind."""
         return sum(each in START.values() for _, each in self.sent)
 
 
@@ -199,7 +212,7 @@ def test_commands_keep_their_distance() -> None:
     bench.press()
     bench.run(6)
     times = [at for at, _ in bench.sent]
-    assert min(b - a for a, b in zip(times, times[1:], strict=False)) >= SECOND // 10
+    assert min(b - a for a, b in pairwise(times)) >= SECOND // 10
 
 
 @pytest.mark.parametrize("patient_type", ["", "ADULT", "child", "infant"])
@@ -393,7 +406,7 @@ def test_a_lost_result_is_asked_again() -> None:
     """Asking is harmless: three times, then failure."""
     bench = Bench().ready()
     bench.lose = {VENDOR}
-    bench.module._measured = lambda: VENDOR  # type: ignore[method-assign] # noqa: SLF001
+    bench.module._measured = lambda: VENDOR  # type: ignore[method-assign]
     bench.press()
     bench.run(12)
     assert bench.count(ASK_RESULT) == 3
@@ -518,7 +531,7 @@ def test_no_noise_makes_it_start_or_send_anything_else(seed: int, share: float) 
     assert bench.starts() <= 1
     assert bench.module.violations == 0
     for sample in samples(bench.said):
-        assert sample.invalid or sample.frame == bench.module._result  # noqa: SLF001
+        assert sample.invalid or sample.frame == bench.module._result
     bench.run(30)
     assert bench.module.pressure(bench.now) == 0
     assert not bench.driver.busy
