@@ -162,8 +162,8 @@ class SuntechNibp:
     def _measured(self) -> bytes:
         if self._error:
             return result(0, 0, 0, 0, beats=0, error=self._error)
-        systolic = self._chance.randint(min(100, self._top - 60), self._top - 30)
-        diastolic = systolic - self._chance.randint(30, 50)
+        systolic = self._chance.randint(self._top * 55 // 100, self._top * 75 // 100)
+        diastolic = systolic * 6 // 10 + self._chance.randint(-4, 4)
         return result(systolic, diastolic, diastolic + (systolic - diastolic) // 3, self._chance.randint(56, 98))
 
     def _talk(self, now_ns: int) -> list[bytes]:
