@@ -65,6 +65,12 @@ def _sign(text: str) -> str:
     return re.sub(r"[\s.\-]", "", unicodedata.normalize("NFKC", text)).upper()
 
 
+def _phone(text: str) -> str:
+    """A telephone number in one piece, the country's prefix as 0."""
+    digits = re.sub(r"[\s.\-()]", "", unicodedata.normalize("NFKC", text))
+    return "0" + digits.removeprefix("+84") if digits.startswith("+84") else digits
+
+
 # --- checking -------------------------------------------------------------------------------------------------------------------------
 
 
@@ -77,7 +83,7 @@ def checked(draft: PatientDraft, now: Stamp) -> PatientDraft:
         cccd=_sign(draft.cccd),
         bhyt=_sign(draft.bhyt),
         allergy_text=clean(draft.allergy_text),
-        phone=clean(draft.phone),
+        phone=_phone(draft.phone),
         village=clean(draft.village),
         station_number=clean(draft.station_number),
     )
@@ -94,6 +100,10 @@ def checked(draft: PatientDraft, now: Stamp) -> PatientDraft:
         raise Refused(
             "Số BHYT có 10 số, 12 số (số CCCD), hoặc 15 ký tự như DN4010123456789. Xem lại thẻ, hoặc để trống.",
             "a BHYT number has 10 digits, 12 digits (the CCCD), or 15 signs such as DN4010123456789: look at the card, or leave it empty",
+        )
+    if tidy.phone and not re.fullmatch(r"\+?[0-9]{3,15}", tidy.phone):
+        raise Refused(
+            "Số điện thoại chỉ có chữ số. Xem lại, hoặc để trống.", "a telephone number has digits only: check it, or leave it empty"
         )
     if tidy.allergies is Allergies.KNOWN and not tidy.allergy_text:
         raise Refused("Ghi dị ứng với gì, ví dụ: penicillin.", "write what the allergy is to, such as penicillin")

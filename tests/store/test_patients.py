@@ -1,0 +1,160 @@
+"""Patients: found whatever marks are typed, checked with a sentence that says what to do, versioned by the station."""
+
+import unicodedata
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from appliance.contract.events import Allergies, PatientChanged, PatientRegistered, Sex
+from appliance.contract.ids import spell
+from appliance.contract.readings import ClockQuality
+from appliance.store import patients
+from appliance.store.errors import Refused, Taken
+from appliance.store.patients import PatientDraft, fold
+from tests.store.station import Station
+
+NAMES = ("Đặng Thử Hường", "Nguyễn Thử Dũng", "Trần Thử Huy", "Hường Thử Đặng", "Lê Thử Ánh")
+
+
+@pytest.fixture
+def people(station: Station) -> Station:
+    """A station with a few invented people."""
+    for name in NAMES:
+        station.patient(name)
+    return station
+
+
+def names(station: Station, text: str) -> list[str]:
+    """The names `find` gives."""
+    return [who.name for who in patients.find(station.conn, text)]
+
+
+@pytest.mark.parametrize("form", ["NFC", "NFD", "NFKD"])
+@pytest.mark.parametrize("typed", ["Đặng", "đặng", "dang", "DANG", "ĐẶNG", "Đang", "  dang "])
+def test_dang_finds_dang(people: Station, typed: str, form: str) -> None:
+    """However it is typed, composed or decomposed, with or without marks: both people named Đặng, the given name first."""
+    assert names(people, unicodedata.normalize(form, typed)) == ["Hường Thử Đặng", "Đặng Thử Hường"]
+
+
+def test_a_name_given_decomposed_is_kept_composed(station: Station) -> None:
+    """NFC at the door: 20 code points in, 14 out, and the event carries the composed name."""
+    number = station.patient(unicodedata.normalize("NFD", "Đặng Thị Hường"))
+    known = patients.get(station.conn, number)
+    assert known is not None
+    assert (known.name, len(known.name)) == ("Đặng Thị Hường", 14)
+    (event,) = station.events(PatientRegistered.KIND)
+    assert event.body == PatientRegistered(known)
+
+
+def test_the_given_name_comes_first(people: Station) -> None:
+    """A beginning of a given name finds, and whoever has it whole as given name leads."""
+    assert names(people, "hu") == ["Đặng Thử Hường", "Trần Thử Huy", "Hường Thử Đặng"]
+    assert names(people, "thu huong") == ["Đặng Thử Hường", "Hường Thử Đặng"]
+    assert names(people, "huong thu") == ["Đặng Thử Hường", "Hường Thử Đặng"]
+    assert names(people, "u") == []
+
+
+@pytest.mark.parametrize("typed", ["%", "_", "\\", "' OR 1=1 --", "", "   ", "\x00"])
+def test_odd_signs_are_only_signs(people: Station, typed: str) -> None:
+    """No wildcard and no quote reaches the database as anything but itself."""
+    assert names(people, typed) == []
+
+
+def test_numbers_find_too(station: Station) -> None:
+    """CCCD, BHYT in each form, telephone, the spelt number, with and without spaces; a birth year narrows a name."""
+    number = station.patient("Đặng Thử An", cccd="001 061 000 001", bhyt="DN4010123456789", phone="0900 000 001", birth="1961-04-30")
+    station.patient("Đặng Thử An", birth="1999")
+    for typed in ("001061000001", "001 061 000 001", "00106", "dn 4 01 0123456789", "0900000001", spell(number), spell(number).lower()):
+        assert [who.patient for who in patients.find(station.conn, typed)] == [number], typed
+    assert [who.birth for who in patients.find(station.conn, "an 1961")] == ["1961-04-30"]
+    assert len(patients.find(station.conn, "dang an")) == 2
+
+
+@given(st.text(max_size=30))
+def test_folding_is_the_same_for_every_form_of_a_text(text: str) -> None:
+    """Composed or decomposed, folded once or twice, upper case where that can be undone: one folded text."""
+    once = fold(text)
+    assert fold(unicodedata.normalize("NFD", text)) == once
+    assert fold(unicodedata.normalize("NFC", text)) == once
+
+
+@pytest.mark.parametrize(
+    ("facts", "word"),
+    [
+        ({"name": ""}, "name"),
+        ({"name": "  \u200b "}, "name"),
+        ({"name": "012345678901"}, "name"),
+        ({"name": "An 2"}, "letters only"),
+        ({"name": "A" * 81}, "80"),
+        ({"cccd": "12345"}, "12 digits"),
+        ({"cccd": "00106100000x"}, "12 digits"),
+        ({"bhyt": "XX9010123456789"}, "DN4010123456789"),
+        ({"bhyt": "12345678901"}, "10 digits"),
+        ({"birth": "30/04/1961"}, "1961-04-30"),
+        ({"birth": "1961-02-30"}, "1961-04-30"),
+        ({"birth": "1700"}, "too long ago"),
+        ({"birth": "2999"}, "future"),
+        ({"allergies": Allergies.KNOWN}, "allergy"),
+    ],
+)
+def test_what_cannot_be_kept_is_refused_with_what_to_do(station: Station, facts: dict[str, object], word: str) -> None:
+    """The English and a Vietnamese sentence; nothing is written."""
+    with pytest.raises(Refused, match=word) as caught:
+        patients.register(station.conn, PatientDraft(**({"name": "Thử Nghiệm"} | facts)), patient=9, staff="an", now=station.now)  # type: ignore[arg-type]  # wrong on purpose
+    assert caught.value.vi
+    assert station.count("patient") == 0
+
+
+def test_a_clock_that_knows_nothing_refuses_no_birth(station: Station) -> None:
+    """A box that believes to live in 1970 still registers a newborn."""
+    station.hand.quality, station.hand.wall = ClockQuality.UNKNOWN, 0
+    assert station.patient(birth="2026-10-01") == 1
+
+
+@pytest.mark.parametrize("number", ["001061000001", "0123456789", "DN4010123456789", "dn 4 01 012 345 6789", "TE1010123456789"])
+def test_every_form_of_an_insurance_number_is_taken(station: Station, number: str) -> None:
+    """12 digits, 10 digits, the legacy card, a newborn's temporary one."""
+    known = patients.get(station.conn, station.patient(bhyt=number))
+    assert known is not None
+    assert known.bhyt == number.replace(" ", "").upper()
+
+
+def test_registering_twice_is_registering_once(station: Station) -> None:
+    """The same form sent twice is one patient and one event; the same number for somebody else is taken."""
+    draft = PatientDraft("Thử Nghiệm Một", "1961")
+    first = patients.register(station.conn, draft, patient=5, staff="an", now=station.now)
+    assert patients.register(station.conn, draft, patient=5, staff="an", now=station.later(1)) == first
+    assert len(station.events(PatientRegistered.KIND)) == 1
+    with pytest.raises(Taken):
+        patients.register(station.conn, PatientDraft("Thử Nghiệm Hai"), patient=5, staff="an", now=station.now)
+
+
+def test_changes_are_counted_by_the_station(station: Station) -> None:
+    """Each change is the next version and one event with its reason; no change is no event; the new name is found."""
+    number = station.patient("Thử Nghiệm Một", sex=Sex.FEMALE)
+    draft = PatientDraft("Đặng Thử Mới", sex=Sex.FEMALE)
+    assert patients.change(station.conn, draft, patient=number, reason="sai tên", staff="an", now=station.now).version == 2
+    assert patients.change(station.conn, draft, patient=number, reason="", staff="an", now=station.now).version == 2
+    (event,) = station.events(PatientChanged.KIND)
+    assert isinstance(event.body, PatientChanged)
+    assert (event.body.identity.version, event.body.identity.name, event.body.reason) == (2, "Đặng Thử Mới", "sai tên")
+    assert names(station, "dang") == ["Đặng Thử Mới"]
+    assert names(station, "mot") == []
+    with pytest.raises(Refused):
+        patients.change(station.conn, draft, patient=404, reason="", staff="an", now=station.now)
+
+
+def test_possible_duplicates_are_shown_before_registering(station: Station) -> None:
+    """The same number on either card, or the same name without marks and a birth that may agree; never a machine's merge."""
+    one = station.patient("Đặng Thử An", birth="1961", cccd="001061000001")
+    two = station.patient("Lê Thử Bình", birth="1970-01-01", bhyt="0123456789")
+
+    def alike(**facts: str) -> set[int]:
+        return {who.patient for who in patients.same(station.conn, PatientDraft(**facts))}
+
+    assert alike(name="Dang Thu An", birth="1961-04-30") == {one}
+    assert alike(name="Đặng Thử An", birth="1962") == set()
+    assert alike(name="Ai Khác", bhyt="001 061 000 001") == {one}
+    assert alike(name="Ai Khác", bhyt="0123456789") == {two}
+    assert alike(name="Ai Khác") == set()
