@@ -266,7 +266,9 @@ class Pump:
                 self.storage.move(tx, Stream(talk.station, me, hello.epoch))
                 talk.sender.reset(tx)
                 talk.verified = False
-        others = [one for one in self.storage.streams(tx, talk.station) if one != stream] if hello.current and self.end.way == DOWN else []
+        others = (
+            [one for one in self.storage.heard_streams(tx, talk.station) if one != stream] if hello.current and self.end.way == DOWN else []
+        )
 
         def act() -> None:
             talk.theirs, talk.heard = hello.nonce, now

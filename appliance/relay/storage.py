@@ -176,7 +176,7 @@ class Storage(Protocol):
         """What of every lane is in."""
         ...
 
-    def streams(self, tx: Tx, station: str) -> list[Stream]:
+    def heard_streams(self, tx: Tx, station: str) -> list[Stream]:
         """Every stream that has been heard of a station."""
         ...
 

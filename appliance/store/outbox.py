@@ -1,14 +1,20 @@
 """What the station has to say, in the order it was said: the way up, as rows. Nothing is deleted here.
 
-`append` is how every other module of the store speaks: in the same transaction as the row that it speaks about.
+`append` is how every other module of the store speaks: in the same transaction as the row that it speaks about. The rest
+is what the relay asks of a store (`appliance.relay.storage`), on the tables epoch, lane, outbox and parcel.
 """
 
 import zlib
+from collections.abc import Sequence
 
 from appliance.contract.codec import write_event
 from appliance.contract.events import Event, Unknown
 from appliance.contract.lanes import Lane
+from appliance.contract.receipts import digest
 from appliance.database import Connection
+from appliance.relay.marks import Marks, Range, read_marks, write_holes
+from appliance.relay.storage import Parcel, Queued, Stream, Waiting
+from appliance.store.boots import epoch as latest
 
 WAITING, RECEIVED, SET_ASIDE = 0, 2, 3
 """`outbox.state`: the bridge has not said that it has the event; it has it; it could not read it and keeps its bytes in quarantine."""
@@ -37,3 +43,156 @@ def append(conn: Connection, event: Event, lane: Lane | None = None) -> tuple[in
 
 _NUMBER = """INSERT INTO lane (epoch, lane, next) VALUES ((SELECT max(id) FROM epoch), ?, 2)
 ON CONFLICT (epoch, lane) DO UPDATE SET next = next + 1 RETURNING epoch, next - 1"""
+
+_OPEN, _SETTLED, _WITHDRAWN = 0, 1, 2
+"""`parcel.state`. A withdrawn parcel's events travel in another epoch."""
+
+
+class Outbox:
+    """The relay's view of the way up. `tx` is the connection inside a transaction; `station` is this one."""
+
+    def __init__(self, station: str) -> None:
+        self.station = station
+        self._epochs: dict[int, Stream] = {}
+        self._rows: dict[bytes, int] = {}
+
+    def streams(self, tx: Connection) -> list[Stream]:
+        """Those of every epoch that has said something, and of the latest one, which is the last in the list."""
+        rows = tx.execute(
+            "SELECT id FROM epoch WHERE id IN (SELECT epoch FROM lane) OR id = (SELECT max(id) FROM epoch) ORDER BY id"
+        ).fetchall()
+        return [self._stream(tx, row[0]) for row in rows]
+
+    def me(self, tx: Connection) -> bytes:
+        """The epoch that is written now."""
+        return latest(tx)[1]
+
+    def waiting(self, tx: Connection) -> list[Waiting]:
+        """Every lane with events that are in no parcel yet."""
+        rows = tx.execute("SELECT epoch, lane, frozen, next FROM lane WHERE frozen < next - 1 ORDER BY epoch, lane").fetchall()
+        return [Waiting(self._stream(tx, row[0]), row[1], row[2], row[3]) for row in rows]
+
+    def queued(self, tx: Connection, stream: Stream, lane: int, after: int, limit: int) -> list[Queued]:
+        """The next events of a lane in order."""
+        rows = tx.execute(
+            "SELECT seq, body, crc FROM outbox WHERE epoch = ? AND lane = ? AND seq > ? AND state < 2 ORDER BY seq LIMIT ?",
+            (self._epoch(tx, stream), lane, after, limit),
+        ).fetchall()
+        return [Queued(row[0], row[1], zlib.crc32(row[1]) == row[2]) for row in rows]
+
+    def freeze(self, tx: Connection, stream: Stream, lane: int, first: int, count: int, payload: bytes, at: int) -> int:
+        """Keep a parcel and its number; its events are now frozen."""
+        epoch = self._epoch(tx, stream)
+        done = tx.execute(
+            "INSERT INTO parcel (epoch, lane, first_seq, count, payload, digest, at) VALUES (?, ?, ?, ?, ?, ?, ?)",
+            (epoch, lane, first, count, payload, digest(payload), at),
+        )
+        tx.execute("UPDATE lane SET frozen = ? WHERE epoch = ? AND lane = ?", (first + count - 1, epoch, lane))
+        return int(done.lastrowid)
+
+    def spoilt(self, tx: Connection, stream: Stream, lane: int, row: Queued, reason: str, at: int) -> None:
+        """An event that cannot be sent: in quarantine for a person, and never tried again."""
+        epoch = self._epoch(tx, stream)
+        tx.execute(
+            "INSERT INTO quarantine (side, topic, payload, reason, detail, origin, lane, first_seq, count, at)"
+            " VALUES ('own', '', ?, ?, '', ?, ?, ?, 1, ?)",
+            (row.body, reason, stream.origin, lane, row.seq, at),
+        )
+        tx.execute("UPDATE outbox SET state = ? WHERE epoch = ? AND lane = ? AND seq = ? AND state < 2", (SET_ASIDE, epoch, lane, row.seq))
+        tx.execute("UPDATE lane SET frozen = ? WHERE epoch = ? AND lane = ?", (row.seq, epoch, lane))
+
+    def unsettled(self, tx: Connection, station: str) -> list[Parcel]:
+        """The parcels nobody has vouched for, oldest first within each lane."""
+        rows = tx.execute(
+            "SELECT number, epoch, lane, first_seq, count, length(payload) FROM parcel WHERE state = 0 ORDER BY lane, number"
+        ).fetchall()
+        return [self._parcel(tx, row) for row in rows if station == self.station]
+
+    def payload(self, tx: Connection, number: int) -> bytes:
+        """The bytes of a parcel."""
+        return bytes(tx.execute("SELECT payload FROM parcel WHERE number = ?", (number,)).fetchone()[0])
+
+    def vouched(self, tx: Connection, station: str) -> dict[tuple[Stream, int], Marks]:
+        """What the bridge has vouched for, per lane of each epoch."""
+        rows = tx.execute("SELECT epoch, lane, top, holes FROM lane WHERE top > 0").fetchall()
+        return {(self._stream(tx, row[0]), row[1]): read_marks(row[2], row[3]) for row in rows if station == self.station}
+
+    def frozen(self, tx: Connection, stream: Stream) -> dict[int, int]:
+        """Per lane the last number that is in a parcel."""
+        rows = tx.execute("SELECT lane, frozen FROM lane WHERE epoch = ?", (self._epoch(tx, stream),)).fetchall()
+        return {row[0]: row[1] for row in rows}
+
+    def vouch(self, tx: Connection, stream: Stream, lane: int, marks: Marks) -> None:
+        """The bridge now vouches for `marks`, no more and no less."""
+        tx.execute(
+            "UPDATE lane SET settled = ?, top = ?, holes = ? WHERE epoch = ? AND lane = ?",
+            (marks.contiguous, marks.highest, write_holes(marks), self._epoch(tx, stream), lane),
+        )
+
+    def settle(self, tx: Connection, stream: Stream, lane: int, ranges: Sequence[Range], state: int, at: int) -> None:
+        """Events that the bridge has, or has set aside, from now on."""
+        for first, last in ranges:
+            tx.execute(
+                "UPDATE outbox SET state = ?, received = ? WHERE epoch = ? AND lane = ? AND seq BETWEEN ? AND ? AND state < 2",
+                (state, at, self._epoch(tx, stream), lane, first, last),
+            )
+
+    def close(self, tx: Connection, stream: Stream, lane: int, ranges: Sequence[Range]) -> None:
+        """Every parcel that lies wholly in one of `ranges` is settled."""
+        for first, last in ranges:
+            tx.execute(
+                "UPDATE parcel SET state = ? WHERE state = 0 AND lane = ? AND epoch = ? AND first_seq >= ? AND first_seq + count - 1 <= ?",
+                (_SETTLED, lane, self._epoch(tx, stream), first, last),
+            )
+
+    def unsettle(self, tx: Connection, stream: Stream, lane: int, ranges: Sequence[Range]) -> None:
+        """The bridge has lost `ranges`: these events and their parcels are unsettled again."""
+        epoch = self._epoch(tx, stream)
+        for first, last in ranges:
+            tx.execute(
+                "UPDATE outbox SET state = 0, received = NULL WHERE epoch = ? AND lane = ? AND seq BETWEEN ? AND ? AND state >= 2",
+                (epoch, lane, first, last),
+            )
+            tx.execute(
+                "UPDATE parcel SET state = 0 WHERE state = ? AND epoch = ? AND lane = ? AND first_seq <= ? AND first_seq + count - 1 >= ?",
+                (_SETTLED, epoch, lane, last, first),
+            )
+
+    def named(self, tx: Connection, station: str, name: bytes) -> Parcel | None:
+        """The unsettled parcel whose bytes have this digest."""
+        row = tx.execute(
+            "SELECT number, epoch, lane, first_seq, count, length(payload) FROM parcel WHERE state = 0 AND digest = ?", (name,)
+        ).fetchone()
+        return None if row is None or station != self.station else self._parcel(tx, row)
+
+    def move(self, tx: Connection, to: Stream) -> None:
+        """What was said in other epochs and not vouched for travels in `to`: new numbers, old order, the same rows."""
+        epoch = self._epoch(tx, to)
+        rows = tx.execute("SELECT id, epoch, lane, seq FROM outbox WHERE state < 2 AND epoch <> ? ORDER BY id", (epoch,)).fetchall()
+        for row in rows:
+            (taken,) = tx.execute(_NUMBER_IN, (epoch, row[2])).fetchall()
+            tx.execute("UPDATE outbox SET epoch = ?, seq = ? WHERE id = ?", (epoch, taken[0], row[0]))
+            for table in ("observation", "consult"):
+                tx.execute(f"UPDATE {table} SET epoch = ?, seq = ? WHERE outbox = ?", (epoch, taken[0], row[0]))  # noqa: S608
+        tx.execute("UPDATE parcel SET state = ? WHERE state = 0 AND epoch <> ?", (_WITHDRAWN, epoch))
+        tx.execute("UPDATE lane SET frozen = next - 1 WHERE epoch <> ?", (epoch,))
+
+    def _stream(self, tx: Connection, row: int) -> Stream:
+        known = self._epochs.get(row)
+        if known is None:
+            value = bytes(tx.execute("SELECT epoch FROM epoch WHERE id = ?", (row,)).fetchone()[0])
+            known = self._epochs[row] = Stream(self.station, value)
+        return known
+
+    def _epoch(self, tx: Connection, stream: Stream) -> int:
+        row = self._rows.get(stream.origin)
+        if row is None:
+            row = self._rows[stream.origin] = int(tx.execute("SELECT id FROM epoch WHERE epoch = ?", (stream.origin,)).fetchone()[0])
+        return row
+
+    def _parcel(self, tx: Connection, row: Sequence[int]) -> Parcel:
+        return Parcel(row[0], self._stream(tx, row[1]), row[2], row[3], row[3] + row[4] - 1, row[5])
+
+
+_NUMBER_IN = """INSERT INTO lane (epoch, lane, next) VALUES (?, ?, 2)
+ON CONFLICT (epoch, lane) DO UPDATE SET next = next + 1 RETURNING next - 1"""

@@ -1,0 +1,154 @@
+"""What stations have said: every event once, for ever, under (station, epoch, lane, seq); what cannot be read, in quarantine.
+
+The other half of what the relay asks of a store; `BridgeStore` is the whole of it on one engine, SQLite or PostgreSQL.
+"""
+
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager
+
+from sqlalchemy import Connection, Engine, delete, func, select, update
+
+from appliance.contract.events import Unknown
+from appliance.contract.parcels import Fragment
+from appliance.relay.marks import Marks, Range, read_marks, write_holes
+from appliance.relay.storage import Arrived, Bad, Peer, Stream
+from cloud_bridge.store import relay_tables as t
+from cloud_bridge.store.engine import reading, writing
+from cloud_bridge.store.outbox import Outbox, set_apart
+from cloud_bridge.store.writing import upsert
+
+REDEEMED = 2
+"""`relay_quarantine.state`: good bytes for the same numbers came later."""
+LATER_KIND = "kind"
+"""`relay_event.why` of a kind of a later version: kept, and read again after an update."""
+
+
+class BridgeStore(Outbox):
+    """The relay's whole view of the bridge's store, for the stations of `shards`. Satisfies `appliance.relay.storage.Storage`."""
+
+    def __init__(self, engine: Engine, shards: Iterable[int]) -> None:
+        super().__init__(shards)
+        self._engine = engine
+
+    def transaction(self) -> AbstractContextManager[Connection]:
+        """All or nothing; committed when left."""
+        return writing(self._engine)
+
+    def reading(self) -> AbstractContextManager[Connection]:
+        """One consistent look."""
+        return reading(self._engine)
+
+    @contextmanager
+    def savepoint(self, tx: Connection) -> Iterator[None]:
+        """Part of a transaction that can fail alone."""
+        with tx.begin_nested():
+            yield
+
+    def marks(self, tx: Connection, stream: Stream, lane: int) -> Marks:
+        """What of a lane is in."""
+        c = t.inbox.c
+        row = tx.execute(
+            select(c.highest, c.holes).where(c.station == stream.station, c.epoch == stream.origin, c.lane == lane).with_for_update()
+        ).first()
+        return Marks() if row is None else read_marks(row[0], row[1])
+
+    def all_marks(self, tx: Connection, stream: Stream) -> dict[int, Marks]:
+        """What of every lane is in."""
+        c = t.inbox.c
+        rows = tx.execute(select(c.lane, c.highest, c.holes).where(c.station == stream.station, c.epoch == stream.origin))
+        return {row[0]: read_marks(row[1], row[2]) for row in rows}
+
+    def heard_streams(self, tx: Connection, station: str) -> list[Stream]:
+        """Every epoch that has been heard of a station."""
+        rows = tx.execute(select(t.inbox.c.epoch).where(t.inbox.c.station == station).distinct())
+        return [Stream(station, bytes(row[0])) for row in rows]
+
+    def keep_marks(self, tx: Connection, stream: Stream, lane: int, marks: Marks) -> None:
+        """Replace them."""
+        values = {"contiguous": marks.contiguous, "highest": marks.highest, "holes": write_holes(marks)}
+        row = upsert(tx, t.inbox).values(station=stream.station, epoch=stream.origin, lane=lane, **values)
+        tx.execute(row.on_conflict_do_update(index_elements=["station", "epoch", "lane"], set_=values))
+
+    def insert(self, tx: Connection, arrived: Sequence[Arrived], at: int) -> None:
+        """Keep new events, each for ever under its key."""
+        if not arrived:
+            return
+        rows = [
+            {
+                "station": one.stream.station, "epoch": one.stream.origin, "lane": one.lane, "seq": one.seq, "kind": one.event.kind,
+                "body": one.body, "at": at, "why": LATER_KIND if isinstance(one.event.body, Unknown) else None,
+            }
+            for one in arrived
+        ]  # fmt: skip
+        tx.execute(t.event.insert(), rows)
+
+    def bodies(self, tx: Connection, stream: Stream, lane: int, first: int, last: int) -> dict[int, bytes]:
+        """The kept bytes of a range of events."""
+        c = t.event.c
+        where = (c.station == stream.station, c.epoch == stream.origin, c.lane == lane, c.seq.between(first, last))
+        return {row[0]: bytes(row[1]) for row in tx.execute(select(c.seq, c.body).where(*where))}
+
+    def refuse(self, tx: Connection, arrived: Arrived, reason: str) -> None:
+        """Flag a kept event whose meaning was refused."""
+        c, stream = t.event.c, arrived.stream
+        where = (c.station == stream.station, c.epoch == stream.origin, c.lane == arrived.lane, c.seq == arrived.seq)
+        tx.execute(update(t.event).where(*where).values(why=reason))
+
+    def quarantine(self, tx: Connection, bad: Bad, at: int) -> None:
+        """Keep a message byte-exact; the same bytes of the same station once."""
+        set_apart(tx, bad, at)
+
+    def set_aside(self, tx: Connection, stream: Stream, limit: int) -> dict[int, list[Range]]:
+        """Per lane the latest ranges that are in quarantine, lowest first."""
+        c = t.quarantine.c
+        where = (c.station == stream.station, c.origin == stream.origin, c.state != REDEEMED, c.topic != "")
+        found: dict[int, list[Range]] = {}
+        for row in tx.execute(select(c.lane, c.first_seq, c.count).where(*where).order_by(c.id.desc()).limit(6 * limit)):
+            ranges = found.setdefault(row[0], [])
+            if len(ranges) < limit:
+                ranges.append((row[1], row[1] + row[2] - 1))
+        return {lane: sorted(ranges) for lane, ranges in found.items()}
+
+    def redeem(self, tx: Connection, stream: Stream, lane: int, first: int, last: int) -> None:
+        """Good bytes came for a range that a quarantined message had spoken for."""
+        c = t.quarantine.c
+        place = (c.station == stream.station, c.origin == stream.origin, c.lane == lane)
+        tx.execute(update(t.quarantine).where(*place, c.first_seq <= last, c.first_seq + c.count > first).values(state=REDEEMED))
+
+    def add_fragment(self, tx: Connection, station: str, part: Fragment, at: int) -> int:
+        """Keep one part; how many of this payload are here now."""
+        row = upsert(tx, t.fragment).values(station=station, digest=part.digest, part=part.part, parts=part.parts, data=part.data, at=at)
+        tx.execute(row.on_conflict_do_nothing())
+        c = t.fragment.c
+        return int(tx.execute(select(func.count()).where(c.station == station, c.digest == part.digest)).scalar_one())
+
+    def fragments(self, tx: Connection, station: str, digest: bytes) -> list[Fragment]:
+        """The parts of a payload that are here."""
+        c = t.fragment.c
+        rows = tx.execute(select(c.part, c.parts, c.data).where(c.station == station, c.digest == digest).order_by(c.part))
+        return [Fragment(digest, row[0], row[1], bytes(row[2])) for row in rows]
+
+    def drop_fragments(self, tx: Connection, station: str, digest: bytes) -> None:
+        """The payload is whole and taken, or can never be."""
+        tx.execute(delete(t.fragment).where(t.fragment.c.station == station, t.fragment.c.digest == digest))
+
+    def peer(self, tx: Connection, station: str) -> Peer | None:
+        """The station's latest epoch, once it has spoken."""
+        row = tx.execute(select(t.peer.c.epoch, t.peer.c.counter).where(t.peer.c.station == station)).first()
+        return None if row is None or not row[0] else Peer(bytes(row[0]), row[1])
+
+    def keep_peer(self, tx: Connection, station: str, peer: Peer, shard: int, at: int) -> None:
+        """The station speaks in this epoch, on this shard."""
+        values = {"shard": shard, "epoch": peer.incarnation, "counter": peer.counter, "heard": at}
+        row = upsert(tx, t.peer).values(station=station, said=0, **values)
+        tx.execute(row.on_conflict_do_update(index_elements=["station"], set_=values))
+
+    def reserve(self, tx: Connection, station: str, count: int) -> int:
+        """Counters for `count` receipts of ours to a station."""
+        row = upsert(tx, t.peer).values(station=station, shard=0, epoch=b"", counter=0, said=count, heard=0)
+        taken = row.on_conflict_do_update(index_elements=["station"], set_={"said": t.peer.c.said + count})
+        return int(tx.execute(taken.returning(t.peer.c.said)).scalar_one()) - count + 1
+
+    def shard(self, tx: Connection, station: str) -> int | None:
+        """Where the station was heard last."""
+        return tx.scalar(select(t.peer.c.shard).where(t.peer.c.station == station))
