@@ -16,7 +16,10 @@ DOMAIN = b"tram-answer-v1"
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """The doctor's advice. `at` is tenths of a second since 1970 by the bridge's clock; `seen` are the reading keys on the page at signing."""
+    """The doctor's advice. `at` is tenths of a second since 1970 by the bridge's clock.
+
+    `seen` are the keys of the readings that were on the page at signing.
+    """
 
     station: str = wire(1)
     consult: int = wire(2)

@@ -1,6 +1,24 @@
-"""Numbers as bytes: the varint of headers (seven bits a byte, the lowest first, the top bit says *more*)."""
+"""Numbers as bits: the varint of headers, and an entropy coder that spends on each number what its surprise is worth.
+
+The coder (rANS: asymmetric numeral systems, J. Duda, arXiv 1311.2540) keeps one integer `state`. Coding an outcome that
+owns `freq` of ``1 << shift`` slots multiplies the state by ``(1 << shift) / freq``; so an outcome costs
+``log2((1 << shift) / freq)`` bits, fractions of a bit included, and a constant column costs nearly nothing. Decoding
+runs the other way, hence `Packer` collects its steps and codes them last first. Everything is integer arithmetic: the
+same bytes on every machine, for ever.
+
+What surprises is learnt while going along, by both sides alike: a `Coin` for yes or no, a `Column` for a series of
+numbers. A `Column` codes the distance to an expected value; its distances are taken to follow Student's t with seven
+degrees of freedom (a bell with honest tails) as wide as the distances seen so far, in half-octave steps.
+"""
+
+from bisect import bisect_right
+from functools import cache
+from itertools import pairwise
+from typing import NamedTuple
 
 from appliance.contract.errors import WireError
+
+# --- varint: seven bits a byte, the lowest first, the top bit says *more* -----------------------------------------
 
 
 def varint(value: int) -> bytes:
@@ -36,3 +54,260 @@ def read_varint(data: bytes, at: int) -> tuple[int, int]:
     if shift and not byte:
         raise WireError("range", "varint with needless bytes")
     return value, at
+
+
+# --- what is expected ----------------------------------------------------------------------------------------------
+
+
+class Coin:
+    """How often *yes* and *no* were said so far, with a head start each; neither is ever without a slot."""
+
+    __slots__ = ("no", "yes")
+
+    def __init__(self, yes: int, no: int) -> None:
+        self.yes = yes
+        self.no = no
+
+    def learn(self, value: bool) -> None:
+        """Count one more; old counts fade."""
+        if value:
+            self.yes += 2
+        else:
+            self.no += 2
+        if self.yes + self.no > 250:
+            self.yes = self.yes + 1 >> 1
+            self.no = self.no + 1 >> 1
+
+
+class Column:
+    """A series of numbers: where they lie and how far they scatter around what is expected of them.
+
+    `centre` and `spread` (mean distance, in 64ths) are what is thought before the first number and count as much as
+    `weight` numbers. A `sided` column expects distances that are hardly ever negative.
+    """
+
+    __slots__ = ("bells", "count", "scatter", "seen", "steps", "total")
+
+    def __init__(self, centre: int, spread: int, *, weight: int = 4, sided: bool = False) -> None:
+        self.total = centre * weight
+        self.count = weight
+        self.scatter = spread * weight
+        self.seen = weight
+        self.bells, self.steps = bells(sided)
+
+    def centre(self) -> int:
+        """The mean of the numbers so far, rounded."""
+        return (self.total + (self.count >> 1)) // self.count
+
+    def place(self, value: int) -> None:
+        """Count `value` towards the centre."""
+        self.total += value
+        self.count += 1
+        if self.count > 64:
+            self.total >>= 1
+            self.count >>= 1
+
+    def bell(self) -> tuple["Bell", int]:
+        """The bell for the next distance, and how many low bits of it go plain because the distances are so long."""
+        mean, plain = self.scatter // self.seen, 0
+        while mean > self.steps[-1]:
+            mean >>= 1
+            plain += 1
+        return self.bells[bisect_right(self.steps, mean)], plain
+
+    def learn(self, distance: int) -> None:
+        """Count `distance` towards the spread."""
+        self.scatter += (distance if distance >= 0 else -distance) << 6
+        self.seen += 1
+        if self.seen > 48:
+            self.scatter >>= 1
+            self.seen >>= 1
+
+
+class Bell(NamedTuple):
+    """One width of the bell: slot limits of the distances ``low …``, the last slots mean *further out*."""
+
+    low: int
+    limits: tuple[int, ...]
+
+
+_WIDTHS = 17
+"""The widths have t-scales 2**(j/2) / 8 for j = 0 … 16: from *always the same* to about ±16."""
+_SHIFT = 14
+_SLOTS = 1 << _SHIFT
+_FAR = 2
+"""Slots for *further out*."""
+
+
+def _weights(width: int) -> list[int]:
+    """Student's t, seven degrees of freedom, at distance 0, 1, 2 …, until it falls below a thousandth of a slot or so."""
+    base = 7 << width  # 7 s², in 64ths
+    weights: list[int] = []
+    distance = 0
+    while True:
+        weight = (base << 24) ** 4 // (base + 64 * distance * distance) ** 4 >> 56  # 2**40 at distance 0
+        if weight < 1 << 26 and distance:
+            return weights
+        weights.append(weight)
+        distance += 1
+
+
+@cache
+def bells(sided: bool) -> tuple[tuple[Bell, ...], tuple[int, ...]]:
+    """Every width of the bell, and the mean distances (in 64ths) at which the next width fits better."""
+    made, means = [], []
+    for width in range(_WIDTHS):
+        right = _weights(width)
+        low = 0 if sided else 1 - len(right)
+        weights = right if sided else right[:0:-1] + right
+        room, whole = _SLOTS - _FAR - len(weights), sum(weights)
+        slots = [1 + weight * room // whole for weight in weights]
+        slots[-low] += _SLOTS - _FAR - sum(slots)
+        limits = [0]
+        for each in slots:
+            limits.append(limits[-1] + each)
+        made.append(Bell(low, (*limits, _SLOTS)))
+        means.append(64 * sum(abs(low + place) * weight for place, weight in enumerate(weights)) // whole)
+    return tuple(made), tuple((a + b) // 2 for a, b in pairwise(means))
+
+
+# --- the coder -----------------------------------------------------------------------------------------------------
+
+_WORD = 64
+_MASK = (1 << _WORD) - 1
+_FULL = 1 << _WORD
+"""The state stays in ``_FULL … _FULL << 64`` once words were put aside; each ``1 << shift`` divides it, so both sides agree when."""
+FAR_BITS = 6
+"""A distance beyond the bell says its sign and its length in this many bits: up to 63."""
+
+
+class Packer:
+    """Collects outcomes in the order they will be read in; `bytes` codes them."""
+
+    __slots__ = ("steps",)
+
+    def __init__(self) -> None:
+        self.steps: list[tuple[int, int, int]] = []
+
+    def coin(self, coin: Coin, value: bool) -> None:
+        """Yes or no."""
+        yes = (coin.yes << 16) // (coin.yes + coin.no)
+        self.steps.append((0, yes, 16) if value else (yes, 65536 - yes, 16))
+        coin.learn(value)
+
+    def plain(self, value: int, bits: int) -> None:
+        """A number of `bits` ≤ 63 bits, all equally likely."""
+        self.steps.append((value, 1, bits))
+
+    def size(self, value: int) -> None:
+        """A number ≥ 0 below 2**63, small ones cheaper: its length in six bits, then the number."""
+        bits = value.bit_length()
+        self.steps.append((bits, 1, FAR_BITS))
+        if bits > 1:
+            self.steps.append((value - (1 << bits - 1), 1, bits - 1))
+
+    def signed(self, value: int) -> None:
+        """A number of either sign."""
+        self.size(value << 1 if value >= 0 else (-value << 1) - 1)
+
+    def number(self, column: Column, distance: int) -> None:
+        """How far a number lies from what was expected (± 2**60)."""
+        bell, plain = column.bell()
+        place = (distance >> plain) - bell.low
+        limits = bell.limits
+        if 0 <= place < len(limits) - 2:
+            self.steps.append((limits[place], limits[place + 1] - limits[place], _SHIFT))
+            if plain:
+                self.steps.append((distance & (1 << plain) - 1, 1, plain))
+        else:
+            self.steps.append((limits[-2], _FAR, _SHIFT))
+            self.signed(distance)
+        column.learn(distance)
+
+    def bytes(self) -> bytes:
+        """The outcomes, coded: the state, highest byte first, then the words put aside."""
+        state, words = 0, []
+        for start, freq, shift in reversed(self.steps):
+            if state >> 128 - shift >= freq:
+                words.append(state & _MASK)
+                state >>= _WORD
+            if freq == 1:
+                state = state << shift | start
+            else:
+                quotient, rest = divmod(state, freq)
+                state = (quotient << shift) + start + rest
+        head = state.to_bytes((state.bit_length() + 7) // 8)
+        return head + b"".join([word.to_bytes(8) for word in reversed(words)])
+
+
+class Unpacker:
+    """Gives the outcomes back, in order. Whatever the bytes are, some outcomes come; `close` tells whether they were meant."""
+
+    __slots__ = ("_state", "_words")
+
+    def __init__(self, data: bytes) -> None:
+        words = max(0, (len(data) - 9) // 8)
+        head = len(data) - 8 * words
+        if data and not data[0]:
+            raise WireError("shape", "needless bytes in the body")
+        self._state = int.from_bytes(data[:head])
+        self._words = [int.from_bytes(data[at : at + 8]) for at in range(len(data) - 8, head - 1, -8)]
+
+    def coin(self, coin: Coin) -> bool:
+        """Yes or no."""
+        yes, state = (coin.yes << 16) // (coin.yes + coin.no), self._state
+        slot = state & 65535
+        if value := slot < yes:
+            state = yes * (state >> 16) + slot
+        else:
+            state = (65536 - yes) * (state >> 16) + slot - yes
+        if state < _FULL and self._words:
+            state = state << _WORD | self._words.pop()
+        self._state = state
+        coin.learn(value)
+        return value
+
+    def plain(self, bits: int) -> int:
+        """A number of `bits` bits."""
+        state = self._state
+        value = state & (1 << bits) - 1
+        state >>= bits
+        if state < _FULL and self._words:
+            state = state << _WORD | self._words.pop()
+        self._state = state
+        return value
+
+    def size(self) -> int:
+        """What `Packer.size` wrote."""
+        bits = self.plain(FAR_BITS)
+        return self.plain(bits - 1) + (1 << bits - 1) if bits > 1 else bits
+
+    def signed(self) -> int:
+        """What `Packer.signed` wrote."""
+        value = self.size()
+        return -(value + 1 >> 1) if value & 1 else value >> 1
+
+    def number(self, column: Column) -> int:
+        """The distance from what was expected."""
+        bell, plain = column.bell()
+        limits, state = bell.limits, self._state
+        slot = state & _SLOTS - 1
+        place = bisect_right(limits, slot) - 1
+        start = limits[place]
+        state = (limits[place + 1] - start) * (state >> _SHIFT) + slot - start
+        if state < _FULL and self._words:
+            state = state << _WORD | self._words.pop()
+        self._state = state
+        if place == len(limits) - 2:
+            distance = self.signed()
+        else:
+            distance = place + bell.low
+            if plain:
+                distance = distance << plain | self.plain(plain)
+        column.learn(distance)
+        return distance
+
+    def close(self) -> None:
+        """WireError when the bytes held something else than what was read."""
+        if self._state or self._words:
+            raise WireError("shape", "the body does not end where its last event ends")

@@ -92,6 +92,8 @@ class Identity:
 
 @dataclass(frozen=True, slots=True)
 class PatientRegistered:
+    """A patient the station did not have before."""
+
     KIND: ClassVar[int] = 1
     LANE: ClassVar[Lane] = Lane.READINGS
     identity: Identity = wire(1)
@@ -99,6 +101,8 @@ class PatientRegistered:
 
 @dataclass(frozen=True, slots=True)
 class PatientChanged:
+    """What the station now knows of a patient; `identity.version` says which knowledge is newer."""
+
     KIND: ClassVar[int] = 2
     LANE: ClassVar[Lane] = Lane.READINGS
     identity: Identity = wire(1)
@@ -118,6 +122,8 @@ class PatientMerged:
 
 @dataclass(frozen=True, slots=True)
 class PatientUnmerged:
+    """`duplicate` was another person after all."""
+
     KIND: ClassVar[int] = 4
     LANE: ClassVar[Lane] = Lane.READINGS
     patient: int = wire(1)
@@ -138,6 +144,8 @@ class ConsentGiven:
 
 @dataclass(frozen=True, slots=True)
 class ConsentWithdrawn:
+    """The consent to one purpose no longer holds."""
+
     KIND: ClassVar[int] = 6
     LANE: ClassVar[Lane] = Lane.READINGS
     patient: int = wire(1)
@@ -158,6 +166,8 @@ class ObservationRecorded:
 
 @dataclass(frozen=True, slots=True)
 class ObservationEnteredInError:
+    """The reading with this key was never true of the patient; it stays and says so."""
+
     KIND: ClassVar[int] = 11
     LANE: ClassVar[Lane] = Lane.CONSULT
     patient: int = wire(1)
@@ -214,6 +224,8 @@ class ConsultRequested:
 
 @dataclass(frozen=True, slots=True)
 class ConsultWithdrawn:
+    """The station no longer asks."""
+
     KIND: ClassVar[int] = 21
     LANE: ClassVar[Lane] = Lane.URGENT
     consult: int = wire(1)
@@ -232,6 +244,8 @@ class ConsultOpened:
 
 @dataclass(frozen=True, slots=True)
 class ConsultClaimed:
+    """A doctor (`who`) has taken the request until `until`, tenths of a second since 1970."""
+
     KIND: ClassVar[int] = 23
     LANE: ClassVar[Lane] = Lane.URGENT
     consult: int = wire(1)
@@ -241,6 +255,8 @@ class ConsultClaimed:
 
 @dataclass(frozen=True, slots=True)
 class ConsultQuestion:
+    """The doctor asks back; `question` numbers it within the consult."""
+
     KIND: ClassVar[int] = 24
     LANE: ClassVar[Lane] = Lane.URGENT
     consult: int = wire(1)
@@ -251,6 +267,8 @@ class ConsultQuestion:
 
 @dataclass(frozen=True, slots=True)
 class ConsultReply:
+    """The station's reply to a question, with copies of new readings."""
+
     KIND: ClassVar[int] = 25
     LANE: ClassVar[Lane] = Lane.URGENT
     consult: int = wire(1)

@@ -27,6 +27,36 @@ def is_station(text: str) -> bool:
     return STATION.fullmatch(text) is not None
 
 
+_STATION_LETTERS = "abcdefghijklmnopqrstuvwxyz0123456789-"
+STATION_BYTES = 11
+"""What the longest station id takes as a number."""
+
+
+def station_number(text: str) -> int:
+    """A station id as a number, every id its own: 5.2 bits a letter in headers.
+
+    >>> station_number("b")
+    2
+    """
+    number = 0
+    for letter in text:
+        number = number * 37 + _STATION_LETTERS.index(letter) + 1
+    return number
+
+
+def station_of(number: int) -> str:
+    """The text behind `station_number`; not every number is a station's (see `is_station`).
+
+    >>> station_of(station_number("tram-0001"))
+    'tram-0001'
+    """
+    letters = []
+    while number > 0:
+        number, place = divmod(number - 1, 37)
+        letters.append(_STATION_LETTERS[place])
+    return "".join(reversed(letters))
+
+
 def short_number(random_bytes: bytes) -> int:
     """A short number from five random bytes; never 0.
 

@@ -13,7 +13,7 @@ from appliance.contract import columns
 from appliance.contract.bits import read_varint, varint
 from appliance.contract.errors import WireError
 from appliance.contract.events import Event
-from appliance.contract.ids import EPOCH_BYTES, is_station
+from appliance.contract.ids import EPOCH_BYTES, is_station, station_number, station_of
 from appliance.contract.lanes import CHUNK_BYTES, Lane
 
 PARCEL = 0x11
@@ -22,7 +22,7 @@ FRAGMENT = 0x14
 
 PAYLOAD_BYTES = 1 << 20
 """The most a parcel may be, whole or joined: far above any event of ours, far below what hurts a box with 512 MB."""
-EVENTS = 4096
+EVENTS = 1024
 """The most events of one parcel."""
 DIGEST_BYTES = 8
 _OPTIONAL = ("suite", "key_id", "signer", "dictionary")
@@ -165,38 +165,45 @@ def _write_header(header: Header) -> bytes:
     )  # fmt: skip
     if not right:
         raise ValueError(f"no parcel can have {header}")
-    flags = header.lane | bool(header.epoch) << 3
-    for bit, one in enumerate(given, 4):
-        flags |= bool(one) << bit
-    station = header.station.encode()
-    parts = [bytes([PARCEL, flags, len(station)]), station, header.origin, header.epoch, varint(header.first_seq), varint(header.count)]
-    return b"".join(parts + [varint(one) for one in given if one])
+    number = station_number(header.station)
+    station = number.to_bytes((number.bit_length() + 7) // 8)
+    more = sum(bool(one) << bit for bit, one in enumerate([header.epoch, *given]))
+    first = header.lane | len(station) << 3 | bool(more) << 7
+    parts = [bytes([PARCEL, first, more] if more else [PARCEL, first]), station, header.origin, header.epoch]
+    return b"".join(parts + [varint(one) for one in (header.first_seq, header.count, *[one for one in given if one])])
 
 
 def _read_header(payload: bytes) -> tuple[Header, int]:
-    """The header and where the body begins."""
+    """The header and where the body begins.
+
+    Second byte: lane, bytes of the station << 3, whether a byte of flags follows << 7; the flags say which of epoch,
+    suite, key id, signer and dictionary are not their zero and so follow in their places.
+    """
     if len(payload) < 3:
         raise WireError("truncated", "header")
     if payload[0] >> 4 != PARCEL >> 4:
         raise WireError("version", str(payload[0] >> 4))
     if payload[0] != PARCEL:
         raise WireError("shape", f"message type {payload[0] & 15} is no parcel")
-    flags, at = payload[1], 3 + payload[2]
-    station = payload[3:at].decode("latin-1")
+    lane, wide, more, at = payload[1] & 7, payload[1] >> 3 & 15, 0, 2
+    if payload[1] >> 7:
+        more, at = payload[2], 3
+    station, at = payload[at : at + wide], at + wide
     origin, at = payload[at : at + EPOCH_BYTES], at + EPOCH_BYTES
     epoch = b""
-    if flags & 8:
+    if more & 1:
         epoch, at = payload[at : at + EPOCH_BYTES], at + EPOCH_BYTES
     if at > len(payload):
         raise WireError("truncated", "header")
-    if not is_station(station):
-        raise WireError("shape", "station")
+    name = station_of(int.from_bytes(station))
+    if not is_station(name) or not station[0] or more >> 1 + len(_OPTIONAL) or payload[1] >> 7 != bool(more):
+        raise WireError("shape", "station or flags")
     first_seq, at = read_varint(payload, at)
     count, at = read_varint(payload, at)
     rest = dict.fromkeys(_OPTIONAL, 0)
-    for bit, name in enumerate(_OPTIONAL, 4):
-        if flags >> bit & 1:
-            rest[name], at = read_varint(payload, at)
-    if flags & 7 > max(Lane) or not 1 <= count <= EVENTS:
-        raise WireError("range", f"lane {flags & 7}, {count} events")
-    return Header(station, origin, flags & 7, first_seq, count, epoch, **rest), at
+    for bit, each in enumerate(_OPTIONAL, 1):
+        if more >> bit & 1:
+            rest[each], at = read_varint(payload, at)
+    if lane > max(Lane) or not 1 <= count <= EVENTS:
+        raise WireError("range", f"lane {lane}, {count} events")
+    return Header(name, origin, lane, first_seq, count, epoch, **rest), at

@@ -100,7 +100,9 @@ class Reading:
         in it: the same key with another patient is a question for a person, not a second reading.
         """
         own = self.device_time is not None or self.ordinal is not None
-        when = f"d{self.device_time or ''}/{'' if self.ordinal is None else self.ordinal}" if own else f"b{self.stamp.boot}/{self.stamp.ticks}"
+        when = (
+            f"d{self.device_time or ''}/{'' if self.ordinal is None else self.ordinal}" if own else f"b{self.stamp.boot}/{self.stamp.ticks}"
+        )
         values = ",".join(f"{n.metric:d}={'' if n.value is None else n.value}e{n.scale}" for n in self.numerics)
         text = f"tram-reading-v1|{self.device}|{self.source:d}|{when}|{self.kind:d}|{values}"
         return hashlib.sha256(text.encode()).digest()[:READING_KEY_BYTES]

@@ -35,7 +35,10 @@ class Level(IntEnum):
 
 @dataclass(frozen=True, slots=True)
 class LaneReceipt:
-    """One lane: every seq ≤ `contiguous` is in, `holes` are pairs (first, last) missing below `highest`, `quarantined` likewise set aside."""
+    """One lane: every seq ≤ `contiguous` is in; `holes` are pairs (first, last) missing below `highest`.
+
+    `quarantined` are pairs likewise, set aside.
+    """
 
     lane: int = wire(1)
     contiguous: int = wire(2)
