@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from appliance.database import Connection
     from appliance.settings import Settings, SettingsError
 
-DONE, REFUSED, DAMAGED, LATER, CONFIG = 0, 1, 65, 75, 78
+DONE, REFUSED, USAGE, DAMAGED, LATER, CONFIG = 0, 1, 2, 65, 75, 78
 
 Arguments = Callable[[argparse.ArgumentParser], None]
 Run = Callable[[argparse.Namespace], int]
@@ -344,6 +344,195 @@ def _reading(reading: Any) -> dict[str, Any]:
     return {"kind": reading.kind.name.lower(), "numerics": numerics, "test_data": bool(reading.status & Status.TEST_DATA)}
 
 
+# --- the programs of the box ------------------------------------------------------------------------------------------------------------
+
+
+def _collect_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("device", help="the name of the device's section in the settings")
+    parser.add_argument("--port", default="", help="another port than the settings say")
+    parser.add_argument("--session", type=int, metavar="ID", help="record what settles in this session at once, without a screen")
+    parser.add_argument("--once", action="store_true", help="end after the first measurement")
+
+
+def _collect(args: argparse.Namespace) -> int:
+    from appliance import journal
+    from appliance.agent.collect import Collector, Job, check, run, stop_on_signals
+    from appliance.store.errors import Refused
+
+    box = open_box(args)
+    device = box.settings.devices.get(args.device)
+    if device is None:
+        known = ", ".join(box.settings.devices) or "none"
+        raise Refused(f"Không có máy {args.device} trong cài đặt.", f"no device {args.device} in the settings (there: {known})")
+    job = Job(
+        device=args.device,
+        driver=device.driver,
+        port=args.port or device.port,
+        title=device.name,
+        patient_types=device.patient_types,
+        simulated=device.simulated,
+        session=args.session,
+        once=args.once,
+    )
+    which = check(job, box.settings.environment)
+    stopping = stop_on_signals()
+    log = journal.open(f"collect-{args.device}")
+    collector = Collector(job, which=which, conn=box.conn, clock=box.clock, run=box.settings.paths.run, log=log)
+    return run(collector, stopping=stopping)
+
+
+def _kiosk_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--host", default="", help="another address of this machine than the settings say")
+    parser.add_argument("--port", type=int, default=0, help="another port than the settings say")
+
+
+def _kiosk(args: argparse.Namespace) -> int:
+    import os
+
+    from appliance import journal
+    from appliance.kiosk.app import make_app, serve
+    from appliance.store.opening import open_store
+
+    box = open_box(args)
+    box.conn.close()  # every request opens the store for itself
+    app = make_app(box.settings, lambda: open_store(box.settings, any_thread=True), box.clock, os.urandom, journal.open("kiosk"))
+    _end_on_sigterm()
+    serve(app, args.host or box.settings.kiosk.host, args.port or box.settings.kiosk.port)
+    return DONE
+
+
+def _end_on_sigterm() -> None:
+    """SIGTERM leaves as Ctrl-C does: through every ``finally``."""
+    import signal
+
+    signal.signal(signal.SIGTERM, lambda _number, _frame: sys.exit(DONE))
+
+
+# --- devices without a station ----------------------------------------------------------------------------------------------------------
+
+
+def _decode_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("driver", help="such as contec-cms50")
+    parser.add_argument("file", type=Path, help="the recorded bytes, device to host")
+    parser.add_argument("--hex", action="store_true", help="the file is hexadecimal text with white space and # comments")
+    parser.add_argument("--samples", action="store_true", help="one line for every frame too")
+
+
+def _decode(args: argparse.Namespace) -> int:
+    from appliance.devices.decode import run
+
+    return run(
+        args.driver,
+        args.file.read_bytes,
+        hex_text=args.hex,
+        samples=args.samples,
+        say=print,
+        complain=lambda text: print(f"tram: {text}", file=sys.stderr),
+    )
+
+
+def _simulate_device_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("driver", help="such as contec-cms50")
+    parser.add_argument("--link", type=Path, required=True, metavar="PATH", help="where the pseudo-terminal appears")
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--fault", action="append", default=[], metavar="NAME@START:SECONDS", help="such as noise@3:2; may be repeated")
+    parser.add_argument("--option", action="append", default=[], metavar="NAME=VALUE", help="of the device, such as unasked=10")
+
+
+def _simulate_device(args: argparse.Namespace) -> int:
+    from appliance.agent.collect import stop_on_signals
+    from appliance.devices.sim.pty import run_on_pty
+    from appliance.devices.sim.script import simulate
+
+    options = dict(each.split("=", 1) if "=" in each else (each, "") for each in args.option)
+    try:
+        script = simulate(args.driver, seed=args.seed, options=options, faults=args.fault)
+    except ValueError as error:
+        print(f"tram: {error}", file=sys.stderr)
+        return USAGE
+    return run_on_pty(script, args.link, orders_fd=_orders(), stopping=stop_on_signals(), say=_complain)
+
+
+def _simulate_play_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("file", type=Path, help="the recorded bytes, device to host")
+    parser.add_argument("--link", type=Path, required=True, metavar="PATH", help="where the pseudo-terminal appears")
+    parser.add_argument("--baud", type=int, default=115200, help="ten bits a byte (default: 115200)")
+    parser.add_argument("--pace", type=int, default=0, metavar="BYTES", help="bytes a second instead of the line rate")
+    parser.add_argument("--hex", action="store_true", help="the file is hexadecimal text")
+    parser.add_argument("--hold", type=float, default=5.0, metavar="SECONDS", help="how long the line stays open afterwards")
+
+
+def _simulate_play(args: argparse.Namespace) -> int:
+    from appliance.agent.collect import stop_on_signals
+    from appliance.devices.decode import HexError, read_hex
+    from appliance.devices.sim.pty import play_on_pty
+
+    content = args.file.read_bytes()
+    try:
+        data = read_hex(content.decode("utf-8", "replace")) if args.hex else content
+    except HexError as error:
+        print(f"tram: {args.file}: not hex: {error}", file=sys.stderr)
+        return USAGE
+    pace = args.pace or args.baud // 10
+    return play_on_pty(data, args.link, pace=pace, hold_s=args.hold, orders_fd=_orders(), stopping=stop_on_signals())
+
+
+def _orders() -> int | None:
+    """Standard input as the place orders come from, when there is one."""
+    return None if sys.stdin is None or sys.stdin.closed else sys.stdin.fileno()
+
+
+def _complain(text: str) -> None:
+    print(f"tram: {text}", file=sys.stderr)
+
+
+def _simulate_day_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--out", type=Path, required=True, metavar="FILE", help="one event a line, JSON")
+
+
+def _simulate_day(args: argparse.Namespace) -> int:
+    from appliance.simulate import write_day
+
+    say({"file": str(args.out), "seed": args.seed, "events": write_day(args.seed, args.out)})
+    return DONE
+
+
+# --- the demo and the benches -----------------------------------------------------------------------------------------------------------
+
+
+def _demo_arguments(parser: argparse.ArgumentParser) -> None:
+    # Named here and not there: a collector that parses its own command line must not load the demo.
+    parser.add_argument("--fresh", action="store_true", help="empty the demo's folder first (only one the demo made)")
+    parser.add_argument("--once", action="store_true", help="one whole round without a browser, then end")
+    parser.add_argument("--json", action="store_true", help="JSON on standard output: one object with --once, else one a line")
+    parser.add_argument("--state", metavar="DIR", type=Path, default=Path(".demo"), help="the demo's folder (default: .demo)")
+    parser.add_argument(
+        "--broker", choices=("auto", "mosquitto", "iotcore"), default="auto", help="default: mosquitto where it is installed"
+    )
+
+
+def _demo(args: argparse.Namespace) -> int:
+    from appliance.demo.run import main as demo
+
+    return demo(args)
+
+
+def _bench_arguments(parser: argparse.ArgumentParser) -> None:
+    from appliance.bench import NAMES
+
+    parser.add_argument("name", choices=NAMES)
+    parser.add_argument("--json", action="store_true", help="one JSON object instead of a table")
+
+
+def _bench(args: argparse.Namespace) -> int:
+    from appliance.bench import run, table
+
+    found = run(args.name)
+    print(json.dumps(found, ensure_ascii=False) if args.json else table(found))
+    return DONE
+
+
 # --- the table ------------------------------------------------------------------------------------------------------------------------
 
 COMMANDS: tuple[Command, ...] = (
@@ -355,6 +544,14 @@ COMMANDS: tuple[Command, ...] = (
     Command("session open", "give a device to a patient for at most ten minutes", _session_open_arguments, _session_open),
     Command("session end", "take it back", _session_end_arguments, _session_end),
     Command("observe", "save the latest settled measurement of a session", _observe_arguments, _observe),
+    Command("collect", "read one device: its bytes become measurements", _collect_arguments, _collect),
+    Command("kiosk", "the staff's screens, on loopback", _kiosk_arguments, _kiosk),
+    Command("device decode", "what a recording of a device says, as JSON lines", _decode_arguments, _decode),
+    Command("simulate device", "a device that does not exist, on a pseudo-terminal", _simulate_device_arguments, _simulate_device),
+    Command("simulate play", "recorded bytes on a pseudo-terminal, at wire speed", _simulate_play_arguments, _simulate_play),
+    Command("simulate day", "one invented day of a station", _simulate_day_arguments, _simulate_day),
+    Command("demo", "both ends on this machine, with simulated devices: watch a reading travel", _demo_arguments, _demo),
+    Command("bench", "measure speed, bytes and memory against a baseline in the same run", _bench_arguments, _bench),
 )
 """Every command; add a row to add one."""
 
@@ -371,7 +568,8 @@ def parser() -> argparse.ArgumentParser:
         "staff": "who works here",
         "patient": "who is cared for here",
         "session": "whose measurement the next one is",
-        "device": "devices",
+        "device": "devices without a station",
+        "simulate": "devices, recordings and days that are invented",
     }
     for command in COMMANDS:
         first, _, second = command.words.partition(" ")

@@ -1,1 +1,29 @@
 """Measurements of speed, bytes and memory, as ratios against a baseline in the same run (`tram bench NAME`)."""
+
+import importlib
+from collections.abc import Iterator
+from typing import Any
+
+NAMES = ("wire", "outbox", "latency", "memory", "ingest")
+"""The benches; each is a module here with ``run() -> dict``."""
+
+
+def run(name: str) -> dict[str, Any]:
+    """Run one bench; what it found, ready for JSON."""
+    found: dict[str, Any] = importlib.import_module(f"appliance.bench.{name}").run()
+    return found
+
+
+def table(found: dict[str, Any]) -> str:
+    """What a bench found, for people: one figure a line, nested names with dots."""
+    rows = list(_flat("", found))
+    width = max((len(name) for name, _ in rows), default=0)
+    return "\n".join(f"{name:<{width}}  {value}" for name, value in rows)
+
+
+def _flat(prefix: str, value: Any) -> Iterator[tuple[str, Any]]:
+    if isinstance(value, dict):
+        for name, inner in value.items():
+            yield from _flat(f"{prefix}.{name}" if prefix else str(name), inner)
+    else:
+        yield prefix, value
