@@ -145,6 +145,7 @@ class Cuffs:
                 page = self._pages.get(session)
                 if page is not None and device not in self._held:
                     page.asked, page.patient_type = self._now(), patient_type
+                    line.setblocking(False)  # with a timeout even MSG_DONTWAIT would wait
                     self._held[device] = (session, line)
                     return told
             told = Told(False, "page-closed")
@@ -223,7 +224,7 @@ def _told(answer: bytes) -> Told:
 def _hung_up(line: socket.socket) -> bool:
     """True when the collector has closed the line."""
     try:
-        return line.recv(_ANSWER, socket.MSG_DONTWAIT) == b""
+        return line.recv(_ANSWER) == b""
     except BlockingIOError:
         return False
     except OSError:

@@ -170,7 +170,8 @@ def _mark(it: Session, rows: list[MeasurementRow], *, held: bool) -> str:
 def _live(it: Session, metrics: tuple[Metric, ...]) -> present.LiveShown:
     parts = here.kiosk()
     data, inflated = live.read(parts.settings.paths.run, it.device), parts.cuffs.inflated(it.id)
-    return present.live(data, parts.clock.boottime_ns(), metrics, here.speech(), session=it.id, inflated=inflated)
+    began = None if _commanded(it.device) else it.id  # a cuff's cycle belongs to the press that started it
+    return present.live(data, parts.clock.boottime_ns(), metrics, here.speech(), session=began, inflated=inflated)
 
 
 @screen.get("/live/<device>.json", endpoint="live")
