@@ -13,7 +13,7 @@ degrees of freedom (a bell with honest tails) as wide as the distances seen so f
 
 from bisect import bisect_right
 from functools import cache
-from itertools import pairwise
+from itertools import accumulate, pairwise
 from typing import NamedTuple
 
 from appliance.contract.errors import WireError
@@ -60,13 +60,17 @@ def read_varint(data: bytes, at: int) -> tuple[int, int]:
 
 
 class Coin:
-    """How often *yes* and *no* were said so far, with a head start each; neither is ever without a slot."""
+    """How often *yes* and *no* were said so far, with a head start each; neither is ever without a slot.
 
-    __slots__ = ("no", "yes")
+    `share` is the slots of *yes* among 65536.
+    """
+
+    __slots__ = ("no", "share", "yes")
 
     def __init__(self, yes: int, no: int) -> None:
         self.yes = yes
         self.no = no
+        self.share = (yes << 16) // (yes + no)
 
     def learn(self, value: bool) -> None:
         """Count one more; old counts fade."""
@@ -74,26 +78,31 @@ class Coin:
             self.yes += 2
         else:
             self.no += 2
-        if self.yes + self.no > 250:
+        whole = self.yes + self.no
+        if whole > 250:
             self.yes = self.yes + 1 >> 1
             self.no = self.no + 1 >> 1
+            whole = self.yes + self.no
+        self.share = (self.yes << 16) // whole
 
 
 class Column:
     """A series of numbers: where they lie and how far they scatter around what is expected of them.
 
     `centre` and `spread` (mean distance, in 64ths) are what is thought before the first number and count as much as
-    `weight` numbers. A `sided` column expects distances that are hardly ever negative.
+    `weight` numbers. A `sided` column expects distances that are hardly ever negative. `bell` is the one for the next
+    distance, `plain` how many low bits of it go unexpected because the distances are so long.
     """
 
-    __slots__ = ("bells", "count", "scatter", "seen", "steps", "total")
+    __slots__ = ("bell", "bells", "count", "plain", "scatter", "seen", "steps", "total")
 
     def __init__(self, centre: int, spread: int, *, weight: int = 4, sided: bool = False) -> None:
         self.total = centre * weight
         self.count = weight
+        self.bells, self.steps = bells(sided)
         self.scatter = spread * weight
         self.seen = weight
-        self.bells, self.steps = bells(sided)
+        self._fit()
 
     def centre(self) -> int:
         """The mean of the numbers so far, rounded."""
@@ -107,14 +116,6 @@ class Column:
             self.total >>= 1
             self.count >>= 1
 
-    def bell(self) -> tuple["Bell", int]:
-        """The bell for the next distance, and how many low bits of it go plain because the distances are so long."""
-        mean, plain = self.scatter // self.seen, 0
-        while mean > self.steps[-1]:
-            mean >>= 1
-            plain += 1
-        return self.bells[bisect_right(self.steps, mean)], plain
-
     def learn(self, distance: int) -> None:
         """Count `distance` towards the spread."""
         self.scatter += (distance if distance >= 0 else -distance) << 6
@@ -122,13 +123,27 @@ class Column:
         if self.seen > 48:
             self.scatter >>= 1
             self.seen >>= 1
+        mean = self.scatter // self.seen
+        if mean <= self.steps[-1]:
+            self.plain = 0
+            self.bell = self.bells[bisect_right(self.steps, mean)]
+        else:
+            self._fit()
+
+    def _fit(self) -> None:
+        mean, self.plain = self.scatter // self.seen, 0
+        while mean > self.steps[-1]:
+            mean >>= 1
+            self.plain += 1
+        self.bell = self.bells[bisect_right(self.steps, mean)]
 
 
 class Bell(NamedTuple):
-    """One width of the bell: slot limits of the distances ``low …``, the last slots mean *further out*."""
+    """One width of the bell: where the slots of the distances ``low …`` begin, and how many each has; the last are *further out*."""
 
     low: int
     limits: tuple[int, ...]
+    slots: tuple[int, ...]
 
 
 _WIDTHS = 17
@@ -163,10 +178,7 @@ def bells(sided: bool) -> tuple[tuple[Bell, ...], tuple[int, ...]]:
         room, whole = _SLOTS - _FAR - len(weights), sum(weights)
         slots = [1 + weight * room // whole for weight in weights]
         slots[-low] += _SLOTS - _FAR - sum(slots)
-        limits = [0]
-        for each in slots:
-            limits.append(limits[-1] + each)
-        made.append(Bell(low, (*limits, _SLOTS)))
+        made.append(Bell(low, tuple(accumulate(slots, initial=0)), (*slots, _FAR)))
         means.append(64 * sum(abs(low + place) * weight for place, weight in enumerate(weights)) // whole)
     return tuple(made), tuple((a + b) // 2 for a, b in pairwise(means))
 
@@ -191,8 +203,8 @@ class Packer:
 
     def coin(self, coin: Coin, value: bool) -> None:
         """Yes or no."""
-        yes = (coin.yes << 16) // (coin.yes + coin.no)
-        self.steps.append((0, yes, 16) if value else (yes, 65536 - yes, 16))
+        share = coin.share
+        self.steps.append((0, share, 16) if value else (share, 65536 - share, 16))
         coin.learn(value)
 
     def plain(self, value: int, bits: int) -> None:
@@ -212,15 +224,15 @@ class Packer:
 
     def number(self, column: Column, distance: int) -> None:
         """How far a number lies from what was expected (± 2**60)."""
-        bell, plain = column.bell()
-        place = (distance >> plain) - bell.low
-        limits = bell.limits
-        if 0 <= place < len(limits) - 2:
-            self.steps.append((limits[place], limits[place + 1] - limits[place], _SHIFT))
+        low, limits, slots = column.bell
+        plain = column.plain
+        place = (distance >> plain) - low
+        if 0 <= place < len(slots) - 1:
+            self.steps.append((limits[place], slots[place], _SHIFT))
             if plain:
                 self.steps.append((distance & (1 << plain) - 1, 1, plain))
         else:
-            self.steps.append((limits[-2], _FAR, _SHIFT))
+            self.steps.append((limits[-1], _FAR, _SHIFT))
             self.signed(distance)
         column.learn(distance)
 
@@ -255,12 +267,12 @@ class Unpacker:
 
     def coin(self, coin: Coin) -> bool:
         """Yes or no."""
-        yes, state = (coin.yes << 16) // (coin.yes + coin.no), self._state
+        share, state = coin.share, self._state
         slot = state & 65535
-        if value := slot < yes:
-            state = yes * (state >> 16) + slot
+        if value := slot < share:
+            state = share * (state >> 16) + slot
         else:
-            state = (65536 - yes) * (state >> 16) + slot - yes
+            state = (65536 - share) * (state >> 16) + slot - share
         if state < _FULL and self._words:
             state = state << _WORD | self._words.pop()
         self._state = state
@@ -289,21 +301,20 @@ class Unpacker:
 
     def number(self, column: Column) -> int:
         """The distance from what was expected."""
-        bell, plain = column.bell()
-        limits, state = bell.limits, self._state
+        low, limits, slots = column.bell
+        state = self._state
         slot = state & _SLOTS - 1
         place = bisect_right(limits, slot) - 1
-        start = limits[place]
-        state = (limits[place + 1] - start) * (state >> _SHIFT) + slot - start
+        state = slots[place] * (state >> _SHIFT) + slot - limits[place]
         if state < _FULL and self._words:
             state = state << _WORD | self._words.pop()
         self._state = state
-        if place == len(limits) - 2:
+        if place == len(slots) - 1:
             distance = self.signed()
         else:
-            distance = place + bell.low
-            if plain:
-                distance = distance << plain | self.plain(plain)
+            distance = place + low
+            if column.plain:
+                distance = distance << column.plain | self.plain(column.plain)
         column.learn(distance)
         return distance
 

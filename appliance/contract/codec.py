@@ -25,7 +25,10 @@ def write_event(event: Event) -> bytes:
     stamp = give(event.stamp)
     if STAMP in event.extra:
         stamp = blend(stamp, event.extra[STAMP])
-    return _FIVE + cbor.dump(event.kind) + cbor.dump(stamp) + cbor.dump(event.actor) + cbor.dump(event.software) + write_body(event)
+    head = [event.kind, stamp, event.actor, event.software]
+    if isinstance(event.body, Unknown):
+        return _FIVE + cbor.dump(head)[1:] + event.body.raw
+    return cbor.dump([*head, _content(event)])
 
 
 def read_event(data: bytes) -> Event:
@@ -43,11 +46,7 @@ def read_event(data: bytes) -> Event:
 
 def write_body(event: Event) -> bytes:
     """The body alone as CBOR, with the entries of a later version in their places."""
-    if isinstance(event.body, Unknown):
-        return event.body.raw
-    content = give(event.body)
-    unknown = {number: value for number, value in event.extra.items() if number != STAMP}
-    return cbor.dump(blend(content, unknown) if unknown else content)
+    return event.body.raw if isinstance(event.body, Unknown) else cbor.dump(_content(event))
 
 
 def read_body(kind: int, content: Any, raw: Callable[[], bytes]) -> tuple[Body, dict[Any, Any]]:
@@ -65,3 +64,12 @@ def read_body(kind: int, content: Any, raw: Callable[[], bytes]) -> tuple[Body, 
         raise WireError("shape", f"{cls.__name__} has no entry {STAMP}")
     known: Body = body
     return known, extra
+
+
+def _content(event: Event) -> dict[int, Any]:
+    content: dict[int, Any] = give(event.body)
+    if not event.extra:
+        return content
+    unknown = {number: value for number, value in event.extra.items() if number != STAMP}
+    blended: dict[int, Any] = blend(content, unknown)
+    return blended

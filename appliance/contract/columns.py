@@ -434,13 +434,13 @@ class _Writer:
 
     def _values(self, shape: Shape, reading: Reading, person: Person) -> list[int | None]:
         """The numbers, and on the pile what the device itself said about its time."""
-        know, number = self.know, self.out.number
+        know, number, seen = self.know, self.out.number, person.of(shape)
         values = [one.value for one in reading.numerics]
         for place, value in enumerate(values):
             if value is not None:
-                column, expected = know.expect(shape, place, values, person)
+                column, expected = know.expect(shape, place, values, person, seen)
                 number(column, (value - expected) * shape.fields[place].sign)
-        know.learn(shape, values, person)
+        know.learn(shape, values, person, seen)
         if know.hows[shape.how].own:
             self.pile.append(cbor.dump([reading.device_time, reading.ordinal]))
         return values
@@ -688,18 +688,18 @@ class _Reader:
         return tuple(pattern * len(top) if level else pattern)
 
     def _values(self, shape: Shape, pattern: tuple[int, ...], person: Person) -> list[int | None]:
-        know, number = self.know, self.source.number
+        know, number, seen = self.know, self.source.number, person.of(shape)
         values: list[int | None] = []
         for place, each in enumerate(pattern):
             if each & 1:
                 values.append(None)
                 continue
-            column, expected = know.expect(shape, place, values, person)
+            column, expected = know.expect(shape, place, values, person, seen)
             value = expected + number(column) * shape.fields[place].sign
             if not -_FAR < value < _FAR:
                 raise WireError("range", "value")
             values.append(value)
-        know.learn(shape, values, person)
+        know.learn(shape, values, person, seen)
         return values
 
     def _reading(

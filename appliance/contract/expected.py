@@ -288,23 +288,26 @@ class Memory:
         if pattern:
             self.base = pattern[0] & ~1
 
-    def expect(self, shape: Shape, place: int, values: Sequence[int | None], person: Person) -> tuple[Column, int]:
-        """The column and the expected value of the number at `place`; `values` holds at least those before it."""
+    def expect(self, shape: Shape, place: int, values: Sequence[int | None], person: Person, seen: list[list[int]]) -> tuple[Column, int]:
+        """The column and the expected value of the number at `place`; `values` holds at least those before it.
+
+        `seen` is ``person.of(shape)``.
+        """
         field = shape.fields[place]
         rule = field.rule
-        if rule == WHOLE:
-            return field.first, field.first.centre()
-        if rule == BESIDE:
-            other = values[field.others[0]]
-            if other is not None:
-                return field.first, other
-        elif rule == THIRD:
+        if rule == THIRD:
             high, low = values[field.others[0]], values[field.others[1]]
             if high is not None and low is not None:
                 return field.repeat, (high + low + low + 1) // 3
+        elif rule == BESIDE:
+            other = values[field.others[0]]
+            if other is not None:
+                return field.first, other
         elif rule == PULSE and person.pulses:
             return field.repeat, (person.pulse + (person.pulses >> 1)) // person.pulses
-        total, count = person.of(shape)[place]
+        elif rule == WHOLE:
+            return field.first, field.first.centre()
+        total, count = seen[place]
         if count:
             return field.repeat, (total + (count >> 1)) // count
         if rule == QUARTER:
@@ -313,17 +316,18 @@ class Memory:
                 return field.first, field.first.centre() + (other - shape.fields[field.others[0]].first.centre() >> 2)
         return field.first, field.first.centre()
 
-    def learn(self, shape: Shape, values: Sequence[int | None], person: Person) -> None:
+    def learn(self, shape: Shape, values: Sequence[int | None], person: Person, seen: list[list[int]]) -> None:
         """The numbers of one reading are known."""
-        for field, value, seen in zip(shape.fields, values, person.of(shape), strict=True):
+        for field, value, sums in zip(shape.fields, values, seen, strict=True):
             if value is None:
                 continue
-            if field.rule == PULSE:
+            rule = field.rule
+            if rule == PULSE:
                 if not person.pulses:
                     field.first.place(value)
                 person.pulse += value
                 person.pulses += 1
-            elif not seen[1] and field.rule not in (BESIDE, WHOLE):
+            elif not sums[1] and rule < BESIDE:
                 field.first.place(value)
-            seen[0] += value
-            seen[1] += 1
+            sums[0] += value
+            sums[1] += 1

@@ -32,6 +32,13 @@ class _Plan:
     kind: Any
     optional: bool
     many: bool
+    exact: type | None
+    """The type of a plain field, which needs no look at what stands inside."""
+    members: dict[int, Any]
+    """The members of an enumeration by their numbers (of flags: zero)."""
+
+
+_AS_IS = frozenset({int, str, bytes, bool, type(None)})
 
 
 @cache
@@ -49,19 +56,29 @@ def plan(cls: type) -> tuple[_Plan, ...]:
         if typing.get_origin(kind) is tuple:
             many = True
             kind = typing.get_args(kind)[0]
-        plans.append(_Plan(each.name, each.metadata["n"], each.default is MISSING, each.default, kind, optional, many))
+        exact = kind if kind in _AS_IS and not many else None
+        members: dict[int, Any] = {}
+        if isinstance(kind, type) and not many:
+            members = {int(one): one for one in kind} if issubclass(kind, IntEnum) else {0: kind(0)} if issubclass(kind, IntFlag) else {}
+        plans.append(_Plan(each.name, each.metadata["n"], each.default is MISSING, each.default, kind, optional, many, exact, members))
     return tuple(sorted(plans, key=lambda one: one.number))
 
 
 def give(value: Any) -> Any:
     """A wire dataclass (or a tuple, enum or plain value in it) as what CBOR knows."""
+    cls: Any = type(value)
+    if cls in _AS_IS:
+        return value
     if isinstance(value, tuple):
         return [give(one) for one in value]
-    if isinstance(value, (IntEnum, IntFlag)):
+    if isinstance(value, int):  # a member of an enumeration
         return int(value)
-    if hasattr(value, "__dataclass_fields__"):
-        return {p.number: give(getattr(value, p.name)) for p in plan(value.__class__) if p.required or getattr(value, p.name) != p.default}
-    return value
+    content = {}
+    for p in plan(cls):
+        each = getattr(value, p.name)
+        if p.required or each != p.default:
+            content[p.number] = each if type(each) in _AS_IS else give(each)
+    return content
 
 
 def take(cls: type, data: Any) -> tuple[Any, dict[Any, Any]]:
@@ -72,16 +89,28 @@ def take(cls: type, data: Any) -> tuple[Any, dict[Any, Any]]:
     """
     if not isinstance(data, dict):
         raise WireError("shape", f"{cls.__name__} wants a map, got {type(data).__name__}")
-    left = dict(data)
     values: dict[str, Any] = {}
+    left: dict[Any, Any] = {}
+    found = 0
     for p in plan(cls):
-        if p.number not in left:
+        if p.number not in data:
             if p.required:
                 raise WireError("shape", f"{cls.__name__}.{p.name} is missing")
             continue
-        values[p.name], unknown = _one(cls, p, left.pop(p.number))
-        if unknown:
-            left[p.number] = unknown
+        found += 1
+        raw = data[p.number]
+        member = p.members.get(raw) if type(raw) is int else None
+        if member is not None:
+            values[p.name] = member
+        elif p.exact is type(raw):
+            values[p.name] = raw if p.exact is bytes else _scalar(cls, p, raw)
+        else:
+            values[p.name], unknown = _one(cls, p, raw)
+            if unknown:
+                left[p.number] = unknown
+    if found < len(data):
+        known = {p.number for p in plan(cls)}
+        left |= {number: value for number, value in data.items() if number not in known}
     return cls(**values), left
 
 
@@ -110,6 +139,9 @@ def _one(cls: type, p: _Plan, raw: Any) -> tuple[Any, dict[Any, Any]]:
 
 def _scalar(cls: type, p: _Plan, raw: Any) -> Any:
     kind = p.kind
+    if p.exact is not None:
+        _check(cls, p, raw, kind)
+        return raw
     if typing.get_origin(kind) is tuple:  # a pair of numbers, such as one hole in a receipt
         whole = isinstance(raw, list) and len(raw) == len(typing.get_args(kind))
         if not whole or not all(type(one) is int for one in raw):
