@@ -154,6 +154,7 @@ class Collector:
         self._measurement: int | None = None
         self._good = self._bad = 0
         self._halve_ns = 0
+        self._closed = False
 
     @property
     def finished(self) -> bool:
@@ -212,7 +213,10 @@ class Collector:
         self._observing.save(now)
 
     def close(self) -> None:
-        """Give everything back. A cuff that may be inflated is told once more to let go."""
+        """Give everything back, once. A cuff that may be inflated is told once more to let go."""
+        if self._closed:
+            return
+        self._closed = True
         if self._port is not None:
             now = self._clock.boottime_ns()
             if self._driver.busy:

@@ -10,7 +10,7 @@ from appliance.contract.metrics import Status
 from appliance.contract.readings import Numeric, Reading
 from appliance.database import Connection, StoreError
 from appliance.devices.events import Measurement
-from appliance.store import devices, measuring
+from appliance.store import boots, devices, measuring
 
 SECOND = 1_000_000_000
 LATE_NS = SECOND
@@ -133,8 +133,9 @@ class Observing:
             self._log.warning("not recorded: %s", type(error).__name__)
             return
         journal.step(
-            self._log, "record", reading_key=done.key, measurement=observed.measurement, lane=int(done.lane), seq=done.seq, session=number
-        )
+            self._log, "record", reading_key=done.key, measurement=observed.measurement, epoch=boots.epoch(self._conn)[1],
+            lane=int(done.lane), seq=done.seq, session=number,
+        )  # fmt: skip
 
     def _reading(self, measurement: Measurement) -> Reading:
         mark = Status.TEST_DATA if self._source.test_data else Status(0)

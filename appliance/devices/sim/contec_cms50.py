@@ -100,6 +100,7 @@ class ContecCms50:
         """Somebody else's finger."""
         self._spo2 = self._chance.randint(94, 99)
         self._pulse = self._chance.randint(58, 96)
+        self._rest = (self._spo2, self._pulse)
         self._perfusion = self._chance.randint(120, 900)
         self._beat_ns = 0
 
@@ -140,5 +141,6 @@ class ContecCms50:
         return "search" if seconds < OUT_S + SEARCH_S else "in"
 
     def _drift(self) -> None:
-        self._spo2 = min(99, max(93, self._spo2 + self._chance.choice((-1, 0, 0, 0, 1))))
-        self._pulse = min(110, max(50, self._pulse + self._chance.randint(-1, 1)))
+        """A finger at rest: around its own values, never far from them."""
+        self._spo2 = min(99, self._rest[0] + self._chance.choice((-1, 0, 0, 0, 1)))
+        self._pulse = self._rest[1] + self._chance.randint(-3, 3)

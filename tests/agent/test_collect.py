@@ -1,0 +1,445 @@
+"""The collector on a hand-turned clock: whose measurement it is, what the live file says, what a lost line does."""
+
+import json
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from appliance.agent.collect import Collector, DeviceTakenError, Job, NotInServiceError, check, run
+from appliance.contract.events import DeviceRegistered, ObservationRecorded
+from appliance.contract.metrics import Metric, Status
+from appliance.devices.port import PortUsedError
+from appliance.devices.registry import UnknownDriverError
+from appliance.devices.sim.suntech_nibp import result
+from appliance.store import measuring
+from appliance.store.measuring import State
+from tests.agent.collecting import TURN_S, Room, numbers
+from tests.store.station import Station, station_at
+
+OXIMETER = "oximeter"
+
+
+@pytest.fixture
+def station(tmp_path: Path) -> Iterator[Station]:
+    """A new station."""
+    made = station_at(tmp_path)
+    yield made
+    made.conn.close()
+
+
+@pytest.fixture
+def room(station: Station) -> Iterator[Callable[..., Room]]:
+    """A function that makes a room with a running collector; all are closed with the test."""
+    made: list[Room] = []
+
+    def make(driver: str = "contec-cms50", *, job: dict[str, object] | None = None, **options: str) -> Room:
+        device = OXIMETER if driver.startswith("contec") else "cuff"
+        made.append(Room(station, driver, device=device, **({"finger": "out"} if device == OXIMETER else {}) | options))
+        return made[-1].begin(**(job or {}))
+
+    yield make
+    for each in made:
+        each.close()
+
+
+def test_a_finger_in_a_session_settles_there(room: Callable[..., Room], station: Station) -> None:
+    """One placement, one measurement, in the session of its first sample, with the whole of its statistics."""
+    here = room().until_ready()
+    session = station.session(station.patient(), OXIMETER)
+    here.finger("in").run(14)
+    (row,) = here.rows()
+    assert (row.state, row.session) == (State.SETTLED, session)
+    assert 93 <= (numbers(row)[Metric.SPO2] or 0) <= 99
+    assert numbers(row)[Metric.WINDOW] == 100
+    assert row.raw[0] == 1
+    assert len(row.raw) == 9
+    assert row.reading.rule == 1
+    here.run(20)
+    assert len(here.rows()) == 1, "the same finger is measured once"
+
+
+def test_the_steps_of_a_reading_are_written_down(room: Callable[..., Room], station: Station) -> None:
+    """read, feed, settle, observe, in their order, with one reading key; the times do not run backwards."""
+    here = room().until_ready()
+    station.session(station.patient(), OXIMETER)
+    here.finger("in").run(14)
+    steps = here.steps()
+    (row,) = here.rows()
+    assert [each["step"] for each in steps] == ["read", "feed", "settle", "observe"]
+    assert {each["reading_key"] for each in steps} == {row.key.hex()}
+    assert {each["measurement"] for each in steps} == {row.id}
+    assert [each["boottime_ns"] for each in steps[:3]] == sorted(each["boottime_ns"] for each in steps[:3])
+
+
+def test_without_a_session_it_lies_in_the_tray(room: Callable[..., Room]) -> None:
+    """Nobody said whose finger it is: it is nobody's."""
+    here = room().until_ready().finger("in").run(14)
+    (row,) = here.rows()
+    assert (row.state, row.why) == (State.UNASSIGNED, "no-session")
+
+
+def test_a_session_opened_after_the_first_sample_is_too_late(room: Callable[..., Room], station: Station) -> None:
+    """The finger was in before the patient was named: it may be somebody else's."""
+    here = room().until_ready().finger("in").run(5)
+    session = station.session(station.patient(), OXIMETER)
+    here.run(10)
+    (row,) = here.rows()
+    assert (row.state, row.why) == (State.UNASSIGNED, "no-session")
+    here.finger("out").run(2)
+    here.finger("in").run(14)
+    assert here.rows()[-1].session == session
+
+
+def test_another_patient_opened_in_mid_measurement(room: Callable[..., Room], station: Station) -> None:
+    """The device was given to somebody else while the first one's finger was in: the measurement is neither's."""
+    here = room().until_ready()
+    station.session(station.patient("Thử Nghiệm Một"), OXIMETER)
+    here.finger("in").run(6)
+    station.session(station.patient("Thử Nghiệm Hai"), OXIMETER)
+    here.run(10)
+    (row,) = here.rows()
+    assert (row.state, row.why, row.session) == (State.UNASSIGNED, "session-changed", None)
+
+
+def test_a_screen_closed_in_mid_measurement(room: Callable[..., Room], station: Station) -> None:
+    """The session ended before the measurement settled: nobody's."""
+    here = room().until_ready()
+    session = station.session(station.patient(), OXIMETER)
+    here.finger("in").run(6)
+    measuring.end_session(station.conn, session, "screen-closed", station.now)
+    here.run(10)
+    (row,) = here.rows()
+    assert (row.state, row.why) == (State.UNASSIGNED, "session-ended")
+
+
+def test_a_device_that_reconnects_in_mid_measurement(room: Callable[..., Room], station: Station) -> None:
+    """Out and in again within two seconds: what was cut off is void, and so is what the same finger gives next."""
+    here = room().until_ready()
+    session = station.session(station.patient(), OXIMETER)
+    here.finger("in").run(6)
+    here.cable.plugged = False
+    here.run(0.5)
+    assert here.live()["state"] == "lost"
+    here.cable.plugged = True
+    here.run(16)
+    assert [(row.state, row.why) for row in here.rows()] == [(State.UNASSIGNED, "reconnected")] * 2
+    here.finger("out").run(2)
+    here.finger("in").run(14)
+    assert (here.rows()[-1].state, here.rows()[-1].session) == (State.SETTLED, session)
+
+
+def test_a_reconnect_without_a_finger_voids_nothing(room: Callable[..., Room], station: Station) -> None:
+    """The adapter came and went between two patients."""
+    here = room().until_ready()
+    here.cable.plugged = False
+    here.run(5)
+    here.cable.plugged = True
+    session = station.session(station.patient(), OXIMETER)
+    here.until_ready().finger("in").run(14)
+    assert [(row.state, row.session) for row in here.rows()] == [(State.SETTLED, session)]
+
+
+def test_a_line_that_stays_away_ends_the_stream(room: Callable[..., Room], station: Station) -> None:
+    """The stream was cut and does not come back: a short measurement of its own session, marked as early."""
+    here = room().until_ready()
+    session = station.session(station.patient(), OXIMETER)
+    here.finger("in").run(6)
+    here.cable.plugged = False
+    here.run(4)
+    (row,) = here.rows()
+    assert (row.state, row.session, row.reading.rule) == (State.SETTLED, session, 2)
+    assert row.reading.status & Status.EARLY_INDICATION
+
+
+def test_two_devices_in_two_sessions_do_not_mix(room: Callable[..., Room], station: Station) -> None:
+    """Two kiosks, two patients, two devices at the same time: each reading is its own patient's."""
+    oximeter, cuff = room().until_ready(), room("suntech-nibp-unasked", unasked="0.2").run(1)
+    one, two = station.patient("Thử Nghiệm Một"), station.patient("Thử Nghiệm Hai")
+    station.session(one, OXIMETER)
+    station.session(two, "cuff")
+    oximeter.finger("in")
+    for _ in range(700):
+        oximeter.collector.turn()
+        cuff.run(TURN_S)
+    by_device = {(row.device, row.patient) for row in oximeter.rows() if row.state is State.SETTLED}
+    assert by_device == {(OXIMETER, one), ("cuff", two)}
+
+
+# --- headless and once ------------------------------------------------------------------------------------------------
+
+
+def test_a_headless_session_records_at_once(room: Callable[..., Room], station: Station) -> None:
+    """Observation and outbox row without a browser; the journal names the place on the wire."""
+    patient = station.patient()
+    session = station.session(patient, OXIMETER)
+    here = room(job={"session": session}).until_ready().finger("in").run(14)
+    (row,) = here.rows()
+    assert row.state is State.RECORDED
+    (event,) = station.events(ObservationRecorded.KIND)
+    assert isinstance(event.body, ObservationRecorded)
+    assert (event.body.patient, event.body.reading.key, event.actor) == (patient, row.key, "an")
+    last = here.steps()[-1]
+    assert last["step"] == "record"
+    assert {"lane", "seq", "epoch", "reading_key"} <= set(last)
+
+
+def test_a_headless_collector_takes_only_its_own_session(room: Callable[..., Room], station: Station) -> None:
+    """Another session on the device is not its business: nobody's, and nothing is recorded."""
+    first = station.session(station.patient("Thử Nghiệm Một"), OXIMETER)
+    here = room(job={"session": first}).until_ready()
+    station.later(1)
+    station.session(station.patient("Thử Nghiệm Hai"), OXIMETER)
+    here.finger("in").run(14)
+    (row,) = here.rows()
+    assert row.state is State.UNASSIGNED
+    assert station.events(ObservationRecorded.KIND) == []
+
+
+def test_once_ends_after_the_first_measurement(room: Callable[..., Room], station: Station) -> None:
+    """And the process leaves in good order: no live file, no socket."""
+    here = room(job={"once": True}).until_ready().finger("in")
+    turn = here.collector.turn
+
+    def turned() -> None:
+        turn()
+        station.hand.seconds += TURN_S
+
+    here.collector.turn = turned  # type: ignore[method-assign]  # the hand-turned clock has to be turned
+    here.collector.wait = lambda: None  # type: ignore[method-assign]
+    assert run(here.collector) == 0
+    assert len(here.rows()) == 1
+
+
+def test_leaving_keeps_what_was_measured(room: Callable[..., Room], station: Station) -> None:
+    """A collector that is stopped in mid-measurement commits the short measurement, and asks the stream to stop."""
+    here = room().until_ready()
+    session = station.session(station.patient(), OXIMETER)
+    here.finger("in").run(6)
+    here.collector.leave()
+    (row,) = here.rows()
+    assert (row.session, row.reading.rule) == (session, 2)
+    assert here.cable.sent.endswith(bytes.fromhex("7D81A2808080808080"))
+
+
+# --- what it is marked with -------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("simulated", [True, False])
+def test_simulated_numbers_say_so(room: Callable[..., Room], station: Station, simulated: bool) -> None:
+    """Every numeric of a simulated device carries test-data, in the store, in the live file, and in the device's registration."""
+    station.session(station.patient(), OXIMETER)
+    here = room(job={"simulated": simulated}).until_ready().finger("in").run(5)
+    marks = {tuple(each["status"]) for each in here.live()["numerics"]}
+    assert here.live()["test_data"] == simulated
+    assert marks == ({("test-data",)} if simulated else {()})
+    here.run(10)
+    (row,) = here.rows()
+    assert all(bool(each.status & Status.TEST_DATA) == simulated for each in row.reading.numerics)
+    (event,) = station.events(DeviceRegistered.KIND)
+    assert isinstance(event.body, DeviceRegistered)
+    assert (event.body.test_data, event.body.model, event.body.name) == (simulated, "CMS50ESIM", "Máy thử")
+    assert event.body.device == row.reading.device
+
+
+def test_production_refuses_what_is_not_for_patients() -> None:
+    """A simulated port, a device said to be simulated, and a driver for benches; the same are welcome elsewhere."""
+    for job in (
+        Job("a", "contec-cms50", "sim://contec-cms50"),
+        Job("a", "contec-cms50", "/dev/x", simulated=True),
+        Job("a", "suntech-nibp-unasked", "/dev/x"),
+    ):
+        with pytest.raises(NotInServiceError):
+            check(job, "production")
+        assert check(job, "demo").name == job.driver
+    assert check(Job("a", "contec-cms50", "/dev/x"), "production").name == "contec-cms50"
+    with pytest.raises(UnknownDriverError):
+        check(Job("a", "toaster", "/dev/x"), "demo")
+
+
+def test_an_impossible_reading_is_refused_and_counted(room: Callable[..., Room], station: Station) -> None:
+    """Systolic not above diastolic: no measurement, a refusal with its reason, and no number on the screen."""
+    here = room("suntech-nibp-unasked", unasked="0.001").run(1)
+    station.session(station.patient(), "cuff")
+    here.cable.script.device._replies.append((0, result(70, 90, 80, 60)))  # type: ignore[attr-defined]
+    here.run(1)
+    assert here.rows() == []
+    assert measuring.refused(station.conn, "cuff") == 1
+    assert here.live()["invalid"] == "impossible"
+    assert here.live()["numerics"] == []
+    assert here.live()["measurement"] is None
+
+
+# --- the live file ----------------------------------------------------------------------------------------------------
+
+
+def test_the_live_file_is_written_at_most_ten_times_a_second(room: Callable[..., Room]) -> None:
+    """However fast the stream is; and at least once a second when nothing happens."""
+    here = room().until_ready().finger("in").run(3)
+    seen = []
+    for _ in range(100):
+        here.run(TURN_S)
+        seen.append(here.live()["boottime_ns"])
+    assert len(set(seen)) <= 21
+    here.finger("out").run(3)
+    seen.clear()
+    for _ in range(150):
+        here.run(TURN_S)
+        seen.append(here.live()["boottime_ns"])
+    gaps = [b - a for a, b in zip(sorted(set(seen)), sorted(set(seen))[1:], strict=False)]
+    assert max(gaps) <= 1e9
+
+
+def test_the_live_file_shows_the_moment(room: Callable[..., Room], station: Station) -> None:
+    """The keys that the kiosk reads, the moving number, the signal; no number when there is none."""
+    here = room().until_ready()
+    session = station.session(station.patient(), OXIMETER)
+    here.run(1)
+    live = here.live()
+    assert set(live) >= {
+        "device", "driver", "state", "session", "boottime_ns", "numerics", "signals", "invalid", "message", "test_data", "bad_ratio",
+        "measurement",
+    }  # fmt: skip
+    assert (live["device"], live["driver"], live["state"], live["session"]) == (OXIMETER, "contec-cms50", "ready", session)
+    assert (live["numerics"], live["invalid"], live["measurement"]) == ([], "probe-error", None)
+    here.finger("in").run(1)
+    assert here.live()["invalid"] == "searching"
+    here.run(3)
+    live = here.live()
+    assert (live["state"], live["invalid"]) == ("measuring", None)
+    assert [each["metric"] for each in live["numerics"]] == ["SPO2", "PULSE_RATE", "PERFUSION"]
+    assert 0 <= live["signals"]["pleth"] <= 127
+    here.run(10)
+    assert here.live()["measurement"] == here.rows()[0].id
+
+
+def test_the_number_of_an_unnamed_finger_is_in_no_session(room: Callable[..., Room], station: Station) -> None:
+    """The live file says in whose session the moving number is: not in one that was opened after it began."""
+    here = room().until_ready().finger("in").run(5)
+    station.session(station.patient(), OXIMETER)
+    here.run(2)
+    assert here.live()["state"] == "measuring"
+    assert here.live()["session"] is None
+
+
+def test_states_follow_the_device(room: Callable[..., Room]) -> None:
+    """Absent, identifying, ready, stale when it says nothing more, lost when the cable is pulled, and back."""
+    here = room()
+    here.cable.plugged = False
+    here.run(1)
+    assert here.live()["state"] == "absent"
+    here.cable.plugged = True
+    here.run(1.5)
+    assert here.live()["state"] in ("identifying", "ready")
+    here.run(2)
+    assert here.live()["state"] == "ready"
+    here.cable.script.order("silent", 0)
+    here.run(4)
+    assert here.live()["state"] == "stale"
+    here.cable.script.order("resume", 0)
+    here.run(8)
+    assert here.live()["state"] == "ready"
+    here.cable.plugged = False
+    here.run(2)
+    assert here.live()["state"] == "lost"
+    here.cable.plugged = True
+    here.run(4)
+    assert here.live()["state"] == "ready"
+
+
+def test_silence_takes_the_number_away(room: Callable[..., Room]) -> None:
+    """A device that stops talking in mid-measurement shows no last value."""
+    here = room().until_ready().finger("in").run(5)
+    assert here.live()["numerics"]
+    here.cable.script.order("silent", 0)
+    here.run(1.5)
+    assert here.live()["numerics"] == []
+
+
+def test_noise_shows_as_a_ratio(room: Callable[..., Room]) -> None:
+    """Bad bytes of all bytes, over the last seconds."""
+    here = room().until_ready().finger("in").run(3)
+    assert here.live()["bad_ratio"] == 0
+    here.cable.script.order("noise", 0)
+    here.run(6)
+    assert here.live()["bad_ratio"] > 0.2
+
+
+def test_a_port_used_by_another_program_is_said(room: Callable[..., Room]) -> None:
+    """With its own word, and again tried later, not spun on."""
+    here = room()
+    tried = []
+
+    def used(path: str, _line: object) -> None:
+        tried.append(here.station.hand.seconds)
+        raise PortUsedError(path, "the port is used by another program")
+
+    here.collector._opens = used  # type: ignore[assignment]
+    here.run(60)
+    assert here.live()["message"] == "port-used"
+    assert len(tried) <= 7
+    here.collector._opens = here.cable.open
+    here.run(40)
+    assert here.live()["message"] is None
+
+
+def test_a_second_collector_is_refused(room: Callable[..., Room], station: Station) -> None:
+    """Two would steal each other's bytes."""
+    here = room()
+    with pytest.raises(DeviceTakenError):
+        Room(station, "contec-cms50", device=OXIMETER).begin()
+    here.run(0.2)
+    assert here.live()["device"] == OXIMETER
+
+
+def test_nothing_stays_behind(room: Callable[..., Room]) -> None:
+    """Closed: no live file to be taken for the present, no socket to knock at."""
+    here = room().run(1)
+    here.collector.close()
+    here.collector.close()
+    assert sorted(each.name for each in here.run_dir.iterdir()) == [f".{OXIMETER}.lock"]
+    here.begin()
+
+
+# --- the store is away ------------------------------------------------------------------------------------------------
+
+
+def test_a_store_that_cannot_be_written_is_waited_for(room: Callable[..., Room], station: Station) -> None:
+    """Measurements stay in hand, the live file says so, and everything is committed when the store is back: in the right session."""
+    here = room().until_ready()
+    session = station.session(station.patient(), OXIMETER)
+    here.conn.execute("PRAGMA query_only = ON")
+    here.finger("in").run(15)
+    assert here.rows() == []
+    assert here.live()["message"] == "store"
+    here.conn.execute("PRAGMA query_only = OFF")
+    here.run(2)
+    (row,) = here.rows()
+    assert row.session == session
+    assert here.live()["message"] is None
+
+
+def test_the_hand_is_bounded(room: Callable[..., Room], station: Station) -> None:
+    """A store that stays away does not fill the memory: 64 in hand, the newest beyond are lost and said to be."""
+    here = room("suntech-nibp-unasked", unasked="10").run(1)
+    here.conn.execute("PRAGMA query_only = ON")
+    here.run(10)
+    assert here.collector._observing.waiting == 64
+    assert "a measurement is lost" in here.journal.getvalue()
+    here.conn.execute("PRAGMA query_only = OFF")
+
+
+def test_no_patient_is_in_the_journal(room: Callable[..., Room], station: Station) -> None:
+    """Ids only, whatever happens."""
+    here = room().until_ready()
+    station.session(station.patient("Thử Nghiệm Kín"), OXIMETER)
+    here.finger("in").run(14)
+    text = here.journal.getvalue()
+    assert "Kín" not in json.dumps([json.loads(line) for line in text.splitlines()], ensure_ascii=False)
+    assert "SPO2" not in text
+
+
+def test_it_is_a_collector() -> None:
+    """The class says what it needs, nothing is found by itself."""
+    with pytest.raises(TypeError):
+        Collector(Job("a", "contec-cms50", "/dev/x"))  # type: ignore[call-arg]
