@@ -22,12 +22,16 @@ class PageError(OSError):
 
 @dataclass
 class Form:
-    """One form of a page: `values` as the page set them, `choices` the values a select or a set of radio buttons offers."""
+    """One form of a page: `values` as the page set them, `choices` the values a select or a set of radio buttons offers.
+
+    `also` are further values of a name that occurs more than once.
+    """
 
     action: str = ""
     method: str = "get"
     values: dict[str, str] = field(default_factory=dict)
     choices: dict[str, list[str]] = field(default_factory=dict)
+    also: list[tuple[str, str]] = field(default_factory=list)
     buttons: list[tuple[str, str]] = field(default_factory=list)
     """Name and value of each named submit button."""
 
@@ -41,6 +45,8 @@ class Page:
     text: str
     forms: list[Form] = field(default_factory=list)
     links: list[str] = field(default_factory=list)
+    data: dict[str, str] = field(default_factory=dict)
+    """The first of each ``data-…`` attribute: where the page's own script would ask for news."""
 
     def form(self, *, action: str = "", has: str = "") -> Form:
         """The first form whose action ends with `action` and that has a field named `has`; PageError when there is none."""
@@ -85,7 +91,7 @@ class Browser:
         unknown = set(values) - set(form.values) - set(form.choices)
         if unknown:
             raise PageError(f"{page.url} has no field {', '.join(sorted(unknown))}: {sorted(form.values)}")
-        body = urllib.parse.urlencode({**form.values, **values, **(dict([pressed]) if pressed else {})})
+        body = urllib.parse.urlencode([*({**form.values, **values}).items(), *form.also, *([pressed] if pressed else [])])
         address = urllib.parse.urljoin(page.url, form.action)
         if form.method == "get":
             return self.get(urllib.parse.urlsplit(address)._replace(query=body).geturl())
@@ -107,7 +113,7 @@ def read_page(url: str, status: int, text: str) -> Page:
     """A page from its HTML; other text has no forms and links."""
     reader = _Reader()
     reader.feed(text)
-    return Page(url, status, text, reader.forms, reader.links)
+    return Page(url, status, text, reader.forms, reader.links, reader.data)
 
 
 class _Reader(HTMLParser):
@@ -118,6 +124,7 @@ class _Reader(HTMLParser):
         self.forms: list[Form] = []
         self.links: list[str] = []
         self.words: list[str] = []
+        self.data: dict[str, str] = {}
         self._form: Form | None = None
         self._ids: dict[str, Form] = {}
         self._select = ""
@@ -126,6 +133,9 @@ class _Reader(HTMLParser):
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
         said = {key: value or "" for key, value in attrs}
+        for key, value in said.items():
+            if key.startswith("data-"):
+                self.data.setdefault(key.removeprefix("data-"), value)
         if tag in ("script", "style"):
             self._quiet += 1
         elif tag == "a" and said.get("href"):
@@ -176,5 +186,7 @@ class _Reader(HTMLParser):
                 form.values[name] = said.get("value", "on")
         elif kind in ("submit", "image"):
             form.buttons.append((name, said.get("value", "")))
+        elif kind not in ("button", "reset", "file") and name in form.values:
+            form.also.append((name, said.get("value", "")))
         elif kind not in ("button", "reset", "file"):
             form.values[name] = said.get("value", "")

@@ -6,6 +6,7 @@ import sys
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 from appliance.demo.children import Program
 from appliance.demo.state import State
@@ -67,7 +68,7 @@ def lay_out(state: State, ports: Ports) -> Places:
         "broker": {"host": "127.0.0.1", "port": ports.broker},
         "link": {"metered": False},
         "bridge": {
-            "database": f"sqlite:///{root / 'bridge' / 'bridge.db'}",
+            "database": "sqlite:///" + quote(str(root / "bridge" / "bridge.db")),
             "key_dir": root / "bridge" / "keys",
             "shards": [0],
             "console_port": ports.console,
@@ -112,9 +113,51 @@ def _installed(name: str, module: str, words: tuple[str | Path, ...]) -> tuple[s
     return (*start, *map(str, words))
 
 
+def set_up(places: Places, state: State) -> list[tuple[Program, str]]:
+    """The commands that make both stores and introduce the two ends to each other, in order, each with its standard input.
+
+    All of them may be run again: a demo with a history finds everything as it was.
+    """
+    box, bridge = ("--config", places.station), ("--config", places.bridge)
+    password = state.password(DOCTOR) + "\n"
+    users = ("users", "add", DOCTOR, "--name", DOCTOR_NAME, "--role", "doctor", "--password-stdin")
+    return [
+        (Program("bridge-init", tram_bridge(*bridge, "init", "--export", places.pins)), ""),
+        (Program("init", tram(*box, "init", "--pin", places.pins, "--export", places.station_key)), ""),
+        (
+            Program("stations-add", tram_bridge(*bridge, "stations", "add", STATION, "--name", STATION_NAME, "--key", places.station_key)),
+            "",
+        ),
+        (Program("users-add", tram_bridge(*bridge, *users)), password),
+        (Program("staff-add", tram(*box, "staff", "add", STAFF, "--name", STAFF_NAME)), ""),
+    ]
+
+
 def simulators(places: Places) -> list[Program]:
     """The two devices that do not exist, each on a pseudo-terminal."""
     return [
         Program(f"sim-{name}", tram("simulate", "device", driver, "--link", places.ends[name]), talks=True)
         for name, (driver, _title) in DEVICES.items()
     ]
+
+
+def box(places: Places) -> list[Program]:
+    """The station's processes: what a power cut takes."""
+    config = ("--config", places.station)
+    collectors = [Program(f"collect-{name}", tram(*config, "collect", name), box=True) for name in DEVICES]
+    return [*collectors, Program("carry", tram(*config, "carry"), box=True), Program("kiosk", tram(*config, "kiosk"), box=True)]
+
+
+def bridge(places: Places) -> list[Program]:
+    """The cloud side's processes."""
+    config = ("--config", places.bridge)
+    return [Program("bridge-carry", tram_bridge(*config, "carry")), Program("console", tram_bridge(*config, "console"))]
+
+
+def ready(state: State, device: str) -> bool:
+    """True when the collector of a device says that it has heard it."""
+    try:
+        said = json.loads((state.run / f"{device}.live").read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return False
+    return said.get("state") in ("ready", "measuring")

@@ -18,6 +18,9 @@ ON_THE_WIRE = frozenset({"publish", "published", "decode", "accept", "accepted",
 WAITING = 4096
 """How many lines may wait for their way: far more than a parcel's worth, and bounded."""
 
+JITTER_NS = 250_000_000
+"""How much later than its step a line may have been written: a turn or two of a busy machine's scheduler."""
+
 Place = tuple[str, int, int]
 """(epoch, lane, seq)"""
 
@@ -32,9 +35,14 @@ class Line:
     ns: int
     ids: dict[str, Any]
 
+    def covers(self, place: Place) -> bool:
+        """True when the line is about this place on the wire; a long parcel or receipt is one line with a ``count``."""
+        mine = self.place
+        return mine is not None and mine[:2] == place[:2] and 0 <= place[2] - mine[2] < int(self.ids.get("count", 1))
+
     @property
     def place(self) -> Place | None:
-        """The place on the wire, where the line has one."""
+        """The (first) place on the wire, where the line has one."""
         try:
             return str(self.ids["epoch"]), int(self.ids["lane"]), int(self.ids["seq"])
         except (KeyError, TypeError, ValueError):
@@ -73,14 +81,30 @@ class Way:
         return next((name for name in self.names if name not in self.steps), None)
 
     def rows(self) -> list[dict[str, Any]]:
-        """The steps so far in their order: ``{"n", "name", "at", "ms"}``, milliseconds since the first one."""
+        """The steps so far in their order, as their lines were written: ``{"n", "name", "at", "ms"}``, milliseconds since the first one."""
+        return _rows([(n, name, self.steps[name]) for n, name in enumerate(self.names, 1) if name in self.steps])
+
+    def proved(self) -> list[dict[str, Any]]:
+        """As `rows`, with every step no later than the steps that follow from it.
+
+        A line is written just after its step, and on a busy machine the next process may be quicker: what followed proves that
+        the step had happened by then. Only `JITTER_NS` are believed to be that; more is a fault (see `out_of_order`).
+        """
         lines = [(n, name, self.steps[name]) for n, name in enumerate(self.names, 1) if name in self.steps]
-        return [{"n": n, "name": name, "at": line.at, "ms": round((line.ns - lines[0][2].ns) / 1e6, 3)} for n, name, line in lines]
+        for place in range(len(lines) - 2, -1, -1):
+            n, name, line = lines[place]
+            after = lines[place + 1][2]
+            if 0 < line.ns - after.ns <= JITTER_NS:
+                lines[place] = n, name, after
+        return _rows(lines)
 
     def out_of_order(self) -> str | None:
         """The first step that happened before the one it follows from, or None."""
-        rows = self.rows()
-        return next((after["name"] for before, after in pairwise(rows) if after["ms"] < before["ms"]), None)
+        return next((after["name"] for before, after in pairwise(self.proved()) if after["ms"] < before["ms"]), None)
+
+
+def _rows(lines: list[tuple[int, str, Line]]) -> list[dict[str, Any]]:
+    return [{"n": n, "name": name, "at": line.at, "ms": round((line.ns - lines[0][2].ns) / 1e6, 3)} for n, name, line in lines]
 
 
 class Trail:
@@ -136,7 +160,7 @@ def _same(way: Way, line: Line, answer: bool) -> bool:
     if line.step not in way.names:
         return False
     if way.place is not None and line.step in ON_THE_WIRE and line.place is not None:
-        return way.place == line.place
+        return line.covers(way.place)
     if way.answer:
         return (
             answer

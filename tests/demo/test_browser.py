@@ -14,7 +14,9 @@ HTML = """<html><script>var x = "<form>";</script><body><p>Xin chào</p><a href=
 <input type="radio" name="kind" value="a"><input type="radio" name="kind" value="b" checked><input type="checkbox" name="off" value="1">
 <textarea name="why">vì  sao</textarea><button name="do" value="save">Lưu</button><button name="do" value="again">Đo lại</button>
 <input name="dead" value="1" disabled></form>
-<form id="f2" action="/two"></form><input name="outside" value="o" form="f2"></body></html>"""
+<form id="f2" action="/two">
+<input type="hidden" name="seen" value="1"><input type="hidden" name="seen" value="2"></form>
+<input name="outside" value="o" form="f2"></body></html>"""
 
 
 def test_a_form_is_read_as_a_browser_would_send_it() -> None:
@@ -77,7 +79,7 @@ def test_a_form_is_sent_with_its_token_the_pressed_button_and_the_cookie(origin:
     assert "do=save" in seen.text
     assert "sex=1" in seen.text
     assert "cookie=who=tram" in seen.text
-    assert browser.send(page, page.form(action="/two"), outside="x").url.endswith("/two?outside=x")
+    assert browser.send(page, page.form(action="/two"), outside="x").url.endswith("/two?seen=1&outside=x&seen=2")
 
 
 def test_what_is_not_on_the_page_cannot_be_sent(origin: str) -> None:

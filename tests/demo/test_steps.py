@@ -107,8 +107,33 @@ def test_two_readings_are_two_ways_and_an_effect_before_its_cause_is_noticed() -
         trail.hear(line)
     assert [way.number for way in trail.ways] == [1, 2]
     assert trail.ways[1].missing == "record"
-    trail.hear(Line("kiosk", "record", "t", 0, other["record"]))
+    trail.hear(Line("kiosk", "record", "t", -1_000_000_000, other["record"]))
     assert trail.ways[1].out_of_order() == "record"
+
+
+def test_what_followed_proves_when_a_step_had_happened() -> None:
+    """A line written a moment too late does not turn time around; a much later one is not believed."""
+    trail = Trail()
+    heard = lines(READING_IDS)
+    heard[5] = Line("carry", "publish", "late", heard[6].ns + 2_000_000, PLACE)
+    for line in heard:
+        trail.hear(line)
+    way = trail.ways[0]
+    assert [row["ms"] for row in way.rows()][4:8] == [4, 8, 6, 7]
+    assert [row["ms"] for row in way.proved()][4:8] == [4, 6, 6, 7]
+    assert way.proved()[5] == {"n": 6, "name": "publish", "at": "t6", "ms": 6}
+    assert way.out_of_order() is None
+
+
+def test_a_long_parcel_is_one_line_for_many() -> None:
+    """A line with a count speaks of all the places it covers."""
+    trail = Trail()
+    for line in lines(READING_IDS)[:6]:
+        trail.hear(line)
+    trail.hear(Line("bridge", "decode", "t", 50_000_000, {"epoch": "aa", "lane": 2, "seq": 1, "count": 6}))
+    assert "decode" not in trail.ways[0].steps
+    trail.hear(Line("bridge", "decode", "t", 51_000_000, {"epoch": "aa", "lane": 2, "seq": 1, "count": 40}))
+    assert trail.ways[0].steps["decode"].ns == 51_000_000
 
 
 def test_lines_about_nothing_known_do_not_pile_up() -> None:
