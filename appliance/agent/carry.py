@@ -1,0 +1,237 @@
+"""``tram carry``: the station's outbox to the broker, and what the bridge says back into the station's rows. One loop, one thread.
+
+It may be killed at any instant and started again: everything under way is in the store. One worker at a time, by a lock.
+"""
+
+import errno
+import fcntl
+import logging
+import os
+import random
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from appliance import __version__, journal
+from appliance.agent.clock import Clock
+from appliance.agent.routes import Routes
+from appliance.contract.ids import EPOCH_BYTES
+from appliance.contract.topics import DOWN, UP, station_filter
+from appliance.database import Connection, data_version, transaction
+from appliance.relay.link import Broker, MqttLink, tls_context
+from appliance.relay.pump import End, Pump
+from appliance.relay.storage import Arrived, Stream
+from appliance.settings import Settings
+from appliance.store import boots, downlink, keys
+from appliance.store.inbox import StationStore
+
+POLL = 0.1
+"""How often the store is asked whether another process has committed: an urgent request waits 50 ms on average."""
+AWAY = 1.0
+"""The wait after the store could not do it, doubling up to `AWAY_MOST`."""
+AWAY_MOST = 15.0
+HEARD_SECONDS = 600.0
+"""The carrier row is written when its state changes, and so often while receipts come: the card is not for heartbeats."""
+PROBE, PROBE_METERED = 60.0, 300.0
+"""While a request waits for its answer, the line is tried after so much silence (decision 9: at most 5 min)."""
+BLAME = frozenset({"not-authorized", "bad-user-name-or-password", "certificate", "tls", "banned", "client-identifier-not-valid"})
+"""Reasons that no waiting mends: the kiosk says that a technician is needed."""
+
+
+class CarrierBusyError(OSError):
+    """Another ``tram carry`` runs on this store."""
+
+
+def station_end(
+    conn: Connection,
+    store: StationStore,
+    *,
+    now: Callable[[], int],
+    say: Callable[..., None],
+    metered: bool = False,
+    dictionary: int = 0,
+    randomly: Callable[[int], bytes] = os.urandom,
+    dice: Callable[[], float] = random.random,
+) -> End:
+    """The station's end of the relay. `now` gives tenths of a second since 1970, `say` takes journal steps."""
+
+    def apply(tx: Connection, arrived: Sequence[Arrived]) -> None:
+        for one in arrived:
+            downlink.apply(tx, one.event)
+
+    def renew(tx: Connection, station: str) -> None:
+        value = randomly(EPOCH_BYTES)
+        boots.open_epoch(tx, value, "the bridge has more than this store: an older copy was put back", now())
+        store.move(tx, Stream(station, value))
+
+    return End(
+        way=UP,
+        me=store.me,
+        streams=lambda tx, _station: store.streams(tx),
+        mine=lambda tx, stream: stream.station == store.station and stream.epoch == store.me(tx),
+        keys=lambda tx, station: keys.pinned(tx, "receipt") if station == store.station else None,
+        sign=(keys.STATION_KEY_ID, keys.station_key(conn)),
+        apply=apply,
+        renew=renew,
+        random=randomly,
+        dice=dice,
+        say=say,
+        metered=metered,
+        software=__version__,
+        dictionary=dictionary,
+    )
+
+
+def station_link(settings: Settings) -> MqttLink:
+    """The line to the broker that the settings name; nothing is opened yet. OSError when a file of it cannot be read."""
+    station, shard = settings.need("station.id"), settings.station.shard
+    return MqttLink(
+        broker_of(settings),
+        client_id=f"tram-{station}",
+        topics=[station_filter(shard, station, DOWN)],
+        keepalive=settings.link.keepalive_s,
+        connect_timeout=settings.link.connect_timeout_s,
+    )
+
+
+def broker_of(settings: Settings) -> Broker:
+    """The broker of the settings with its secrets read."""
+    said = settings.broker
+    context = None
+    if said.tls:
+        context = tls_context(*(None if one is None else str(one) for one in (said.ca, said.cert, said.key)))
+    password = said.password_file.read_text().strip() if said.password_file is not None else ""
+    return Broker(said.host, said.port, context, said.username, password, said.mqtt)
+
+
+@contextmanager
+def alone(folder: Path) -> Iterator[None]:
+    """Hold the lock of the one carrier of this store; `CarrierBusyError` when another one runs. The kernel lets go when we die."""
+    handle = os.open(folder / ".carry.lock", os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o660)
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError as error:
+        os.close(handle)
+        if error.errno != errno.EWOULDBLOCK:
+            raise
+        raise CarrierBusyError(f"another tram carry runs on {folder}") from error
+    try:
+        yield
+    finally:
+        os.close(handle)
+
+
+@dataclass
+class Carrier:
+    """The loop's state beside the pump's: what the kiosk is told, and when the line was last tried."""
+
+    conn: Connection
+    pump: Pump
+    clock: Clock
+    log: logging.Logger
+    station: str
+    version: int = -1
+    due: float = float("-inf")
+    away: float = AWAY
+    told: tuple[Any, ...] = ()
+    told_at: float = float("-inf")
+    asked_at: float = float("-inf")
+    _probed: float = field(default=float("-inf"))
+
+    def turn(self, *, stirred: bool) -> float:
+        """One round: turn the pump when there is a reason to; seconds until the next reason. `stirred`: the line has moved."""
+        now = self.clock.monotonic()
+        try:
+            version = data_version(self.conn)
+            news = version != self.version
+            if not (stirred or news or now >= self.due):
+                return self.due - now
+            wait = self.pump.turn(now, self.clock.stamp().wall, news=news)
+            self.version = version
+            self._tell(now)
+            wait = min(wait, self._probe(now))
+            self.away = AWAY
+        except OSError as error:  # the store is full, busy or gone: the messages wait unacknowledged, the rows where they are
+            self.log.warning("the store cannot do it now", exc_info=error)
+            wait, self.away = self.away, min(self.away * 2, AWAY_MOST)
+        self.due = now + wait
+        return wait
+
+    def _probe(self, now: float) -> float:
+        """While a request waits for its answer, ask the line after a while of silence."""
+        if not self.pump.link.up:
+            return PROBE_METERED
+        every = PROBE_METERED if self.pump.end.metered else PROBE
+        heard = max(self.pump.talks[self.station].heard, self._probed)
+        if now - heard >= every and unanswered(self.conn):
+            self._probed = now
+            self.pump.probe(self.station, now)
+            return 0.0
+        return max(1.0, heard + every - now)
+
+    def _tell(self, now: float) -> None:
+        """The carrier row for the kiosk, when it changed."""
+        pump, talk = self.pump, self.pump.talks[self.station]
+        state, reason = pump.state(self.station, now), pump.reason
+        if state != "online" and reason in BLAME:
+            state = "error"
+        news = (state, reason if state != "online" else "")
+        if news == self.told and (talk.heard <= self.told_at or now - self.told_at < HEARD_SECONDS):
+            return
+        wall = self.clock.stamp().wall
+        ago = None if talk.heard == float("-inf") else wall - int((now - talk.heard) * 10)
+        retry = None if pump.link.up or pump.retry == float("-inf") else wall + max(0, int((pump.retry - now) * 10))
+        with transaction(self.conn):
+            self.conn.execute(
+                "INSERT INTO carrier (id, state, heard, tried, retry, reason) VALUES (1, ?, ?, ?, ?, ?) ON CONFLICT (id) DO UPDATE SET"
+                " state = excluded.state, heard = coalesce(excluded.heard, heard), tried = excluded.tried,"
+                " retry = excluded.retry, reason = excluded.reason",
+                (news[0], ago, wall, retry, news[1]),
+            )
+        if news != self.told:
+            self.log.info("line %s %s", news[0], news[1])
+        self.told, self.told_at = news, now
+
+
+def unanswered(conn: Connection) -> bool:
+    """True while a request that was not withdrawn has no answer."""
+    row = conn.execute(
+        "SELECT 1 FROM consult WHERE withdrawn IS NULL AND NOT EXISTS (SELECT 1 FROM answer WHERE answer.consult = consult.id) LIMIT 1"
+    ).fetchone()
+    return row is not None
+
+
+def carrier(conn: Connection, settings: Settings, clock: Clock, log: logging.Logger, link: Any) -> Carrier:
+    """The parts of the loop put together on `link`."""
+    station, shard = settings.need("station.id"), settings.station.shard
+    store = StationStore(conn, station, shard)
+    end = station_end(
+        conn,
+        store,
+        now=lambda: clock.stamp().wall,
+        say=partial(journal.step, log),
+        metered=settings.link.metered,
+        dictionary=settings.wire.dictionary,
+    )
+    return Carrier(conn, Pump(store, link, end, [(station, shard)]), clock, log, station)
+
+
+def run(conn: Connection, settings: Settings, clock: Clock, log: logging.Logger, *, stop: Callable[[], bool]) -> None:
+    """Carry until `stop()`. `CarrierBusyError` when another carrier runs on this store; OSError when the settings' files cannot be read."""
+    with alone(settings.paths.data):
+        link, routes = station_link(settings), Routes()
+        loop = carrier(conn, settings, clock, log, link)
+        try:
+            wait = 0.0
+            while not stop():
+                stirred = bool(link.wait(min(wait, POLL), *routes.descriptors)) or link.stirred
+                if routes.changed():
+                    loop.pump.route_changed()
+                    stirred = True
+                wait = loop.turn(stirred=stirred)
+        finally:
+            link.close()
+            routes.close()

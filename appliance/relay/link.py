@@ -1,0 +1,470 @@
+"""The one door to MQTT: paho driven by hand, one connection at a time, nothing kept in it.
+
+paho-mqtt 2.2 has habits that lose or block messages (each reproduced in tests/relay/test_link.py); what is done about them:
+
+1. it ignores CONNACK's ReceiveMaximum and MaximumPacketSize: `room` and `largest` are ours;
+2. an oversized message is sent again for ever: its size is checked before; the client is made anew for every connection,
+   so that nothing of an old one is ever resent: what is unreceipted comes from our own table;
+3. publish() while offline queues in memory: we publish only while up and within the window;
+4. the message id wraps after 65,535: the window never gets near it;
+5. an exception in a callback: every callback is wrapped, a bug ends the process instead of a thread;
+6. no TCP_NODELAY: set here, with TCP_USER_TIMEOUT (a dead line is noticed) and TCP_NOTSENT_LOWAT (the kernel does not hoard);
+7. connect() blocks, gives up after 5 s and never tries again: the connection is made here, without blocking, and the waits
+   between tries belong to the caller;
+8. loop_start() needs a thread and a socket pair: never used;
+9. unacknowledged messages come back only to the same client id with a session that is kept: the bridge asks for one.
+"""
+
+import errno
+import select
+import socket
+import ssl
+import time
+from collections import deque
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from functools import partial
+from typing import Any
+
+import paho.mqtt.client as mqtt
+from paho.mqtt.enums import CallbackAPIVersion, MQTTErrorCode, MQTTProtocolVersion
+from paho.mqtt.packettypes import PacketTypes
+from paho.mqtt.properties import Properties
+
+from appliance.relay.line import Acked, Down, Happening, LinkError, Message, Up
+
+USER_TIMEOUT_MS = 20_000
+"""Sent and unacknowledged by TCP for so long: the line is dead (recovery from a 90 s black hole: 5.8 s instead of 40 s, measured)."""
+NOTSENT_BYTES = 4096
+"""The kernel keeps no more than this unsent, so that an urgent message does not queue behind 10 s of others."""
+RECEIVE_MAXIMUM = 200
+"""Messages a broker may have un-PUBACKed to us (MQTT 5)."""
+SESSION_SECONDS = 7 * 24 * 3600
+"""How long a broker is asked to keep a session (MQTT 5)."""
+BURST = 512
+"""The most happenings collected in one wait."""
+OVERHEAD_BYTES = 64
+"""What an MQTT 5 PUBLISH adds to topic and payload, generously."""
+NO_LIMIT = 65_535
+CHECK_SECONDS = 1.0
+
+V5, V311 = "5", "3.1.1"
+
+
+@dataclass(frozen=True)
+class Broker:
+    """Where a broker is and how it knows us. `context` is None without TLS; `version` "auto" tries MQTT 5 first."""
+
+    host: str
+    port: int
+    context: ssl.SSLContext | None = None
+    username: str = ""
+    password: str = ""
+    version: str = "auto"
+
+
+def tls_context(ca: str | None, cert: str | None = None, key: str | None = None) -> ssl.SSLContext:
+    """TLS as the box speaks it: 1.2 or better, the broker's certificate checked against `ca`, ours shown when there is one.
+
+    OSError (ssl.SSLError among them) when a file cannot be used.
+    """
+    context = ssl.create_default_context(cafile=ca)
+    context.minimum_version = ssl.TLSVersion.TLSv1_2
+    if cert is not None:
+        context.load_cert_chain(cert, key)
+    return context
+
+
+class _Stream:
+    """A connected socket as paho wants it, read in large bites: paho asks for one byte at a time."""
+
+    def __init__(self, sock: socket.socket) -> None:
+        self._sock = sock
+        self._ahead = memoryview(b"")
+
+    def recv(self, size: int) -> bytes:
+        if not self._ahead:
+            self._ahead = memoryview(self._sock.recv(16384))
+        piece = bytes(self._ahead[:size])
+        self._ahead = self._ahead[size:]
+        return piece
+
+    def send(self, data: bytes) -> int:
+        return self._sock.send(data)
+
+    def pending(self) -> int:
+        return len(self._ahead) + (self._sock.pending() if isinstance(self._sock, ssl.SSLSocket) else 0)
+
+    def fileno(self) -> int:
+        return self._sock.fileno()
+
+    def setblocking(self, flag: bool) -> None:
+        self._sock.setblocking(flag)
+
+    def close(self) -> None:
+        self._sock.close()
+
+
+class _Client(mqtt.Client):
+    """paho's client on a connection that is already made."""
+
+    def __init__(self, stream: _Stream, **options: Any) -> None:
+        super().__init__(CallbackAPIVersion.VERSION2, manual_ack=True, reconnect_on_failure=False, **options)
+        self._stream = stream
+
+    def _create_socket(self) -> Any:
+        return self._stream
+
+
+@dataclass
+class MqttLink:
+    """One end's line to its broker. Satisfies `appliance.relay.line.Link`.
+
+    `client_id` is fixed; `topics` are subscribed (QoS 1) before the line counts as up. `keep`: the broker shall keep our
+    session while we are away (the bridge); without it a connection begins with nothing (the station).
+    """
+
+    broker: Broker
+    client_id: str
+    topics: Sequence[str]
+    keep: bool = False
+    keepalive: int = 300
+    connect_timeout: float = 15.0
+    clock: Callable[[], float] = time.monotonic
+    version: str = ""
+    up: bool = False
+    _happened: deque[Happening] = field(default_factory=deque)
+    _phase: str = "idle"
+    _deadline: float = 0.0
+    _checked: float = 0.0
+    _generation: int = 0
+    _sock: socket.socket | None = None
+    _stream: _Stream | None = None
+    _client: _Client | None = None
+    _session: ssl.SSLSession | None = None
+    _addresses: deque[Any] = field(default_factory=deque)
+    _flying: set[int] = field(default_factory=set)
+    _receive_maximum: int = NO_LIMIT
+    _largest: int = 0
+    _resumed: bool = False
+    _bug: BaseException | None = None
+    _wants: str = "write"
+    _refused_five: bool = False
+
+    def __post_init__(self) -> None:
+        if not self.version:
+            self.version = V5 if self.broker.version == "auto" else self.broker.version
+
+    # --- what the relay asks ------------------------------------------------------------------------------------------
+
+    @property
+    def room(self) -> int:
+        """How many more messages the broker lets us have un-PUBACKed."""
+        return max(0, self._receive_maximum - len(self._flying)) if self.up else 0
+
+    @property
+    def largest(self) -> int:
+        """The most payload bytes the broker takes in one of our messages."""
+        return self._largest or 1 << 28
+
+    @property
+    def stirred(self) -> bool:
+        """True when something has happened that nobody has asked for yet."""
+        return bool(self._happened)
+
+    def happenings(self) -> Sequence[Happening]:
+        """What has happened since the last call."""
+        happened = list(self._happened)
+        self._happened.clear()
+        return happened
+
+    def open(self) -> None:
+        """Begin to connect; `Up` or `Down` follows. Nothing waits here but the name server."""
+        self._drop()
+        self._generation += 1
+        self._deadline = self.clock() + self.connect_timeout
+        try:
+            found = socket.getaddrinfo(self.broker.host, self.broker.port, type=socket.SOCK_STREAM)
+        except OSError as error:
+            self._fail("name", error)
+            return
+        self._addresses = deque(found)
+        self._dial()
+
+    def publish(self, topic: str, payload: bytes) -> int:
+        """Hand one message to the broker; its token."""
+        if self._client is None or not self.up:
+            raise LinkError("down")
+        if self.room <= 0:
+            raise LinkError("window")
+        if len(payload) > self.largest:
+            raise LinkError("packet-size", f"{len(payload)} bytes, the broker takes {self.largest}")
+        info = self._client.publish(topic, payload, qos=1)
+        self._raise_bug()
+        if info.rc != MQTTErrorCode.MQTT_ERR_SUCCESS:
+            if self._phase != "idle":
+                self._fail("lost", None)
+            raise LinkError("lost", mqtt.error_string(info.rc))
+        self._flying.add(info.mid)
+        return self._token(info.mid)
+
+    def done(self, token: int) -> None:
+        """PUBACK a message, when it came by this connection."""
+        if self._client is not None and token >> 16 == self._generation:
+            self._client.ack(token & 0xFFFF, 1)
+            self._raise_bug()
+
+    def close(self, reason: str = "closed") -> None:
+        """End the connection, politely when there is one."""
+        if self._phase == "idle":
+            return
+        self._generation += 1  # what paho says from now on belongs to the past
+        if self._client is not None and self.up:
+            self._client.disconnect()
+        self._fail(reason, None)
+
+    # --- the hand on the crank ----------------------------------------------------------------------------------------
+
+    def wait(self, seconds: float, *others: int) -> list[int]:
+        """Wait for the line, for one of the descriptors `others`, or for the time; the readable ones of `others`."""
+        if self._happened:
+            seconds = 0.0
+        reads: list[int] = list(others)
+        writes: list[int] = []
+        sock = self._sock
+        if sock is not None:
+            seconds = min(seconds, max(0.0, self._next_check() - self.clock()))
+            if self._stream is not None and self._stream.pending():
+                seconds = 0.0
+            if self._client is None:
+                (writes if self._wants == "write" else reads).append(sock.fileno())
+            else:
+                reads.append(sock.fileno())
+                if self._client.want_write():
+                    writes.append(sock.fileno())
+        ready, writable, _ = select.select(reads, writes, [], max(0.0, seconds))
+        if sock is not None and sock is self._sock:
+            number = sock.fileno()
+            self._step(readable=number in ready, writable=number in writable)
+        self._raise_bug()
+        return [one for one in others if one in ready]
+
+    def _next_check(self) -> float:
+        return self._deadline if not self.up else self._checked + max(CHECK_SECONDS, self.keepalive / 8)
+
+    def _step(self, *, readable: bool, writable: bool) -> None:
+        if self._phase == "tcp":
+            if writable:
+                self._connected()
+        elif self._phase == "tls":
+            if readable or writable:
+                self._shake()
+        elif self._client is not None:
+            self._turn(self._client, readable, writable)
+        if not self.up and self._phase != "idle" and self.clock() >= self._deadline:
+            self._fail("timeout", None)
+
+    def _turn(self, client: _Client, readable: bool, writable: bool) -> None:
+        stream = self._stream
+        if readable or (stream is not None and stream.pending()):
+            while self._client is client and len(self._happened) < BURST:
+                client.loop_read()
+                if self._bug is not None or stream is None or not stream.pending():
+                    break
+        if self._client is client and (writable or client.want_write()):
+            client.loop_write()
+        if self._client is client and self.clock() >= self._next_check():
+            self._checked = self.clock()
+            client.loop_misc()
+
+    # --- making a connection ------------------------------------------------------------------------------------------
+
+    def _dial(self) -> None:
+        """Try the next address, without waiting."""
+        family, kind, protocol, _, address = self._addresses.popleft()
+        sock = socket.socket(family, kind | socket.SOCK_CLOEXEC, protocol)
+        sock.setblocking(False)
+        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, USER_TIMEOUT_MS)
+        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NOTSENT_LOWAT, NOTSENT_BYTES)
+        self._sock, self._phase, self._wants = sock, "tcp", "write"
+        code = sock.connect_ex(address)
+        if code not in (0, errno.EINPROGRESS):
+            self._unreachable(code)
+
+    def _connected(self) -> None:
+        assert self._sock is not None
+        code = self._sock.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
+        if code:
+            self._unreachable(code)
+            return
+        if self.broker.context is None:
+            self._speak(self._sock)
+            return
+        try:
+            self._sock = self.broker.context.wrap_socket(
+                self._sock, server_hostname=self.broker.host, do_handshake_on_connect=False, session=self._session
+            )
+        except (OSError, ValueError) as error:
+            self._fail("tls", error)
+            return
+        self._phase = "tls"
+        self._shake()
+
+    def _unreachable(self, code: int) -> None:
+        if self._addresses:
+            assert self._sock is not None
+            self._sock.close()
+            self._dial()
+            return
+        self._fail("refused" if code == errno.ECONNREFUSED else "unreachable", OSError(code, errno.errorcode.get(code, str(code))))
+
+    def _shake(self) -> None:
+        assert isinstance(self._sock, ssl.SSLSocket)
+        try:
+            self._sock.do_handshake()
+        except ssl.SSLWantReadError:
+            self._wants = "read"
+        except ssl.SSLWantWriteError:
+            self._wants = "write"
+        except ssl.SSLCertVerificationError as error:
+            self._fail("certificate", error)
+        except OSError as error:
+            self._fail("tls", error)
+        else:
+            self._speak(self._sock)
+
+    def _speak(self, sock: socket.socket) -> None:
+        """CONNECT, in the version we believe the broker speaks."""
+        self._phase, self._stream = "mqtt", _Stream(sock)
+        five = self.version == V5
+        options: dict[str, Any] = {
+            "client_id": self.client_id,
+            "protocol": MQTTProtocolVersion.MQTTv5 if five else MQTTProtocolVersion.MQTTv311,
+        }
+        if not five:
+            options["clean_session"] = not self.keep
+        client = self._client = _Client(self._stream, **options)
+        client.max_inflight_messages_set(0)
+        if self.broker.username:
+            client.username_pw_set(self.broker.username, self.broker.password or None)
+        properties = None
+        if five:
+            properties = Properties(PacketTypes.CONNECT)  # type: ignore[no-untyped-call]
+            properties.ReceiveMaximum = RECEIVE_MAXIMUM
+            properties.SessionExpiryInterval = SESSION_SECONDS if self.keep else 0
+        wrap, now = partial(self._wrapped, self._generation), self._generation
+        client.on_connect = wrap(self._on_connect)
+        client.on_subscribe = wrap(self._on_subscribe)
+        client.on_publish = wrap(self._on_publish)
+        client.on_message = wrap(self._on_message)
+        client.on_disconnect = wrap(self._on_disconnect)
+        client.connect_async(
+            self.broker.host, self.broker.port, self.keepalive, clean_start=not self.keep if five else True, properties=properties
+        )
+        try:
+            client.reconnect()
+        except OSError as error:
+            self._fail("lost", error)
+        if self._generation == now:
+            self._raise_bug()
+
+    # --- what paho tells ----------------------------------------------------------------------------------------------
+
+    def _wrapped(self, generation: int, callback: Callable[..., None]) -> Callable[..., None]:
+        """The callback of one connection: late calls of an old one are nothing, and an exception in it is kept for `wait`."""
+
+        def call(_client: Any, _userdata: Any, *args: Any) -> None:
+            if generation != self._generation or self._bug is not None:
+                return
+            try:
+                callback(*args)
+            except BaseException as error:  # noqa: BLE001 - raised again by _raise_bug, outside paho's locks
+                self._bug = error
+
+        return call
+
+    def _on_connect(self, flags: Any, reason: Any, properties: Any) -> None:
+        if reason.is_failure:
+            if self.version == V5 and str(reason) == "Unsupported protocol version":
+                self._refused_five = True
+            self._fail(_slug(str(reason)), None)
+            return
+        self._resumed = bool(flags.session_present)
+        self._receive_maximum = getattr(properties, "ReceiveMaximum", NO_LIMIT)
+        most = getattr(properties, "MaximumPacketSize", 0)
+        self._largest = max(1, most - OVERHEAD_BYTES - 48) if most else 0
+        self.keepalive = getattr(properties, "ServerKeepAlive", self.keepalive)
+        self._phase = "subscribing"
+        assert self._client is not None
+        self._client.subscribe([(topic, 1) for topic in self.topics])
+
+    def _on_subscribe(self, _mid: int, reasons: Any, _properties: Any) -> None:
+        refused = [str(one) for one in reasons if one.is_failure]
+        if refused:
+            self._fail("subscription-" + _slug(refused[0]), None)
+            return
+        if self._phase == "subscribing":
+            self._phase, self.up, self._checked, self._refused_five = "up", True, self.clock(), False
+            if isinstance(self._sock, ssl.SSLSocket):
+                self._session = self._sock.session
+            self._happened.append(Up(self._resumed))
+
+    def _on_publish(self, mid: int, reason: Any, _properties: Any) -> None:
+        self._flying.discard(mid)
+        refusal = _slug(str(reason)) if reason.is_failure else ""
+        self._happened.append(Acked(self._token(mid), refusal, nobody=reason.value == 16))
+
+    def _on_message(self, message: Any) -> None:
+        try:
+            topic = message.topic
+        except UnicodeDecodeError:
+            topic = "?"
+        self._happened.append(Message(topic, bytes(message.payload), self._token(message.mid)))
+
+    def _on_disconnect(self, _flags: Any, reason: Any, _properties: Any) -> None:
+        name = _slug(str(reason))
+        self._fail("lost" if name in ("", "success", "normal-disconnection", "unspecified-error") else name, None)
+
+    # --- the end of a connection --------------------------------------------------------------------------------------
+
+    def _fail(self, reason: str, error: Exception | None) -> None:
+        """The connection has ended, or has not come about."""
+        silent = self._phase == "mqtt" and reason in ("lost", "timeout", "keep-alive-timeout", "protocol-error", "malformed-packet")
+        if self.broker.version == "auto" and self.version == V5 and (self._refused_five or silent):
+            self.version = V311
+        elif self.broker.version == "auto" and self.version == V311 and self._phase == "mqtt" and not self._refused_five:
+            self.version = V5
+        self._refused_five = False
+        self._drop()
+        self._happened.append(Down(reason, "" if error is None else str(error)))
+
+    def _drop(self) -> None:
+        """Let go of everything that belonged to a connection; paho's queue goes with its client."""
+        self._generation += 1
+        self._phase, self.up = "idle", False
+        self._flying.clear()
+        self._receive_maximum, self._largest, self._resumed = NO_LIMIT, 0, False
+        sock, self._sock = self._sock, None
+        client, self._client, self._stream = self._client, None, None
+        if isinstance(sock, ssl.SSLSocket) and client is not None:
+            self._session = sock.session or self._session
+        if sock is not None:
+            sock.close()
+
+    def _token(self, mid: int) -> int:
+        return self._generation << 16 | mid
+
+    def _raise_bug(self) -> None:
+        if self._bug is not None:
+            bug, self._bug = self._bug, None
+            raise bug
+
+
+def _slug(text: str) -> str:
+    """A broker's reason as a stable word.
+
+    >>> _slug("Not authorized")
+    'not-authorized'
+    """
+    return "-".join("".join(letter if letter.isalnum() else " " for letter in text.lower()).split())
