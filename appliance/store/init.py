@@ -40,7 +40,10 @@ FULL_CHECK_TENTHS = 7 * 24 * 3600 * 10
 
 @dataclass
 class Initialised:
-    """What `tram init` found and did. `done` is empty on a second run; `damage` in SQLite's words, empty when the file is whole."""
+    """What `tram init` found and did. `done` is empty on a second run; `damage` in SQLite's words, empty when the file is whole.
+
+    Damage found after an unclean stop leaves the file as it is: `epoch` is empty then, and nothing was done.
+    """
 
     station: str
     epoch: str
@@ -77,20 +80,25 @@ def initialise(
         key = _key(settings, environ, path, random, gid, done)
         _, log, _ = files(path)
         fresh, unclean = not path.exists() or path.stat().st_size == 0, log.exists() and log.stat().st_size > 0
+        damage = _check(settings, key, quick=True) if unclean else []
+        if damage:
+            return Initialised(station, "", 0, 0, done, damage)
         conn = connect(path, key=key, page_size=settings.store.page_size)
         try:
             _give(path, gid)
             if fresh:
                 _sync_folder(path.parent)
-            damage = integrity(conn, quick=True) if unclean else []
             report = _fill(conn, station, boot_id, stamp, random, machine, done)
-            report.damage = damage or _weekly(conn, stamp(report.boot_seq).wall, done)
+            due = _weekly(conn, stamp(report.boot_seq).wall)
             if pins is not None:
                 _pin(conn, pins, done)
             if export is not None:
                 _export(conn, settings, export)
         finally:
             conn.close()
+        if due:
+            report.damage = _check(settings, key, quick=False)
+            done.append("full check")
         if make_ballast(ballast_file(settings), settings.store.ballast_mb):
             _give(ballast_file(settings), gid)
             done.append(f"ballast of {settings.store.ballast_mb} MB")
@@ -242,16 +250,23 @@ def _begin_epoch(conn: Connection, value: bytes, why: str, now: Stamp) -> None:
     append(conn, Event(now, "", __version__, KeyPublished(key_id, "sign", public)))
 
 
-def _weekly(conn: Connection, wall: int, done: list[str]) -> list[str]:
-    """The full check where it is due (or the clock was set back below the last one)."""
+def _weekly(conn: Connection, wall: int) -> bool:
+    """True where the full check is due, or the clock was set back below the last one; it is written down as done."""
     last = _meta(conn, "checked")
-    if last is None or not 0 <= wall - int(last) < FULL_CHECK_TENTHS:
-        found = integrity(conn) if last is not None else []
+    due = last is None or not 0 <= wall - int(last) < FULL_CHECK_TENTHS
+    if due:
         with transaction(conn):
             _remember(conn, "checked", wall)
-        done += ["full check"] if last is not None else []
-        return found
-    return []
+    return due and last is not None
+
+
+def _check(settings: Settings, key: bytes, *, quick: bool) -> list[str]:
+    """What is wrong with the file, looked at through a connection of its own: one that met a damaged page is of no more use."""
+    conn = connect(database_file(settings), key=key, page_size=settings.store.page_size)
+    try:
+        return integrity(conn, quick=quick)
+    finally:
+        conn.close()
 
 
 # --- pins and export -------------------------------------------------------------------------------------------------------------------
