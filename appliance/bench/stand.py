@@ -1,0 +1,161 @@
+"""A whole system for the benches: broker, bridge and box as real processes on loopback, with one wire that the bench writes.
+
+The programs are those of the demo (`demo.places`); the device is a pseudo-terminal whose other end the bench holds, so
+that it knows to the microsecond when a reading went into the serial line.
+"""
+
+import contextlib
+import json
+import subprocess
+import time
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import replace
+from itertools import product
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+from appliance.demo import broker, places
+from appliance.demo.browser import Browser
+from appliance.demo.children import Children, Program
+from appliance.demo.loop import Loop
+from appliance.demo.person import Doctor
+from appliance.demo.state import open_state
+from appliance.devices.sim.pty import Terminal
+from appliance.devices.sim.suntech_nibp import result
+
+DEVICE = "bench"
+READY_S = 30.0
+
+
+class Stand:
+    """Both ends running. `turn` must be called often: it reads what the programs say."""
+
+    def __init__(
+        self, loop: Loop, children: Children, laid: places.Places, terminal: Terminal, console: str, kiosk: str, password: str
+    ) -> None:
+        self._loop, self._children, self._laid = loop, children, laid
+        self.terminal = terminal
+        self.console, self.kiosk, self._password = console, kiosk, password
+        self.steps: list[dict[str, Any]] = []
+        self._frames = _frames()
+
+    def turn(self, seconds: float) -> None:
+        """Let time pass, at most `seconds`."""
+        self._loop.turn(seconds)
+
+    def wait(self, done: Any, what: str, within: float = READY_S) -> None:
+        """Turn until `done()`; TimeoutError says what was waited for."""
+        deadline = time.monotonic() + within
+        while not done():
+            if time.monotonic() > deadline:
+                raise TimeoutError(f"not within {within:g} s: {what}")
+            self.turn(0.02)
+
+    def rest(self, seconds: float) -> None:
+        """Turn for so long."""
+        end = time.monotonic() + seconds
+        while (left := end - time.monotonic()) > 0:
+            self.turn(min(left, 0.05))
+
+    def command(self, *words: str) -> dict[str, Any]:
+        """Run one ``tram`` command of the station and read its JSON line."""
+        done = subprocess.run(places.tram("--config", self._laid.station, *words), capture_output=True, text=True, check=True, timeout=60)
+        found: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
+        return found
+
+    def start(self, name: str, *words: str) -> int:
+        """Start a program of the station; its process id."""
+        return self._children.start(Program(name, places.tram("--config", self._laid.station, *words)))
+
+    def pids(self) -> dict[str, int]:
+        """Process ids by program."""
+        return self._children.pids()
+
+    def patient(self) -> int:
+        """An invented patient."""
+        return int(self.command("patient", "add", "--name", "Thử Nghiệm Đo", "--birth", "1961")["patient"])
+
+    def headless(self, patient: int, minutes: int = 10) -> int:
+        """A session of the bench's device, and a collector that records in it at once."""
+        session = int(self.command("session", "open", "--patient", str(patient), "--device", DEVICE, "--minutes", str(minutes))["session"])
+        self.start(f"collect-{DEVICE}", "collect", DEVICE, "--session", str(session))
+        self.wait(self.terminal.opened, "the collector to open the line")
+        self.rest(1.5)  # it flushes what stood in the line when it opened it
+        return session
+
+    def doctor(self) -> Browser:
+        """A browser in which the doctor has logged in."""
+        doctor = Doctor(self.console)
+        doctor.log_in(places.DOCTOR, self._password)
+        return doctor.browser
+
+    def send(self) -> int:
+        """One result frame, unlike every other, into the serial line; the moment (monotonic ns) before its first byte."""
+        frame = next(self._frames)
+        at = time.monotonic_ns()
+        self.terminal.write(frame)
+        return at
+
+    def hear(self, _name: str, line: bytes) -> None:
+        """Keep the steps the programs write into their journals."""
+        with contextlib.suppress(ValueError):
+            said = json.loads(line)
+            if isinstance(said, dict) and "step" in said:
+                self.steps.append(said)
+
+    def recorded(self) -> int:
+        """How many readings the collector has recorded so far."""
+        return sum(1 for said in self.steps if said["step"] == "record")
+
+
+def _frames() -> Iterator[bytes]:
+    for systolic, diastolic in product(range(100, 240), range(50, 95)):
+        yield result(systolic, diastolic, (systolic + 2 * diastolic) // 3, 60 + (systolic + diastolic) % 60)
+
+
+@contextmanager
+def stand(*, driver: str = "suntech-nibp-unasked", metered: bool = False) -> Iterator[Stand]:
+    """Start everything but the collector; end everything."""
+    with ExitStack() as stack:
+        folder = Path(stack.enter_context(TemporaryDirectory(prefix="tram-bench-")))
+        state = open_state(folder / "state", fresh=False)
+        stack.callback(state.close)
+        loop = Loop()
+        stack.callback(loop.close)
+        terminal = Terminal(state.short / "tty-bench")
+        terminal.plug()
+        stack.callback(terminal.unplug)
+        broker_port, kiosk_port, console_port = broker.free_ports(3)
+        laid = places.lay_out(state, places.Ports(broker_port, broker_port, kiosk_port, console_port))
+        _settle(laid, terminal_at=state.short / "tty-bench", driver=driver, metered=metered)
+        heard: list[Stand] = []
+        children = Children(loop, state.logs, lambda name, line: heard[0].hear(name, line) if heard else None, lambda _text: None)
+        stack.callback(children.stop)
+        kind = broker.find("auto")
+        children.start(broker.program(kind, broker_port, state.short))
+        made = Stand(
+            loop,
+            children,
+            laid,
+            terminal,
+            f"http://127.0.0.1:{console_port}",
+            f"http://127.0.0.1:{kiosk_port}",
+            state.password(places.DOCTOR),
+        )
+        heard.append(made)
+        made.wait(lambda: broker.answers(broker_port), "the broker")
+        for program, given in places.set_up(laid, state):
+            children.run(program, given, ended=lambda: False)
+        for program in [*places.bridge(laid), *(one for one in places.box(laid) if one.name in ("carry", "kiosk"))]:
+            children.start(replace(program, box=False))
+        made.wait(lambda: broker.answers(console_port) and broker.answers(kiosk_port), "the two screens")
+        yield made
+
+
+def _settle(laid: places.Places, *, terminal_at: Path, driver: str, metered: bool) -> None:
+    """The demo's station settings with the bench's device and link."""
+    text = laid.station.read_text(encoding="utf-8").replace("metered = false", f"metered = {json.dumps(metered)}")
+    text += f'\n[devices.{DEVICE}]\ndriver = "{driver}"\nport = "{terminal_at}"\nname = "Máy thử"\nsimulated = true\n'
+    laid.station.write_text(text, encoding="utf-8")
