@@ -381,6 +381,20 @@ def _collect(args: argparse.Namespace) -> int:
     return run(collector, stopping=stopping)
 
 
+def _nothing(parser: argparse.ArgumentParser) -> None:
+    """A command without arguments of its own."""
+
+
+def _carry(args: argparse.Namespace) -> int:
+    from appliance import journal
+    from appliance.agent.carry import run, stop_on_signals
+
+    box = open_box(args)
+    stopping = stop_on_signals()
+    run(box.conn, box.settings, box.clock, journal.open("carry"), stop=stopping)
+    return DONE
+
+
 def _kiosk_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--host", default="", help="another address of this machine than the settings say")
     parser.add_argument("--port", type=int, default=0, help="another port than the settings say")
@@ -545,6 +559,7 @@ COMMANDS: tuple[Command, ...] = (
     Command("session end", "take it back", _session_end_arguments, _session_end),
     Command("observe", "save the latest settled measurement of a session", _observe_arguments, _observe),
     Command("collect", "read one device: its bytes become measurements", _collect_arguments, _collect),
+    Command("carry", "send what is saved to the bridge, take what it says", _nothing, _carry),
     Command("kiosk", "the staff's screens, on loopback", _kiosk_arguments, _kiosk),
     Command("device decode", "what a recording of a device says, as JSON lines", _decode_arguments, _decode),
     Command("simulate device", "a device that does not exist, on a pseudo-terminal", _simulate_device_arguments, _simulate_device),

@@ -8,6 +8,7 @@ import fcntl
 import logging
 import os
 import random
+import signal
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -217,6 +218,14 @@ def carrier(conn: Connection, settings: Settings, clock: Clock, log: logging.Log
         dictionary=settings.wire.dictionary,
     )
     return Carrier(conn, Pump(store, link, end, [(station, shard)]), clock, log, station)
+
+
+def stop_on_signals() -> Callable[[], bool]:
+    """A question that turns true with SIGTERM or Ctrl-C: the loop ends after its turn."""
+    heard: list[int] = []
+    for one in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(one, lambda number, _frame: heard.append(number))
+    return lambda: bool(heard)
 
 
 def run(conn: Connection, settings: Settings, clock: Clock, log: logging.Logger, *, stop: Callable[[], bool]) -> None:
