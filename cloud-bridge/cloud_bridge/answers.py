@@ -130,8 +130,8 @@ def release(tx: Connection, doctor: Account, station: str, number: int, now: Sta
     consults.set_claim(tx, station, number, "", 0, now.wall)
 
 
-def ask(tx: Connection, doctor: Account, station: str, number: int, text: str, *, question: int, software: str, now: Stamp) -> None:
-    """Ask the station something. Refused ``empty``, ``long``, ``held``, ``withdrawn``."""
+def ask(tx: Connection, doctor: Account, station: str, number: int, text: str, *, question: int, software: str, now: Stamp) -> bool:
+    """Ask the station something; True. Refused ``empty``, ``long``, ``held``, ``withdrawn``."""
     found = _get(tx, station, number)
     _held(found, doctor, now)
     said = text.replace("\r\n", "\n").strip()
@@ -143,6 +143,7 @@ def ask(tx: Connection, doctor: Account, station: str, number: int, text: str, *
     outbox.append(tx, station, _event(doctor, software, now, ConsultQuestion(number, question, doctor.name, said)))
     if found.answered is None:
         _take(tx, doctor, found, software=software, now=now)
+    return True
 
 
 def draft(tx: Connection, doctor: Account, station: str, number: int, advice: Advice, now: Stamp) -> None:

@@ -202,7 +202,6 @@ class ReadingRow:
     """A reading as the table shows it."""
 
     key: str
-    kind: str
     values: tuple[Value, ...]
     missing: tuple[str, ...]
     device: str
@@ -220,11 +219,11 @@ class ReadingRow:
     copies: int
 
 
-def number_text(numeric: Numeric) -> str:
-    """The value with as many decimals as it was measured with, a comma between: ``37,2``."""
+def number_text(numeric: Numeric, t: Say) -> str:
+    """The value with as many decimals as it was measured with: ``37,2`` in Vietnamese, ``37.2`` in English."""
     number = numeric.number
     assert number is not None
-    return format(number, f".{numeric.scale}f").replace(".", ",")
+    return format(number, f".{numeric.scale}f").replace(".", t(",", "."))
 
 
 def values(reading: Reading, t: Say) -> tuple[Value, ...]:
@@ -237,14 +236,14 @@ def values(reading: Reading, t: Say) -> tuple[Value, ...]:
     rest = [numeric for numeric in reading.numerics if numeric.metric not in _PRESSURE]
     for numeric in sorted(rest, key=lambda one: (one.metric not in main, TABLE[one.metric].of is not None)):
         row = TABLE[numeric.metric]
-        text = number_text(numeric) if numeric.value is not None else ""
+        text = number_text(numeric, t) if numeric.value is not None else ""
         shown.append(Value(t(row.vi, row.en), text, row.unit, _why(numeric, t), numeric.metric in main))
     return tuple(shown)
 
 
 def _pair(by_metric: Mapping[Metric, Numeric], t: Say) -> Value:
     parts = [by_metric.get(metric) for metric in _PRESSURE]
-    texts = [number_text(one) if one is not None and one.value is not None else "" for one in parts]
+    texts = [number_text(one, t) if one is not None and one.value is not None else "" for one in parts]
     unit = TABLE[Metric.SYSTOLIC].unit
     label = t(*KINDS[ReadingKind.BLOOD_PRESSURE])
     if all(texts):
@@ -294,7 +293,7 @@ def reading_row(
         notes.append(t(f"{copies} bản của cùng một lần đo", f"{copies} copies of one measurement"))
     by_hand = t("không có máy", "no device") if reading.source is Source.MANUAL else ""
     return ReadingRow(
-        key=one.key.hex(), kind=t(*KINDS[reading.kind]), values=values(reading, t), missing=missing(reading, t),
+        key=one.key.hex(), values=values(reading, t), missing=missing(reading, t),
         device=devices.get(reading.device) or by_hand or t(f"máy {spell(reading.device)}", f"device {spell(reading.device)}"),
         source=t(*SOURCES[reading.source]), clock=clock(stamp.wall), day=day(stamp.wall), quality=t(*CLOCKS[stamp.quality]),
         certain=bool(stamp.quality), notes=tuple(notes), warnings=tuple(warnings(one, patient, t)),
@@ -321,13 +320,15 @@ def warnings(one: Observation, patient: int, t: Say) -> list[str]:
     return said  # fmt: skip
 
 
-def after_signing(one: Observation, signed: int | None, seen: Collection[bytes], t: Say) -> str:
-    """What must be said about a reading that the doctor had not seen when signing; empty for the others."""
+def after_signing(one: Observation, signed: int | None, seen: Collection[bytes], cited: bool, t: Say) -> str:
+    """What must be said about a reading that the doctor had not in view when signing; empty for the others."""
     if signed is None or one.key in seen:
         return ""
     if one.reading.stamp.wall > signed:
         return t("đo sau khi ký", "measured after signing")
-    return t("đến sau khi ký", "arrived after signing") if one.received > signed else ""
+    if one.received > signed:
+        return t("đến sau khi ký", "arrived after signing")
+    return t("không có trên trang lúc ký", "not on the page when signed") if cited else ""
 
 
 def folded(readings: Sequence[Observation]) -> list[tuple[Observation, int]]:
@@ -378,8 +379,8 @@ Point = list[float | None]
 def trend(readings: Sequence[Observation], patient: int, t: Say) -> dict[str, Any]:
     """The chart's data: per panel its name, unit and points ``[unix seconds, value(s) …, typed in by hand]``.
 
-    Values alone, without limits or zones. A reading that does not stand is not drawn. Over a gap stands a point without
-    values, so that no line crosses it.
+    Values alone, without limits or zones. A reading that does not stand is not drawn. Over a gap, and between
+    two devices, stands a point without values, so that no line crosses it.
     """
     ordered = sorted((one for one in readings if one.stands_for(patient)), key=lambda one: measured(one.reading))
     panels = [
@@ -389,21 +390,21 @@ def trend(readings: Sequence[Observation], patient: int, t: Say) -> dict[str, An
            "points": _points(ordered, (metric,)), "labels": [t(TABLE[metric].vi, TABLE[metric].en)]}
           for metric in (Metric.SPO2, Metric.PULSE_RATE, Metric.TEMPERATURE)),
     ]  # fmt: skip
-    return {"panels": [panel for panel in panels if panel["points"]], "manual": t(*SOURCES[Source.MANUAL])}
+    return {"panels": [panel for panel in panels if panel["points"]], "time": t("Lúc", "At")}
 
 
 def _points(readings: Sequence[Observation], metrics: Sequence[Metric]) -> list[Point]:
     points: list[Point] = []
-    last: int | None = None
+    last: tuple[int, int] | None = None
     for one in readings:
         found = [one.reading.value(metric) for metric in metrics]
         if all(value is None for value in found):
             continue
-        at = measured(one.reading)
-        if last is not None and at - last > GAP:
-            points.append([(last + at) / 20, *[None] * len(metrics), 0])
+        at, device = measured(one.reading), one.reading.device
+        if last is not None and (at - last[0] > GAP or device != last[1]):
+            points.append([(last[0] + at) / 20, *[None] * len(metrics), 0])
         points.append([at / 10, *[_float(value) for value in found], int(one.reading.source is Source.MANUAL)])
-        last = at
+        last = at, device
     return points
 
 

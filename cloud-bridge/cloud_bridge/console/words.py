@@ -39,8 +39,8 @@ SOURCES: Mapping[Source, Pair] = {
     Source.MANUAL: ("nhập tay", "typed in"),
 }
 CLOCKS: Mapping[ClockQuality, Pair] = {
-    ClockQuality.SYNCED: ("đồng hồ đã đồng bộ", "clock synchronised"),
-    ClockQuality.RTC: ("đồng hồ máy, chưa đối chiếu", "box clock, not compared"),
+    ClockQuality.SYNCED: ("giờ đã đồng bộ", "clock synchronised"),
+    ClockQuality.RTC: ("giờ máy, chưa đối chiếu", "box clock, not compared"),
     ClockQuality.UNKNOWN: ("giờ chưa chắc chắn", "time uncertain"),
 }
 STATUSES: Mapping[Status, Pair] = {
@@ -101,12 +101,18 @@ REFUSALS: Mapping[str, Pair] = {
     "gone": ("Yêu cầu này không còn trong hệ thống.", "This request is no longer here."),
     "withdrawn": ("Trạm đã rút yêu cầu này; không gửi thêm được.", "The station has withdrawn this request; nothing more can be sent."),
     "held": ("Bác sĩ khác đang giữ yêu cầu này.", "Another doctor holds this request."),
-    "empty": ("Chưa có lời khuyên. Hãy viết ít nhất ô “Lời khuyên cho trạm”.", "There is no advice yet. Fill in at least “Advice to the station”."),
+    "empty": (
+        "Chưa có lời khuyên. Hãy viết ít nhất ô “Lời khuyên cho trạm”.",
+        "There is no advice yet. Fill in at least “Advice to the station”.",
+    ),
     "long": ("Một ô dài quá 2.000 ký tự. Hãy rút gọn.", "One field is longer than 2,000 characters. Shorten it."),
     "answered": ("Yêu cầu này đã có trả lời đã ký. Hãy dùng “Sửa trả lời”.", "A signed answer exists. Use “Correct the answer”."),
     "replaced": ("Trả lời này đã được sửa rồi. Hãy tải lại trang.", "This answer has been corrected already. Reload the page."),
     "unseen": ("Danh sách số đo đã thay đổi. Hãy xem lại trước khi ký.", "The readings have changed. Look again before signing."),
-    "changed": ("Nội dung nháp đã thay đổi ở nơi khác. Hãy đọc lại trước khi ký.", "The draft was changed elsewhere. Read it again before signing."),
+    "changed": (
+        "Nội dung nháp đã thay đổi ở nơi khác. Hãy đọc lại trước khi ký.",
+        "The draft was changed elsewhere. Read it again before signing.",
+    ),
     "role": ("Tài khoản này chỉ được xem.", "This account may only look."),
     "wrong": ("Mật khẩu không đúng. Chưa có gì được gửi đi.", "Wrong password. Nothing was sent."),
     "login": ("Tên đăng nhập hoặc mật khẩu không đúng.", "Wrong login or password."),

@@ -21,7 +21,6 @@ from cloud_bridge.store.tables import (
     draft,
     message,
     observation,
-    patient,
     station,
 )
 from cloud_bridge.store.writing import once, upsert
@@ -43,8 +42,6 @@ class Consult:
     patient: int
     asked: Identity
     """The patient as the request itself said."""
-    known: bool
-    """True when the patient's own record has arrived at this version or a later one."""
     urgency: Urgency
     department: Department
     field: ConsultField
@@ -68,6 +65,11 @@ class Consult:
     asking: bool
     """True while a question to the station has no reply."""
     test_data: bool
+
+    @property
+    def known(self) -> bool:
+        """True when the request says who the patient is."""
+        return bool(self.asked.name)
 
     def held_by(self, now: int) -> str:
         """Who holds the request at this moment; empty when nobody does."""
@@ -154,7 +156,6 @@ def _query() -> Any:
         select(
             consult,
             func.coalesce(station.c.name, c.station).label("station_name"),
-            patient.c.version.label("known_version"),
             select(func.min(r.received)).where(of_this).scalar_subquery().label("shown"),
             select(func.min(r.received)).where(of_this, r.confirmed).scalar_subquery().label("read"),
             select(func.min(r.who)).where(of_this, r.confirmed).scalar_subquery().label("read_by"),
@@ -162,11 +163,7 @@ def _query() -> Any:
             exists(tested).label("test_data"),
             offered.scalar_subquery().label("offered"),
         )
-        .select_from(
-            consult.outerjoin(station, station.c.id == c.station).outerjoin(
-                patient, and_(patient.c.station == c.station, patient.c.patient == c.patient)
-            )
-        )
+        .select_from(consult.outerjoin(station, station.c.id == c.station))
         .where(c.received.is_not(None), living(c.station, c.patient))
     )
 
@@ -175,7 +172,7 @@ def _consult(row: Any) -> Consult:
     asked: Identity = take(Identity, cbor2.loads(row.identity))[0]
     return Consult(
         station=row.station, station_name=row.station_name, consult=row.consult, patient=row.patient, asked=asked,
-        known=row.known_version is not None and row.known_version >= asked.version, urgency=Urgency(row.urgency),
+        urgency=Urgency(row.urgency),
         department=Department(row.department), field=ConsultField(row.field), complaint=row.complaint, attachments=row.attachments,
         offered=row.offered, actor=row.actor, requested=row.requested, quality=ClockQuality(row.quality), received=row.received,
         withdrawn=row.withdrawn, withdrawn_why=row.withdrawn_why, opened=row.opened, opened_by=row.opened_by, claimed_by=row.claimed_by,

@@ -1,0 +1,74 @@
+"""A patient of a station: all readings and requests the bridge has."""
+
+from typing import Any
+
+from flask import Blueprint, Response, abort, jsonify, render_template
+from sqlalchemy import Connection
+from werkzeug.wrappers import Response as AnyResponse
+
+from appliance.contract.ids import spell
+from cloud_bridge.console import guard, present, queue, vitals
+from cloud_bridge.console.desk import desk
+from cloud_bridge.console.words import URGENCIES
+from cloud_bridge.store import consults, devices, observations, patients, stations
+from cloud_bridge.store.engine import reading, writing
+
+pages = Blueprint("patients", __name__, url_prefix="/patients")
+
+
+@pages.get("/<station:station>/<short:patient>")
+def page(station: str, patient: int) -> str:
+    """The patient's page; without details yet it says that they are on their way."""
+    with writing(desk().engine) as tx:
+        found = _load(tx, station, patient)
+        fresh = vitals.show(tx, station, found["readings"][: vitals.LISTED])
+    text = render_template("patient.html", **found)
+    vitals.say_shown(station, fresh)
+    return text
+
+
+@pages.get("/<station:station>/<short:patient>/live")
+@guard.by_itself
+def live(station: str, patient: int) -> AnyResponse:
+    """The part of the page that changes; 304 while it has not."""
+    with reading(desk().engine) as tx:
+        found = _load(tx, station, patient)
+    response = queue.fresh("_patient.html", found, found["version"])
+    shown = found["readings"][: vitals.LISTED]
+    if response.status_code == 200 and any(one.shown is None for one in shown):
+        with writing(desk().engine) as tx:
+            fresh = vitals.show(tx, station, shown)
+        vitals.say_shown(station, fresh)
+    return response
+
+
+@pages.get("/<station:station>/<short:patient>/observations.json")
+@guard.by_itself
+def data(station: str, patient: int) -> Response:
+    """The newest 500 readings for programs, newest first; an empty list for a patient nobody has spoken of."""
+    with reading(desk().engine) as tx:
+        found = [] if patients.erased(tx, station, patient) else observations.of_patient(tx, station, patient)
+        named = devices.names(tx, station)
+    now = desk().now()
+    return jsonify(station=station, patient=patient, now=now, observations=[vitals.plain(one, patient, named) for one in found])
+
+
+def _load(tx: Connection, station: str, patient: int) -> dict[str, Any]:
+    """Everything the page shows; 404 for a patient nobody has spoken of, and for one who was erased."""
+    t, now = guard.say(), desk().now()
+    who = patients.get(tx, station, patient)
+    found = [] if patients.erased(tx, station, patient) else observations.of_patient(tx, station, patient)
+    asked = consults.of_patient(tx, station, patient)
+    if who is None and not found:
+        abort(404)
+    named = devices.names(tx, station)
+    place = stations.get(tx, station)
+    rows = vitals.rows(found[: vitals.LISTED], patient, named)
+    same = sorted(patients.same_person(tx, station, patient) - {patient})
+    return {
+        "station": station, "patient": patient, "place": place.name if place else station, "code": spell(patient), "now": now,
+        "who": None if who is None else present.banner(who, present.local(now).date(), t), "others": rows, "readings": found,
+        "asked": [(one, t(*URGENCIES[one.urgency])) for one in asked], "same": same, "test_data": any(row.test_data for row in rows),
+        "trend": present.trend(found, patient, t),
+        "version": present.fingerprint(who, found, asked, named, same, t.language),
+    }  # fmt: skip

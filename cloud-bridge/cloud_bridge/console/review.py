@@ -1,0 +1,37 @@
+"""What waits for a person's eyes and belongs to no request."""
+
+from typing import Any
+
+from flask import Blueprint, render_template
+
+from appliance.contract.metrics import Status
+from appliance.contract.readings import Reading
+from cloud_bridge.console import guard, present
+from cloud_bridge.console.desk import desk
+from cloud_bridge.console.words import CLOCKS
+from cloud_bridge.store import devices, review
+from cloud_bridge.store.engine import reading
+
+pages = Blueprint("review", __name__, url_prefix="/review")
+
+
+@pages.get("/")
+def listing() -> str:
+    """Measurements of nobody and readings in dispute, each with its station."""
+    t = guard.say()
+    with reading(desk().engine) as tx:
+        nobodys, disputed = review.nobodys(tx), review.disputed(tx)
+        stations = {one.station for one in nobodys} | {one.station for one in disputed}
+        named = {station: devices.names(tx, station) for station in stations}
+
+    def shown(station: str, found: Reading) -> dict[str, Any]:
+        return {
+            "values": present.values(found, t), "device": named[station].get(found.device, ""),
+            "at": found.stamp.wall, "quality": t(*CLOCKS[found.stamp.quality]), "test_data": bool(found.status & Status.TEST_DATA),
+        }  # fmt: skip
+
+    return render_template(
+        "review.html",
+        nobodys=[(one, shown(one.station, one.reading)) for one in nobodys],
+        disputed=[(one, shown(one.station, one.reading)) for one in disputed],
+    )

@@ -1,0 +1,60 @@
+"""Readings on a page: the same rows for a request and for a patient, for people and for programs."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+from sqlalchemy import Connection
+
+from appliance import journal
+from appliance.contract.ids import spell
+from appliance.contract.metrics import TABLE, words
+from cloud_bridge.console import guard, present
+from cloud_bridge.console.desk import desk
+from cloud_bridge.console.present import ReadingRow
+from cloud_bridge.store import observations
+from cloud_bridge.store.observations import Observation
+
+LISTED = 60
+"""Readings of a table; the chart draws up to 500."""
+
+
+def rows(
+    readings: Sequence[Observation], patient: int, devices: Mapping[int, str], *, cited: bool = False, signed: int | None = None,
+    seen: frozenset[bytes] = frozenset(),
+) -> list[ReadingRow]:  # fmt: skip
+    """The rows of a table; what the doctor had not in view when signing says so."""
+    t = guard.say()
+    return [
+        present.reading_row(one, patient, devices, t, cited=cited, copies=copies, late=present.after_signing(one, signed, seen, cited, t))
+        for one, copies in present.folded(readings)
+    ]
+
+
+def show(tx: Connection, station: str, readings: Iterable[Observation]) -> list[bytes]:
+    """Note what a doctor's page now carries for the first time; `say_shown` tells the journal once it is committed."""
+    if not guard.me().signs:
+        return []
+    return observations.mark_shown(tx, station, [one.key for one in readings if one.shown is None], desk().now())
+
+
+def say_shown(station: str, keys: Iterable[bytes], consult: int | None = None) -> None:
+    """One line of the journal for each reading."""
+    for key in keys:
+        journal.step(desk().log, "shown", station=station, reading_key=key, consult=consult)
+
+
+def plain(one: Observation, patient: int, devices: Mapping[int, str]) -> dict[str, Any]:
+    """A reading as a program reads it. A value that is missing is null and its status says why."""
+    reading = one.reading
+    return {
+        "key": one.key.hex(), "kind": reading.kind.name.lower(), "patient": one.patient, "at": reading.stamp.wall,
+        "clock": reading.stamp.quality.name.lower(), "source": reading.source.name.lower(), "device": devices.get(reading.device, ""),
+        "device_id": spell(reading.device), "device_time": reading.device_time, "status": words(reading.status),
+        "numerics": [
+            {"metric": each.metric.name, "value": None if each.number is None else float(each.number), "unit": TABLE[each.metric].unit,
+             "status": words(each.status)}
+            for each in reading.numerics
+        ],
+        "received": one.received, "shown": one.shown, "stands": one.stands_for(patient), "in_error": one.in_error,
+        "disputed": one.disputed,
+    }  # fmt: skip
