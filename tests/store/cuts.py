@@ -1,0 +1,154 @@
+"""Kill a process between the statements of one step of work, at every place in turn, and look at what it left.
+
+Run as a program: ``python -m tests.store.cuts FOLDER STEP every``; prints one JSON object. It forks a child for every cut: the
+child opens the store, and SIGKILLs itself before the n-th statement (a trace callback) or after the n-th instruction of
+SQLite's machine (a progress callback). A single-threaded program of its own, because test runners have threads.
+"""
+
+import json
+import os
+import signal
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+from appliance.contract.codec import read_event
+from appliance.contract.events import Department, Urgency
+from appliance.database import Connection
+from appliance.store import consults, measuring, patients
+from appliance.store.consults import ConsultDraft
+from appliance.store.patients import PatientDraft
+from tests.store.station import Doctor, Station, station_at
+
+Prepared = Callable[[Station], int]
+Step = Callable[[Station, int], object]
+Left = Callable[[Connection, int], tuple[bool, ...]]
+"""Prepare and give a number; do the step on it; which of the rows that belong together are there."""
+
+
+def _one(conn: Connection, query: str, *said: object) -> bool:
+    return conn.execute(query, said).fetchone() is not None
+
+
+def _settled(station: Station) -> int:
+    station.later(1)
+    session = measuring.open_session(station.conn, patient=1, staff="an", device="cuff", now=station.now)
+    return station.observe(session.id).measurement
+
+
+def _stray(station: Station) -> int:
+    station.later(1)
+    return station.observe(None).measurement
+
+
+def _number(station: Station) -> int:
+    station.later(1)
+    return 1000 + next(station.numbers)
+
+
+def _answered(station: Station) -> int:
+    consult = _number(station)
+    _request(station, consult)
+    station.arrive(DOCTOR.answer(consult))
+    return consult
+
+
+DOCTOR = Doctor()
+
+
+def _request(station: Station, consult: int) -> None:
+    draft = ConsultDraft(1, Urgency.URGENT, Department.INTERNAL, "Đau đầu")
+    consults.request(station.conn, draft, consult=consult, staff="an", now=station.now)
+
+
+def _queued(conn: Connection, kind: int, column: str, number: int) -> bool:
+    """An event of this kind is queued for this row."""
+    rows = conn.execute("SELECT body FROM outbox WHERE kind = ?", (kind,)).fetchall()
+    bodies = [read_event(bytes(row[0])).body for row in rows]
+    return any(getattr(body, column, None) == number or getattr(getattr(body, "identity", None), column, None) == number for body in bodies)
+
+
+def _observed(conn: Connection, measurement: int) -> tuple[bool, ...]:
+    row = conn.execute("SELECT observation.outbox FROM observation WHERE measurement = ?", (measurement,)).fetchone()
+    decided = _one(conn, "SELECT 1 FROM measurement WHERE id = ? AND state = 2", measurement)
+    queued = row is not None and _one(conn, "SELECT 1 FROM outbox WHERE id = ? AND kind = 10", row[0])
+    counted = conn.execute("SELECT count(*) FROM outbox WHERE kind = 10").fetchone()[0]
+    saved = conn.execute("SELECT count(*) FROM observation").fetchone()[0]
+    return row is not None, decided, queued if row is not None else counted != saved
+
+
+STEPS: dict[str, tuple[Prepared, Step, Left]] = {
+    "record": (_settled, lambda at, number: measuring.record(at.conn, number, staff="an", now=at.now), _observed),
+    "assign": (_stray, lambda at, number: measuring.assign(at.conn, number, patient=1, staff="an", now=at.now), _observed),
+    "request": (
+        _number,
+        _request,
+        lambda conn, number: (_one(conn, "SELECT 1 FROM consult WHERE id = ?", number), _queued(conn, 20, "consult", number)),
+    ),
+    "confirm_read": (
+        _answered,
+        lambda at, number: consults.confirm_read(at.conn, number, 1, "an", at.now),
+        lambda conn, number: (
+            _one(conn, "SELECT 1 FROM answer WHERE consult = ? AND read IS NOT NULL", number),
+            _queued(conn, 32, "consult", number),
+        ),
+    ),
+    "register": (
+        _number,
+        lambda at, number: patients.register(at.conn, PatientDraft("Thử Nghiệm Ba"), patient=number, staff="an", now=at.now),
+        lambda conn, number: (_one(conn, "SELECT 1 FROM patient WHERE id = ?", number), _queued(conn, 1, "patient", number)),
+    ),
+}
+
+
+def cut(station: Station, step: Step, number: int, place: int, every: str) -> bool:
+    """Do the step in a child that dies at `place`; True when it did, False when it came to its end first."""
+    child = os.fork()
+    if child == 0:
+        left = [place]
+
+        def fall(*_: object) -> int:
+            left[0] -= 1
+            if left[0] < 0:
+                os.kill(os.getpid(), signal.SIGKILL)
+            return 0
+
+        try:
+            station.conn = station.second()
+            if every == "statement":
+                station.conn.set_trace_callback(fall)
+            else:
+                station.conn.set_progress_handler(fall, 1)
+            step(station, number)
+        finally:
+            os._exit(0)
+    _, status = os.waitpid(child, 0)
+    return os.WIFSIGNALED(status)
+
+
+def run(folder: Path, name: str, every: str, stride: int) -> dict[str, object]:
+    """Cut the step at every `stride`-th place until it comes to its end; what was found."""
+    prepare, step, left = STEPS[name]
+    station = station_at(folder)
+    DOCTOR.pinned_at(station)
+    station.patient()
+    none = whole = 0
+    torn: list[list[bool]] = []
+    place = 0
+    while True:
+        number = prepare(station)
+        station.conn.close()  # nothing of ours is open while the child works and dies
+        died = cut(station, step, number, place, every)
+        station.conn = station.second()
+        rows = left(station.conn, number)
+        none, whole = none + (not any(rows)), whole + all(rows)
+        if any(rows) != all(rows):
+            torn.append(list(rows))
+        if not died:
+            station.conn.close()
+            return {"cuts": place // stride, "none": none, "whole": whole, "torn": torn, "done": all(rows)}
+        place += stride
+
+
+if __name__ == "__main__":
+    print(json.dumps(run(Path(sys.argv[1]), sys.argv[2], sys.argv[3], int(sys.argv[4]))))
