@@ -92,9 +92,8 @@ def test_documents_that_code_refers_to_exist() -> None:
     """`docs/…` in a docstring or a comment leads to a file or folder; a decision may be named by its number alone."""
     wrong = []
     for path in code("appliance", "cloud-bridge", "tests"):
-        for target in set(re.findall(r"docs/[a-z0-9/_.-]*[a-z0-9]", text(path))):
-            if not (ROOT / target).exists() and not list(ROOT.glob(f"{target}*")):
-                wrong.append(f"{name(path)}: {target}")
+        targets = set(re.findall(r"docs/[a-z0-9/_.-]*[a-z0-9]", text(path)))
+        wrong += [f"{name(path)}: {target}" for target in targets if not list(ROOT.glob(f"{target}*"))]
     assert not wrong
 
 
