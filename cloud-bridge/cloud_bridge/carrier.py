@@ -1,0 +1,177 @@
+"""``tram-bridge carry``: what the stations of some shards send, into the database; what the doctors say, to the stations.
+
+N processes, each with its own static shards under a fixed client id and a session that the broker keeps: nothing is
+shared and nothing is assigned (docs/decisions: static shards). A message is acknowledged to the broker after the commit,
+and whatever has queued up meanwhile is taken in one transaction. With the database away everything waits unacknowledged.
+"""
+
+import logging
+import os
+import random
+import signal
+import time
+import zlib
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import partial
+
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
+from sqlalchemy import Connection, Engine
+
+from appliance import __version__, journal
+from appliance.contract.events import Event
+from appliance.contract.ids import EPOCH_BYTES, STORE_BYTES
+from appliance.contract.topics import DOWN, shard_filter
+from appliance.relay.link import Broker, MqttLink, tls_context
+from appliance.relay.pump import End, Pump
+from appliance.relay.storage import Arrived, Stream
+from appliance.settings import Settings
+from cloud_bridge.store.inbox import BridgeStore
+from cloud_bridge.store.outbox import set_store_id, store_id
+
+POLL = 0.2
+"""How often the outbox is asked for what doctors have said."""
+KEEPALIVE = 60
+AWAY, AWAY_MOST = 0.5, 15.0
+"""The wait while the database is away, doubling."""
+
+Row = tuple[str, Event, int, tuple[bytes, int, int]]
+"""(station, event, time in tenths of a second since 1970, (epoch, lane, seq)): what `intake.apply_many` takes."""
+Apply = Callable[[Connection, Sequence[Row]], None]
+StationKey = Callable[[Connection, str], tuple[int, bytes] | None]
+"""(key id, 32 public bytes) of a registered station; None for one that is unknown or revoked."""
+
+
+def bridge_end(
+    store: BridgeStore,
+    sign: tuple[int, Ed25519PrivateKey],
+    *,
+    apply: Apply,
+    station_key: StationKey,
+    now: Callable[[], int],
+    say: Callable[..., None],
+    randomly: Callable[[int], bytes] = os.urandom,
+    dice: Callable[[], float] = random.random,
+) -> End:
+    """The bridge's end of the relay. `sign` is its receipt key, `now` gives tenths of a second since 1970."""
+
+    def take(tx: Connection, arrived: Sequence[Arrived]) -> None:
+        at = now()
+        apply(tx, [(one.stream.station, one.event, at, (one.stream.origin, one.lane, one.seq)) for one in arrived])
+
+    def keys(tx: Connection, station: str) -> Mapping[int, Ed25519PublicKey] | None:
+        known = station_key(tx, station) if station else None
+        return None if known is None else {known[0]: Ed25519PublicKey.from_public_bytes(known[1])}
+
+    return End(
+        way=DOWN,
+        me=store_id,
+        streams=store.streams,
+        mine=_for_us,
+        keys=keys,
+        sign=sign,
+        apply=take,
+        renew=lambda tx, _station: set_store_id(tx, randomly(STORE_BYTES)),
+        random=randomly,
+        dice=dice,
+        say=say,
+        software=__version__,
+    )
+
+
+def _for_us(_tx: Connection, stream: Stream) -> bool:
+    return not stream.epoch and len(stream.origin) == EPOCH_BYTES
+
+
+def client_id(shards: Iterable[int]) -> str:
+    """The fixed name of the carrier of these shards: at most 23 letters, as MQTT 3.1.1 asks.
+
+    >>> client_id([7])
+    'tram-bridge-07'
+    """
+    names = [f"{shard:02d}" for shard in sorted(set(shards))]
+    return f"tram-bridge-{names[0]}" + (f"-{zlib.crc32(','.join(names).encode()):08x}" if len(names) > 1 else "")
+
+
+def bridge_link(settings: Settings, shards: Iterable[int]) -> MqttLink:
+    """The line of the carrier of some shards; nothing is opened yet. OSError when a file of the settings cannot be read."""
+    said, shards = settings.broker, sorted(set(shards))
+    context = tls_context(*(None if one is None else str(one) for one in (said.ca, said.cert, said.key))) if said.tls else None
+    password = said.password_file.read_text().strip() if said.password_file is not None else ""
+    return MqttLink(
+        Broker(said.host, said.port, context, said.username, password, said.mqtt),
+        client_id=client_id(shards),
+        topics=[shard_filter(shard) for shard in shards],
+        keep=True,
+        keepalive=KEEPALIVE,
+        connect_timeout=settings.link.connect_timeout_s,
+    )
+
+
+def stop_on_signals() -> Callable[[], bool]:
+    """A question that turns true with SIGTERM or Ctrl-C: the loop ends after its turn."""
+    heard: list[int] = []
+    for one in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(one, lambda number, _frame: heard.append(number))
+    return lambda: bool(heard)
+
+
+def run(
+    engine: Engine,
+    settings: Settings,
+    sign: tuple[int, Ed25519PrivateKey],
+    shards: Iterable[int],
+    *,
+    apply: Apply,
+    station_key: StationKey,
+    log: logging.Logger,
+    stop: Callable[[], bool],
+) -> None:
+    """Carry the stations of `shards` until `stop()`. OSError when the settings' files cannot be read."""
+    shards = sorted(set(shards))
+    link, store = bridge_link(settings, shards), BridgeStore(engine, shards)
+    end = bridge_end(store, sign, apply=apply, station_key=station_key, now=_tenths, say=partial(journal.step, log))
+    loop = Loop(Pump(store, link, end), log)
+    try:
+        wait = 0.0
+        while not stop():
+            link.wait(min(wait, POLL))
+            wait = loop.turn(time.monotonic(), _tenths(), stirred=link.stirred)
+    finally:
+        link.close()
+
+
+class Loop:
+    """The carrier's rounds. `log` hears when the line or the database goes away and comes back."""
+
+    def __init__(self, pump: Pump, log: logging.Logger) -> None:
+        self.pump = pump
+        self.log = log
+        self.due = self.looked = float("-inf")
+        self.away = AWAY
+        self.told = ""
+
+    def turn(self, now: float, at: int, *, stirred: bool) -> float:
+        """Turn the pump when there is a reason to; seconds until the next one."""
+        if now < self.due and (self.away > AWAY or not stirred):
+            return self.due - now
+        news = now >= self.looked + POLL
+        try:
+            wait = self.pump.turn(now, at, news=news)
+        except OSError as error:
+            self.log.warning("the database cannot do it now", exc_info=error)
+            wait, self.away = self.away, min(self.away * 2, AWAY_MOST)
+            self.looked = now
+        else:
+            self.away = AWAY
+            self.looked = now if news else self.looked
+            wait = min(wait, max(0.0, self.looked + POLL - now))
+        self.due = now + wait
+        line = "up" if self.pump.link.up else f"down {self.pump.reason}"
+        if line != self.told:
+            self.told = line
+            self.log.info("line %s", line)
+        return wait
+
+
+def _tenths() -> int:
+    return time.time_ns() // 100_000_000
