@@ -140,7 +140,8 @@ class Collector:
         self._cut: InHand | None = None  # what a lost line cut off
         self._cut_ns = 0
         self._cycle: Start | None = None  # the press that the cuff works for
-        self._cycles: dict[int, deque[int]] = {}
+        self._patient = 0  # whose arm the latest press was about
+        self._cycles: dict[int, deque[int]] = {}  # when each patient's latest cycles began
 
         self._session: int | None = None
         self._version: int | None = None
@@ -460,10 +461,10 @@ class Collector:
         why = self._why_not(command, now)
         said = [] if why else self._driver.start(command.patient_type, now, command.deadline_ns)
         why = why or next((each.text for each in said if isinstance(each, Notice) and each.word is Word.REFUSED), None)
-        if why is None:
-            self._cycle, self._void = command, None
         self._ear.answer(command, why)
         if why is None:
+            self._cycle, self._void = command, None
+            self._cycles[self._patient].append(now)
             self._invalid, self._shown = None, ()
             self._take(said, now)
 
@@ -490,11 +491,9 @@ class Collector:
         if session is None or session.id != start.session:
             return "session"
         self._cycles = {who: times for who, times in self._cycles.items() if times and times[-1] > now - HOUR_NS}
+        self._patient = session.patient
         times = self._cycles.setdefault(session.patient, deque(maxlen=CYCLES_PER_HOUR))
-        if len(times) == CYCLES_PER_HOUR and times[0] > now - HOUR_NS:
-            return "too-many"
-        times.append(now)
-        return None
+        return "too-many" if len(times) == CYCLES_PER_HOUR and times[0] > now - HOUR_NS else None
 
     def _end_cycle(self) -> None:
         self._cycle = None

@@ -1,6 +1,7 @@
 """A collector on a hand-turned clock, at one end of a cable whose other end is a simulated device."""
 
 import io
+import itertools
 import json
 import os
 import socket
@@ -21,6 +22,7 @@ from appliance.store.measuring import MeasurementRow
 from tests.store.station import Station
 
 TURN_S = 0.02
+_NONCES = itertools.count()
 
 
 class Cable:
@@ -78,6 +80,7 @@ class Room:
         self.run_dir = station.settings.paths.run
         self.conn = station.second()
         """The collector's own connection: the test opens sessions on another one, as the kiosk does."""
+        self.kiosks: list[Kiosk] = []
         self.uids: set[int] | None = None
         self.collector: Collector = None  # type: ignore[assignment]  # `begin` makes it
 
@@ -141,6 +144,8 @@ class Room:
 
     def close(self) -> None:
         """End the collector."""
+        for each in self.kiosks:
+            each.close()
         self.collector.close()
         self.conn.close()
 
@@ -150,10 +155,10 @@ class Kiosk:
 
     def __init__(self, room: Room) -> None:
         self._room = room
+        room.kiosks.append(self)  # held open until the room is closed: a line that closes aborts
         self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         self._socket.connect(str(room.run_dir / f"{room.job.device}.sock"))
         self._socket.setblocking(False)
-        self._nonces = iter(range(1000))
 
     def say(self, packet: bytes) -> dict[str, Any] | None:
         """Send a packet, turn, and read the answer; None when the line was closed instead."""
@@ -162,7 +167,10 @@ class Kiosk:
         except BrokenPipeError:
             return None
         self._room.run(TURN_S * 2)
-        answer = self._socket.recv(4096)
+        try:
+            answer = self._socket.recv(4096)
+        except ConnectionResetError:
+            return None
         return json.loads(answer) if answer else None
 
     def start(self, session: int, *, patient_type: str = "adult", within: float = 3.0, nonce: str = "") -> dict[str, Any] | None:
@@ -170,7 +178,7 @@ class Kiosk:
         deadline = self._room.station.clock.boottime_ns() + int(within * 1e9)
         command = {
             "do": "start", "session": session, "patient_type": patient_type, "deadline_boottime_ns": deadline,
-            "nonce": nonce or f"nonce-{next(self._nonces):04d}",
+            "nonce": nonce or f"nonce-{next(_NONCES):06d}",
         }  # fmt: skip
         return self.say(json.dumps(command).encode())
 

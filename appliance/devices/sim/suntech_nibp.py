@@ -12,6 +12,8 @@ PATIENTS = {0x20: ("adult", 180), 0x87: ("paediatric", 140), 0x28: ("neonate", 1
 FORBIDDEN = frozenset({0x04, 0x0C})
 EMPTY_NS = SECOND
 """The valve empties the cuff within this time."""
+INFLATE_NS = 2 * SECOND
+"""The pump fills the cuff within this time at most."""
 REPLY_NS = SECOND // 50
 """Thinking time of the module before it answers."""
 _LENGTHS = {0x20: 3, 0x87: 3, 0x28: 3, 0x79: 5, 0x17: 5, 0x0C: 6, 0x04: 6}
@@ -112,7 +114,7 @@ class SuntechNibp:
             held, since = self._left
             return max(0, held - held * (now_ns - since) // EMPTY_NS)
         passed = now_ns - self._began_ns
-        up = self._cycle_ns // 4
+        up = min(self._cycle_ns // 4, INFLATE_NS)
         if passed < up:
             return self._top * passed // up
         return max(0, self._top - (self._top - 40) * (passed - up) // (self._cycle_ns - up))
