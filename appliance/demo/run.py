@@ -46,19 +46,8 @@ class Wish:
     broker: str = "auto"
 
 
-def arguments(parser: argparse.ArgumentParser) -> None:
-    """The arguments of ``tram demo``."""
-    parser.add_argument("--fresh", action="store_true", help="empty the demo's folder first (only one the demo made)")
-    parser.add_argument("--once", action="store_true", help="one whole round without a browser, then end")
-    parser.add_argument("--json", action="store_true", help="JSON on standard output: one object with --once, else one a line")
-    parser.add_argument("--state", metavar="DIR", type=Path, default=Path(".demo"), help="the demo's folder (default: .demo)")
-    parser.add_argument(
-        "--broker", choices=broker.KINDS, default="auto", help="which broker (default: mosquitto if installed, else iotcore)"
-    )
-
-
 def main(args: argparse.Namespace) -> int:
-    """``tram demo`` with these arguments; its exit status."""
+    """``tram demo`` with the command line's arguments; its exit status."""
     return run(Wish(args.state, args.fresh, args.once, args.json, args.broker))
 
 
