@@ -196,13 +196,17 @@ def two_identifiers(ticked: Iterable[str], identity: Identity, t: Say) -> bool:
 
 @dataclass(frozen=True, slots=True)
 class Value:
-    """One number of a reading: ``text`` is empty when there is none, and `said` then says why."""
+    """One number of a reading: ``text`` is empty when there is none, and `said` then says why.
+
+    `range` is the lowest and highest of the measuring window, where the device gave them.
+    """
 
     metric: str
     label: str
     text: str
     unit: str
     said: tuple[str, ...]
+    range: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -238,16 +242,27 @@ def status_words(status: int, t: Say, leave: Status = Status(0)) -> tuple[str, .
     return tuple(t(*STATUSES[flag]) for flag in STATUS_WORDS if status & flag and not leave & flag)
 
 
-def _value(one: Numeric, t: Say) -> Value:
+_RANGES: dict[Metric, tuple[Metric, Metric]] = {
+    Metric.SPO2: (Metric.SPO2_LOW, Metric.SPO2_HIGH),
+    Metric.PULSE_RATE: (Metric.PULSE_LOW, Metric.PULSE_HIGH),
+}
+"""The metrics that say how far another one moved during the measurement: shown with it."""
+
+
+def _value(one: Numeric, it: Reading, t: Say) -> Value:
     row, number = TABLE[one.metric], one.number
     text = "" if number is None else number_text(number, t)
-    return Value(one.metric.name, t(row.vi, row.en), text, row.unit, status_words(one.status, t, Status.TEST_DATA))
+    ends = [it.value(metric) for metric in _RANGES.get(one.metric, ())]
+    low_high = [number_text(end, t) for end in ends if end is not None]
+    moved = t("từ ", "from ") + t(" đến ", " to ").join(low_high) if len(low_high) == 2 else ""
+    return Value(one.metric.name, t(row.vi, row.en), text, row.unit, status_words(one.status, t, Status.TEST_DATA), moved)
 
 
 def reading(it: Reading, device: str, now: int, t: Say, marks: int = 0) -> ReadingShown:
     """A reading for the screen. `device` is the name people know the device by, `marks` say how it came to its patient."""
     by_rank = sorted(it.numerics, key=lambda one: MAIN.index(one.metric) if one.metric in MAIN else len(MAIN) + one.metric)
-    shown = [(one.metric in MAIN, _value(one, t)) for one in by_rank]
+    ranges = {metric for one in it.numerics for metric in _RANGES.get(one.metric, ())}
+    shown = [(one.metric in MAIN, _value(one, it, t)) for one in by_rank if one.metric not in ranges]
     missing = [value.label for _main, value in shown if not value.text]
     return ReadingShown(
         values=tuple(value for main, value in shown if main),

@@ -297,3 +297,11 @@ def test_what_began_before_the_session_is_not_shown_as_this_patients() -> None:
     assert present.live(before, 101 * NS, METRICS, VI, session=7).numbers == {"SPO2": "", "PULSE_RATE": ""}
     assert "bắt đầu trước" in present.live(before, 101 * NS, METRICS, VI, session=7).note
     assert present.live(during, 101 * NS, METRICS, VI, session=7).numbers["SPO2"] == "98"
+
+
+def test_the_range_of_a_window_stands_with_its_value() -> None:
+    """Lowest and highest are shown with the value they describe, not as values of their own."""
+    numerics = tuple(Numeric(metric, value) for metric, value in ((Metric.SPO2, 97), (Metric.SPO2_LOW, 96), (Metric.SPO2_HIGH, 98)))
+    shown = present.reading(Reading(ReadingKind.SPO2, 7, numerics, Stamp(1, 1, 1, NOW)), "x", NOW, VI)
+    assert [(value.text, value.range) for value in shown.values] == [("97", "từ 96 đến 98")]
+    assert shown.details == ()

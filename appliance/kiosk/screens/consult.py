@@ -126,7 +126,6 @@ def send(patient: int) -> Response:
         return here.go(f"/patients/{patient}/confirm?send=1")
     number = _request(draft)
     here.desk().ask = None
-    here.desk().notice = ("Đã lưu tại trạm. Sẽ gửi ngay khi có mạng.", "Saved at the station. It is sent as soon as there is a network.")
     return here.go(f"/consults/{number}")
 
 

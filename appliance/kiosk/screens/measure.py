@@ -132,12 +132,17 @@ def _page(it: Session, identity: Identity, refused: str = "", errors: dict[str, 
     return here.page("measuring.html", status, page=page, banner=here.banner_of(identity), refused=refused, errors=errors or {})
 
 
-def _attempt(row: MeasurementRow) -> dict[str, str]:
+def _attempt(row: MeasurementRow) -> dict[str, object]:
     t = here.speech()
     word = t(*STATES[row.state])
     if row.state is State.DISCARDED and row.why:
         word += f" ({pair(DISCARDS, row.why, t, ('lý do', 'reason'))})"
-    return {"headline": present.headline(row.reading, t), "at": present.second(row.reading.stamp.wall, here.now()), "state": word}
+    return {
+        "headline": present.headline(row.reading, t),
+        "at": present.second(row.reading.stamp.wall, here.now()),
+        "state": word,
+        "saved": row.state is State.RECORDED,
+    }
 
 
 def _pending(it: Session, rows: list[MeasurementRow]) -> MeasurementRow | None:

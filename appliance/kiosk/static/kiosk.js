@@ -199,4 +199,107 @@
     };
     turn();
   }
+
+  /* --- keys on the screen, for fingers only: whoever has a keyboard or a mouse never sees them --- */
+  const TONES = { "´": "\u0301", "`": "\u0300", "ˀ": "\u0309", "˜": "\u0303", "·": "\u0323" };
+  const TONE = /[\u0300\u0301\u0303\u0309\u0323]/g;
+  const LETTERS = [
+    ["ă", "â", "ê", "ô", "ơ", "ư", "đ", "´", "`", "ˀ", "˜", "·"],
+    ["q", "w", "e", "r", "t", "y", "u", "i", "o", "p"],
+    ["a", "s", "d", "f", "g", "h", "j", "k", "l"],
+    ["⇧", "z", "x", "c", "v", "b", "n", "m", "⌫"],
+    ["123", ",", " ", ".", "✓"],
+  ];
+  const NUMBERS = [["1", "2", "3", "4", "5"], ["6", "7", "8", "9", "0"], ["abc", "/", "-", ".", "⌫", "✓"]];
+  const DIGITS = [["1", "2", "3", "4", "5"], ["6", "7", "8", "9", "0"], ["/", "⌫", "✓"]];
+  const WORDS = { " ": body.dataset.space, "✓": body.dataset.done, "´": "á", "`": "à", "ˀ": "ả", "˜": "ã", "·": "ạ" };
+  let pad = null, field = null, touch = false, capital = false;
+
+  /* The vowel that carries the tone: the marked one; else the one before a final consonant; else the first of two, the middle of three. */
+  const toned = (text, tone) => {
+    const at = text.search(/[^\s\d.,/-]*$/);
+    const word = text.slice(at);
+    const bare = word.normalize("NFD").replace(TONE, "").normalize("NFC");
+    const had = word.normalize("NFD").includes(tone);
+    const found = /^(?:[^aăâeêioôơuưy]*?(?:q(?=u)|g(?=i[aăâeêoôơuư]))?)?((?:(?<=q)u|(?<=g)i(?=[aăâeêoôơuư]))?)([aăâeêioôơuưy]+)([^aăâeêioôơuưy]*)$/i.exec(bare);
+    if (!found) return text;
+    const start = bare.length - found[3].length - found[2].length, group = found[2].toLowerCase();
+    let place = [...group].map((sign) => "ăâêôơư".includes(sign)).lastIndexOf(true);
+    if (place < 0) place = found[3] ? group.length - 1 : group.length === 3 ? 1 : /^(oa|oe|uy)$/.test(group) ? 1 : 0;
+    const spot = start + place;
+    const made = had ? bare : bare.slice(0, spot) + (bare[spot] + tone).normalize("NFC") + bare.slice(spot + 1);
+    return text.slice(0, at) + made;
+  };
+  const type = (key) => {
+    let from = field.selectionStart, to = field.selectionEnd, before = field.value.slice(0, from);
+    const after = field.value.slice(to);
+    if (key === "⌫") before = from === to ? [...before].slice(0, -1).join("") : before;
+    else if (TONES[key]) before = toned(before, TONES[key]);
+    else before += key;
+    if (field.maxLength > 0 && before.length + after.length > field.maxLength) return;
+    field.value = before + after;
+    field.setSelectionRange(before.length, before.length);
+    field.dispatchEvent(new Event("input", { bubbles: true }));
+  };
+  const press = (key) => {
+    if (key === "✓") { const search = field.closest("form.search"); hide(); if (search) search.requestSubmit(); return; }
+    if (key === "⇧") capital = !capital;
+    else if (key === "123") { draw(NUMBERS); return; }
+    else if (key === "abc") { draw(LETTERS); return; }
+    else { type(capital ? key.toUpperCase() : key); if (!TONES[key]) capital = false; }
+    caps();
+  };
+  /* A name's words begin with a capital letter by themselves, a sentence only at its start. */
+  const caps = () => {
+    if (!pad || !field) return;
+    const before = field.value.slice(0, field.selectionStart);
+    if (before === "" || (/\s$/.test(before) && ["name", "village"].includes(field.name))) capital = true;
+    for (const key of pad.querySelectorAll("button")) if (/^\p{L}$/u.test(key.dataset.key)) key.textContent = capital ? key.dataset.key.toUpperCase() : key.dataset.key;
+  };
+  const draw = (rows) => {
+    pad.replaceChildren(...rows.map((row) => {
+      const line = document.createElement("div");
+      for (const key of row) {
+        const button = document.createElement("button");
+        button.type = "button";
+        button.dataset.key = key;
+        button.textContent = WORDS[key] || key;
+        button.className = key === " " ? "space" : key === "✓" ? "wide done" : ["⇧", "⌫", "123", "abc"].includes(key) ? "wide" : TONES[key] ? "tone" : "";
+        line.append(button);
+      }
+      return line;
+    }));
+    caps();
+  };
+  const hide = () => {
+    if (pad) pad.remove();
+    pad = null;
+    body.classList.remove("typing");
+    if (field) field.blur();
+  };
+  document.addEventListener("pointerdown", (event) => {
+    touch = event.pointerType === "touch";
+    if (!pad) return;
+    const key = event.target.closest(".keys button");
+    if (key) { event.preventDefault(); press(key.dataset.key); }
+  });
+  document.addEventListener("mousedown", (event) => { if (event.target.closest(".keys")) event.preventDefault(); });
+  const open = (event) => {
+    if (!touch || !event.target.dataset || !event.target.dataset.keys || (pad && field === event.target)) return;
+    field = event.target;
+    field.inputMode = "none";
+    if (!pad) {
+      pad = document.createElement("div");
+      pad.className = "keys";
+      body.append(pad);
+      body.classList.add("typing");
+    }
+    draw(field.dataset.keys === "letters" ? LETTERS : DIGITS);
+    field.scrollIntoView({ block: "center" });
+  };
+  document.addEventListener("click", (event) => {
+    if (pad && !event.target.closest(".keys") && !event.target.dataset.keys) hide();
+  });
+  document.addEventListener("focusin", open);
+  document.addEventListener("click", open); /* a field that had the focus already (a scanner types into it) */
 })();
