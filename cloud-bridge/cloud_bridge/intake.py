@@ -1,11 +1,12 @@
 """What an event means to the clinic: called once per event, inside the transaction that keeps the event itself.
 
-Order does not matter: lanes overtake each other, and the same events in any order leave the same rows. Nothing here
-refuses an event (the relay has kept it already); what has no meaning for the bridge is passed over and can be read
-again from the raw events after an update.
+Order does not matter: lanes overtake each other, and the same events in any order leave the same rows. What has no
+meaning for the bridge is passed over: the relay has kept it, and it can be read again after an update. Refused (with a
+ValueError) is only what no database can hold.
 """
 
 from collections.abc import Callable, Sequence
+from dataclasses import fields, is_dataclass
 from typing import Any
 
 from sqlalchemy import Connection
@@ -31,6 +32,7 @@ from appliance.contract.events import (
     PatientUnmerged,
     Tombstone,
 )
+from appliance.contract.readings import Reading
 from cloud_bridge.store import answers, consults, devices, observations, patients, tables
 from cloud_bridge.store.observations import Claim
 from cloud_bridge.store.tables import VIA_CONSULT, VIA_RECORD
@@ -44,9 +46,13 @@ REPLIES = 1000
 
 
 def apply(tx: Connection, station: str, event: Event, at: int, key: Key) -> None:
-    """Take one event of a station. `at` is the bridge's time in tenths of a second since 1970, `key` the event's place."""
+    """Take one event of a station. `at` is the bridge's time in tenths of a second since 1970, `key` the event's place.
+
+    ValueError for an event with a number or a text that no database can hold; nothing is written then.
+    """
     taker = _TAKERS.get(type(event.body))
     if taker is not None:
+        _fits(event)
         taker(tx, station, event, event.body, at, key)
 
 
@@ -55,6 +61,9 @@ def apply_many(tx: Connection, rows: Sequence[tuple[str, Event, int, Key]]) -> N
 
     That the readings go first changes nothing, since order does not matter; it is what makes ingest fast.
     """
+    for _, event, _, _ in rows:
+        if type(event.body) in _TAKERS:
+            _fits(event)
     gone = patients.erased_of(tx, {station for station, event, _, _ in rows if type(event.body) is ObservationRecorded})
     claims = [
         _claim(station, event, event.body, at)
@@ -65,6 +74,51 @@ def apply_many(tx: Connection, rows: Sequence[tuple[str, Event, int, Key]]) -> N
     for station, event, at, key in rows:
         if type(event.body) is not ObservationRecorded:
             apply(tx, station, event, at, key)
+
+
+MOST = 1 << 63
+"""Numbers of the wire go up to 2**64, those of both databases to here."""
+MOST_DECIMALS = 9
+"""A scale beyond this is no measurement; 10**scale of a hostile one would never end."""
+
+
+def _fits(event: Event) -> None:
+    """ValueError when a database cannot hold the event. Readings, which are many, are looked at by name."""
+    body = event.body
+    if type(body) is ObservationRecorded:
+        _fits_reading(body.reading)
+        _fits_value((event.actor, body.patient, body.saved_after, int(body.marks)))
+    else:
+        _fits_value((event.stamp.wall, event.actor, body))
+
+
+def _fits_reading(reading: Reading) -> None:
+    stamp = reading.stamp
+    for number in (reading.device, stamp.wall, stamp.ticks, stamp.boot):
+        if not -MOST <= number < MOST:
+            raise ValueError(f"{number} is too large")
+    if reading.device_time is not None and "\0" in reading.device_time:
+        raise ValueError("a text with a NUL")
+    for numeric in reading.numerics:
+        if not 0 <= numeric.scale <= MOST_DECIMALS:
+            raise ValueError(f"{numeric.scale} decimals")
+
+
+def _fits_value(value: Any) -> None:
+    if isinstance(value, str):
+        if "\0" in value:
+            raise ValueError("a text with a NUL")
+    elif isinstance(value, int):
+        if not -MOST <= value < MOST:
+            raise ValueError(f"{value} is too large")
+    elif isinstance(value, tuple):
+        for one in value:
+            _fits_value(one)
+    elif isinstance(value, Reading):
+        _fits_reading(value)
+    elif is_dataclass(value):
+        for one in fields(value):
+            _fits_value(getattr(value, one.name))
 
 
 def _claim(station: str, event: Event, body: ObservationRecorded, at: int) -> Claim:

@@ -21,6 +21,8 @@ from cloud_bridge.store.consults import Consult
 from cloud_bridge.store.observations import Observation
 
 ZONE = timezone(timedelta(hours=7), "+07")
+_LAST = 2_533_706_784_000
+"""The end of the year 9998 in tenths: what datetime can show in every zone."""
 _MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
 GAP = 12 * 36_000
 """Two readings further apart than this (12 hours) are not joined by a line: nobody knows what was between them."""
@@ -45,8 +47,8 @@ _SAID = Status.TEST_DATA | Status.NOT_AVAILABLE
 
 
 def local(tenths: int) -> datetime:
-    """Viet Nam's wall time of a moment."""
-    return datetime.fromtimestamp(tenths / 10, UTC).astimezone(ZONE)
+    """Viet Nam's wall time of a moment; a box's clock outside of 1970-9998 is shown as the nearest of these."""
+    return datetime.fromtimestamp(min(max(tenths, 0), _LAST) / 10, UTC).astimezone(ZONE)
 
 
 def clock(tenths: int) -> str:

@@ -28,8 +28,11 @@ class DatabaseError(OSError):
     """PostgreSQL cannot be reached or has gone: wait and try again."""
 
 
-def open_engine(url: str) -> Engine:
-    """The engine of a database URL; nothing is opened yet. ValueError for a URL of another database."""
+def open_engine(url: str, *, create: bool = True) -> Engine:
+    """The engine of a database URL; nothing is opened yet. ValueError for a URL of another database.
+
+    A SQLite file that does not exist is made at the first connection, unless `create` is False.
+    """
     try:
         where = make_url(url)
     except ArgumentError:
@@ -37,15 +40,15 @@ def open_engine(url: str) -> Engine:
     if where.drivername == "sqlite":
         if not where.database or where.database == ":memory:":
             raise ValueError("a SQLite URL names a file: sqlite:////var/lib/tram-bridge/bridge.sqlite")
-        return _sqlite(where.database)
+        return _sqlite(where.database, create)
     if where.drivername == "postgresql+psycopg":
         return _postgresql(url)
     raise ValueError(f"the bridge keeps its store in sqlite or postgresql+psycopg, not {where.drivername!r}")
 
 
-def _sqlite(path: str) -> Engine:
+def _sqlite(path: str, create: bool) -> Engine:
     def creator() -> Any:
-        connection = database.connect(path, key=None, page_size=PAGE_BYTES, any_thread=True)
+        connection = database.connect(path, key=None, page_size=PAGE_BYTES, create=create, any_thread=True)
         connection.row_factory = None  # SQLAlchemy makes rows of its own from plain tuples
         connection.execute(f"PRAGMA cache_size = -{_CACHE_KIB}")
         connection.execute(f"PRAGMA wal_autocheckpoint = {_CHECKPOINT_PAGES}")
@@ -68,10 +71,23 @@ def _postgresql(url: str) -> Engine:
     @event.listens_for(engine, "handle_error")
     def away(context: Any) -> None:
         if context.is_disconnect or isinstance(context.sqlalchemy_exception, OperationalError):
-            first = str(context.original_exception).strip().splitlines()[0]
-            raise DatabaseError(f"PostgreSQL is away: {first}") from context.original_exception
+            raise _away(context.original_exception) from context.original_exception
 
     return engine
+
+
+def _away(error: BaseException) -> DatabaseError:
+    return DatabaseError("PostgreSQL is away: " + (str(error).strip().splitlines() or ["no reason given"])[0])
+
+
+@contextmanager
+def translated(tx: Connection) -> Iterator[None]:
+    """Errors of PostgreSQL's own cursor (COPY) in the words that SQLAlchemy's way gives."""
+    module: Any = tx.dialect.dbapi
+    try:
+        yield
+    except module.OperationalError as error:
+        raise _away(error) from error
 
 
 @contextmanager

@@ -84,3 +84,15 @@ def _read(file: Path) -> Ed25519PrivateKey:
     if len(private) != _PRIVATE_BYTES:
         raise KeyFileError(file, "the base64 of 32 bytes")
     return Ed25519PrivateKey.from_private_bytes(private)
+
+
+def secret(file: Path) -> bytes:
+    """The 32 bytes that sign the console's cookies. KeyFileError where there are none, or others may read them."""
+    if not file.exists():
+        raise KeyFileError(file, "a secret; tram-bridge init makes it")
+    if file.stat().st_mode & 0o077:
+        raise KeyFileError(file, "a file that only its owner may read (chmod 600)")
+    found = base64.b64decode(file.read_bytes())
+    if len(found) != _PRIVATE_BYTES:
+        raise KeyFileError(file, "the base64 of 32 bytes")
+    return found

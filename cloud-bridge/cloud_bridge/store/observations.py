@@ -16,6 +16,7 @@ from appliance.contract.events import Marks
 from appliance.contract.metrics import Metric
 from appliance.contract.readings import Numeric, Reading
 from appliance.contract.wiring import take
+from cloud_bridge.store.engine import translated
 from cloud_bridge.store.tables import VIA_CONSULT, VIA_RECORD, conflict, consult_reading, correction, observation
 from cloud_bridge.store.writing import once, upsert
 
@@ -206,6 +207,11 @@ def _copy(tx: Connection, rows: Sequence[tuple[Any, ...]]) -> set[tuple[str, byt
     columns = ", ".join(_ROW)
     block = "".join([_copy_line(row) for row in rows])
     cursor = tx.connection.cursor()
+    with translated(tx):
+        return _staged(cursor, columns, block)
+
+
+def _staged(cursor: Any, columns: str, block: str) -> set[tuple[str, bytes]]:
     cursor.execute(f"CREATE TEMP TABLE IF NOT EXISTS {_STAGE} (LIKE observation INCLUDING DEFAULTS) ON COMMIT DELETE ROWS")
     with cursor.copy(f"COPY {_STAGE} ({columns}) FROM STDIN") as copy:
         copy.write(block)

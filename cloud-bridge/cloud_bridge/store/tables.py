@@ -5,6 +5,8 @@ before what it corrects. *Sets, not sequences*: whatever order the lanes bring, 
 corrections, merges and readings of an answer are rows of their own, keyed by their place in the relay
 (station, epoch, lane, seq), and what is true now is worked out when somebody looks. *Nothing is changed in place* that
 a person has said: the original stays beside its correction.
+
+A number that came over the wire is a BigInteger and a text has no length of its own: what fits the contract fits here.
 """
 
 from sqlalchemy import BigInteger, Boolean, Column, Double, Index, Integer, LargeBinary, SmallInteger, String, Table, Text
@@ -79,9 +81,9 @@ patient = Table(
     "patient", METADATA,
     _station(),
     Column("patient", BigInteger, primary_key=True, autoincrement=False),
-    Column("version", Integer, nullable=False),
+    Column("version", BigInteger, nullable=False),
     Column("name", Text, nullable=False),
-    Column("birth", String(10), nullable=False),
+    Column("birth", Text, nullable=False),
     Column("sex", SmallInteger, nullable=False),
     Column("cccd", Text, nullable=False),
     Column("bhyt", Text, nullable=False),
@@ -124,7 +126,7 @@ observation = Table(
     Column("reading", LargeBinary, nullable=False),
     Column("device", BigInteger, nullable=False),
     Column("source", SmallInteger, nullable=False),
-    Column("status", Integer, nullable=False),
+    Column("status", BigInteger, nullable=False),
     Column("wall", BigInteger, nullable=False),
     Column("boot", BigInteger, nullable=False),
     Column("ticks", BigInteger, nullable=False),
@@ -138,11 +140,11 @@ observation = Table(
     Column("respiration", Double),
     Column("glucose", Double),
     Column("weight", Double),
-    Column("marks", SmallInteger, nullable=False),
+    Column("marks", BigInteger, nullable=False),
     Column("via", SmallInteger, nullable=False),
     Column("disputed", Boolean, nullable=False),
     Column("actor", Text, nullable=False),
-    Column("saved_after", Integer, nullable=False),
+    Column("saved_after", BigInteger, nullable=False),
     Column("received", BigInteger, nullable=False),
     Column("shown", BigInteger),
     Index(None, "station", "patient", "wall"),
@@ -180,7 +182,7 @@ unassigned = Table(
     Column("kind", SmallInteger, nullable=False),
     Column("reading", LargeBinary, nullable=False),
     Column("device", BigInteger, nullable=False),
-    Column("status", Integer, nullable=False),
+    Column("status", BigInteger, nullable=False),
     Column("reason", Text, nullable=False),
     Column("wall", BigInteger, nullable=False),
     Column("received", BigInteger, nullable=False),
@@ -232,7 +234,7 @@ consult = Table(
     Column("department", SmallInteger, nullable=False),
     Column("field", SmallInteger, nullable=False),
     Column("complaint", Text, nullable=False),
-    Column("attachments", Integer, nullable=False),
+    Column("attachments", BigInteger, nullable=False),
     Column("actor", Text, nullable=False),
     Column("requested", BigInteger),
     Column("quality", SmallInteger, nullable=False),

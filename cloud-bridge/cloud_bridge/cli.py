@@ -1,0 +1,620 @@
+"""The command `tram-bridge`: what is built is built here, everything below receives what it needs as arguments.
+
+Exit codes: 0 done; 1 refused, the sentence says why; 2 wrong usage; 75 the database cannot do it now; 78 settings, keys
+or schema do not fit. Errors name the key, its value, what was expected and an example.
+"""
+
+import argparse
+import base64
+import binascii
+import json
+import sys
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from argon2 import PasswordHasher
+    from sqlalchemy import Engine
+
+    from appliance.contract.readings import Stamp
+    from appliance.settings import Settings
+    from cloud_bridge.store.stations import Station
+
+DONE, REFUSED, USAGE, LATER, CONFIG = 0, 1, 2, 75, 78
+
+Arguments = Callable[[argparse.ArgumentParser], None]
+Run = Callable[[argparse.Namespace], int]
+
+
+@dataclass(frozen=True, slots=True)
+class Command:
+    """One command: its words (``users add``), one line of help, its arguments, what runs it."""
+
+    words: str
+    help: str
+    arguments: Arguments
+    run: Run
+
+
+class InputError(ValueError):
+    """Something on the command line or in a file it names that cannot be used."""
+
+    def __init__(self, key: str, value: object, expected: str, example: str) -> None:
+        super().__init__(f"{key} = {value!r}: expected {expected}, for example {example}")
+        self.key = key
+        self.value = value
+        self.expected = expected
+        self.example = example
+
+
+class NotReadyError(ValueError):
+    """The database has another schema than this program, or has never been initialised."""
+
+
+def settings_of(args: argparse.Namespace) -> "Settings":
+    """The settings in force for a command line."""
+    from appliance.settings import layers, load
+
+    return load(layers(args.config))
+
+
+def open_store(args: argparse.Namespace) -> tuple["Settings", "Engine"]:
+    """Settings and the database as `tram-bridge init` left it. Raises SettingsError, OSError, NotReadyError."""
+    from cloud_bridge.store.engine import open_engine
+
+    settings = settings_of(args)
+    engine = open_engine(settings.bridge.database, create=False)
+    check_schema(engine)
+    return settings, engine
+
+
+def check_schema(engine: "Engine") -> None:
+    """NotReadyError unless the database has the schema of this program."""
+    from cloud_bridge.store import migrations
+
+    found, needed = migrations.current(engine), migrations.head()
+    if found != needed:
+        what = "has never been initialised" if found is None else f"has schema {found}, this program needs {needed}"
+        raise NotReadyError(f"the database {what}: run tram-bridge init (with this version)")
+
+
+def tenths() -> int:
+    """Tenths of a second since 1970."""
+    import time
+
+    return time.time_ns() // 100_000_000
+
+
+def clock() -> "Callable[[], Stamp]":
+    """The bridge's clock: a server's, kept by its system; ticks are of CLOCK_BOOTTIME as at a station."""
+    import time
+
+    from appliance.contract.ids import short_of
+    from appliance.contract.readings import TICK_NS, ClockQuality, Stamp
+
+    boot = short_of(Path("/proc/sys/kernel/random/boot_id").read_text().strip())
+    return lambda: Stamp(boot, 0, time.clock_gettime_ns(time.CLOCK_BOOTTIME) // TICK_NS, tenths(), ClockQuality.SYNCED)
+
+
+def hasher() -> "PasswordHasher":
+    """Argon2id at OWASP's floor (19 MiB, t = 2, p = 1), which an online lock-out makes enough."""
+    from argon2 import PasswordHasher
+
+    return PasswordHasher(time_cost=2, memory_cost=19_456, parallelism=1)
+
+
+def say(value: Any) -> None:
+    """One JSON object on one line."""
+    print(json.dumps(value, ensure_ascii=False))
+
+
+# --- init -----------------------------------------------------------------------------------------------------------------------------
+
+
+def _init_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--export", metavar="FILE", type=Path, help="write the public keys there (for tram init --pin)")
+
+
+def _init(args: argparse.Namespace) -> int:
+    import os
+
+    from cloud_bridge.store import keys, migrations
+    from cloud_bridge.store.engine import open_engine
+
+    settings = settings_of(args)
+    _make_folder(settings.bridge.database)
+    engine = open_engine(settings.bridge.database)
+    migrations.migrate(engine)
+    done = ["store id"] if _make_store_id(engine, os.urandom) else []
+    done += [f"{purpose} key" for purpose in keys.PURPOSES if keys.make(settings.bridge.key_dir, purpose, os.urandom)]
+    secret = settings.bridge.console_secret_file
+    if not secret.exists():
+        secret.parent.mkdir(parents=True, exist_ok=True)
+        keys.write_secret(secret, base64.b64encode(os.urandom(32)) + b"\n")
+        done.append("console secret")
+    if args.export is not None:
+        args.export.write_text(json.dumps(_exported(settings, engine), indent=2) + "\n", encoding="utf-8")
+    say({"schema": migrations.head(), "made": done})
+    engine.dispose()
+    return DONE
+
+
+def _make_folder(url: str) -> None:
+    """The folder of a SQLite file, for its owner alone; PostgreSQL has its own."""
+    from sqlalchemy import make_url
+
+    where = make_url(url)
+    if where.drivername == "sqlite" and where.database:
+        Path(where.database).parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+
+
+def _make_store_id(engine: "Engine", random: Callable[[int], bytes]) -> bool:
+    from appliance.contract.ids import STORE_BYTES
+    from cloud_bridge.store.engine import writing
+    from cloud_bridge.store.outbox import set_store_id, store_id
+
+    with writing(engine) as tx:
+        try:
+            store_id(tx)
+        except LookupError:
+            set_store_id(tx, random(STORE_BYTES))
+            return True
+    return False
+
+
+def _exported(settings: "Settings", engine: "Engine") -> dict[str, Any]:
+    """What a station pins: the public halves of every receipt and answer key, and the store's incarnation for people to compare."""
+    from cloud_bridge.store import keys
+    from cloud_bridge.store.engine import reading
+    from cloud_bridge.store.outbox import store_id
+
+    said: dict[str, Any] = {
+        purpose: [
+            {"key_id": number, "public": base64.b64encode(public).decode()}
+            for number, public in keys.publics(settings.bridge.key_dir, purpose).items()
+        ]
+        for purpose in keys.PURPOSES
+    }
+    with reading(engine) as tx:
+        said["store"] = store_id(tx).hex()
+    return said
+
+
+# --- users ----------------------------------------------------------------------------------------------------------------------------
+
+
+def _password_arguments(parser: argparse.ArgumentParser) -> None:
+    how = parser.add_mutually_exclusive_group()
+    how.add_argument("--password-file", metavar="FILE", dest="source", help="the first line of this file; - for standard input")
+    how.add_argument("--password-stdin", action="store_const", const="-", dest="source", help="the first line of standard input")
+
+
+def _password(args: argparse.Namespace) -> str:
+    """The password from a file, from standard input, or asked for twice at a terminal; InputError when it is too short."""
+    import getpass
+
+    from cloud_bridge.store.accounts import LEAST_CHARACTERS
+
+    if args.source == "-":
+        given = sys.stdin.readline().rstrip("\r\n")
+    elif args.source is not None:
+        given = (Path(args.source).read_text(encoding="utf-8").splitlines() or [""])[0]
+    elif sys.stdin.isatty():
+        given = getpass.getpass("Mật khẩu / Password: ")
+        if given != getpass.getpass("Lần nữa / Again: "):
+            raise InputError("password", "(two different ones)", "the same password twice", "a sentence that only you know")
+    else:
+        raise InputError("--password-file", None, "a file, or - for standard input", "--password-file -")
+    if len(given) < LEAST_CHARACTERS:
+        expected = f"at least {LEAST_CHARACTERS} characters"
+        raise InputError("password", f"({len(given)} characters)", expected, "four words that do not belong together")
+    return given
+
+
+def _users_add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("login", metavar="LOGIN")
+    parser.add_argument("--name", required=True, help="the name that stations see, such as 'BS. Trần Thử'")
+    parser.add_argument("--role", choices=("doctor", "viewer"), default="doctor")
+    parser.add_argument("--organisation", default="")
+    parser.add_argument("--department", choices=("general", "internal", "surgery", "obstetrics", "paediatrics", "infectious"))
+    _password_arguments(parser)
+
+
+def _users_add(args: argparse.Namespace) -> int:
+    import re
+    import unicodedata
+
+    from appliance.contract.events import Department
+    from cloud_bridge.store import accounts
+    from cloud_bridge.store.accounts import Account, Role
+    from cloud_bridge.store.engine import writing
+
+    if not re.fullmatch(r"[a-z0-9][a-z0-9._-]{1,62}", args.login):
+        raise InputError("LOGIN", args.login, "2-63 lower-case letters, digits, dots, hyphens, underscores", "bs.thu")
+    name = unicodedata.normalize("NFC", args.name).strip()
+    if not name:
+        raise InputError("--name", args.name, "the name that stations see", "'BS. Trần Thử'")
+    department = None if args.department is None else Department[args.department.upper()]
+    role, password = Role(args.role), _password(args)
+    _settings, engine = open_store(args)
+    with writing(engine) as tx:
+        there = accounts.get(tx, args.login)
+        if there is None:
+            accounts.add(
+                tx, hasher(), args.login, password, tenths(), name=name, role=role, organisation=args.organisation, department=department
+            )
+        elif (there.name, there.role) != (name, role) or not isinstance(
+            accounts.check(tx, hasher(), args.login, password, tenths()), Account
+        ):
+            raise InputError("LOGIN", args.login, "a login that is not taken (or exactly what it was added with)", f"{args.login}2")
+    say({"user": args.login, "role": role.value, "made": there is None})
+    return DONE
+
+
+def _login_argument(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("login", metavar="LOGIN")
+
+
+def _set_locked(locked: bool) -> Run:
+    def run(args: argparse.Namespace) -> int:
+        from cloud_bridge.store import accounts
+        from cloud_bridge.store.engine import writing
+
+        _settings, engine = open_store(args)
+        with writing(engine) as tx:
+            _known_login(tx, args.login)
+            accounts.set_locked(tx, args.login, locked)
+        say({"user": args.login, "locked": locked})
+        return DONE
+
+    return run
+
+
+def _known_login(tx: Any, login: str) -> None:
+    from cloud_bridge.store import accounts
+
+    if accounts.get(tx, login) is None:
+        raise InputError("LOGIN", login, "a login that exists (tram-bridge users list)", "bs.thu")
+
+
+def _users_reset_arguments(parser: argparse.ArgumentParser) -> None:
+    _login_argument(parser)
+    _password_arguments(parser)
+
+
+def _users_reset(args: argparse.Namespace) -> int:
+    from cloud_bridge.store import accounts
+    from cloud_bridge.store.engine import writing
+
+    password = _password(args)
+    _settings, engine = open_store(args)
+    with writing(engine) as tx:
+        _known_login(tx, args.login)
+        accounts.set_password(tx, hasher(), args.login, password)
+    say({"user": args.login, "password": "changed", "sessions": "ended"})
+    return DONE
+
+
+def _users_list(args: argparse.Namespace) -> int:
+    from cloud_bridge.store import accounts
+    from cloud_bridge.store.engine import reading
+
+    _settings, engine = open_store(args)
+    with reading(engine) as tx:
+        for one in accounts.everybody(tx):
+            department = None if one.department is None else one.department.name.lower()
+            say({"user": one.login, "name": one.name, "role": one.role.value, "department": department, "locked": one.locked})
+    return DONE
+
+
+# --- stations -------------------------------------------------------------------------------------------------------------------------
+
+
+def _stations_add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("station", metavar="ID")
+    parser.add_argument("--key", metavar="FILE", type=Path, required=True, help="what the box wrote with tram init --export")
+    parser.add_argument("--name", default="", help="the name that doctors see")
+    parser.add_argument("--organisation", default="")
+    parser.add_argument("--shard", type=int, help="0-63; what the key file says, else 0")
+    parser.add_argument("--tier", type=int, default=0, help="0 is a commune station; each tier above counts one more")
+
+
+def _stations_add(args: argparse.Namespace) -> int:
+    import unicodedata
+
+    from cloud_bridge.store import stations
+    from cloud_bridge.store.engine import writing
+
+    one = _station(args, unicodedata.normalize("NFC", args.name).strip())
+    _settings, engine = open_store(args)
+    with writing(engine) as tx:
+        there = stations.get(tx, one.id)
+        stations.add(tx, one)
+    changed = there is not None and there.public != one.public
+    say({"station": one.id, "shard": one.shard, "made": there is None, "key": "replaced" if changed else "kept" if there else "new"})
+    return DONE
+
+
+def _station(args: argparse.Namespace, name: str) -> "Station":
+    """The station of a command line and its key file; InputError for what does not fit."""
+    from appliance.contract.ids import is_station
+    from appliance.contract.topics import SHARDS
+    from cloud_bridge.store.stations import Station
+
+    if not is_station(args.station):
+        raise InputError("ID", args.station, "1-16 lower-case letters, digits and inner hyphens", "tram-0001")
+    said = _key_file(args.key)
+    if said.get("station", args.station) != args.station:
+        raise InputError("ID", args.station, f"the station that the key file names, {said['station']!r}", f"{said['station']}")
+    shard = said.get("shard", 0) if args.shard is None else args.shard
+    if not isinstance(shard, int) or not 0 <= shard < SHARDS:
+        raise InputError("--shard", shard, f"a whole number from 0 to {SHARDS - 1}", "--shard 7")
+    return Station(
+        id=args.station, shard=shard, name=name or args.station, organisation=args.organisation, tier=args.tier, key_id=said["key_id"],
+        public=said["public"], registered=tenths(), revoked=None,
+    )  # fmt: skip
+
+
+def _key_file(file: Path) -> dict[str, Any]:
+    """A station's exported key, its public half as 32 bytes; InputError for a file that holds none."""
+    expected, example = "the file that tram init --export wrote", '{"station": "tram-0001", "shard": 0, "key_id": 0, "public": "<base64>"}'
+    try:
+        said: dict[str, Any] = json.loads(file.read_text(encoding="utf-8"))
+        public = base64.b64decode(said["public"], validate=True)
+        key_id = said["key_id"]
+    except OSError as error:
+        raise InputError("--key", f"{file}: {error.strerror}", expected, example) from error
+    except (ValueError, KeyError, TypeError, binascii.Error):
+        raise InputError("--key", str(file), expected, example) from None
+    if len(public) != 32 or not isinstance(key_id, int) or isinstance(key_id, bool) or not 0 <= key_id < 1 << 31:
+        raise InputError("--key", str(file), expected, example)
+    return said | {"public": public}
+
+
+def _stations_revoke(args: argparse.Namespace) -> int:
+    from cloud_bridge.store import stations
+    from cloud_bridge.store.engine import writing
+
+    _settings, engine = open_store(args)
+    with writing(engine) as tx:
+        if stations.get(tx, args.station) is None:
+            raise InputError("ID", args.station, "a station that is registered (tram-bridge stations list)", "tram-0001")
+        stations.revoke(tx, args.station, tenths())
+    say({"station": args.station, "revoked": True})
+    return DONE
+
+
+def _stations_list(args: argparse.Namespace) -> int:
+    from cloud_bridge.store import stations
+    from cloud_bridge.store.engine import reading
+
+    _settings, engine = open_store(args)
+    with reading(engine) as tx:
+        for one in stations.everyone(tx):
+            say({
+                "station": one.id, "name": one.name, "shard": one.shard, "tier": one.tier, "revoked": one.revoked is not None,
+                "public": base64.b64encode(one.public).decode(),
+            })  # fmt: skip
+    return DONE
+
+
+# --- the processes --------------------------------------------------------------------------------------------------------------------
+
+
+def _carry_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--shards", metavar="LIST", help="such as 0-15 or 3,7,20-23; default: what the settings say")
+
+
+def shards_of(text: str) -> tuple[int, ...]:
+    """The shards of ``3,7,20-23``; InputError for what is no list of shards.
+
+    >>> shards_of("3,20-22")
+    (3, 20, 21, 22)
+    """
+    from appliance.contract.topics import SHARDS
+
+    found: set[int] = set()
+    try:
+        for part in text.split(","):
+            first, _, last = part.partition("-")
+            low, high = int(first), int(last or first)
+            if not 0 <= low <= high < SHARDS:
+                raise ValueError
+            found.update(range(low, high + 1))
+    except ValueError:
+        raise InputError("--shards", text, f"numbers and ranges from 0 to {SHARDS - 1}", "--shards 0-15,20") from None
+    return tuple(sorted(found))
+
+
+def _carry(args: argparse.Namespace) -> int:
+    from appliance import journal
+    from cloud_bridge import carrier, intake
+    from cloud_bridge.store import keys
+
+    stop = carrier.stop_on_signals()
+    settings, engine = _wait_for_store(args, stop)
+    if engine is None:
+        return DONE
+    shards = settings.bridge.shards if args.shards is None else shards_of(args.shards)
+    carrier.run(
+        engine, settings, keys.load(settings.bridge.key_dir, "receipt"), shards, apply=intake.apply_many, station_key=_station_key,
+        log=journal.open("bridge-carry"), stop=stop,
+    )  # fmt: skip
+    return DONE
+
+
+def _station_key(tx: Any, name: str) -> tuple[int, bytes] | None:
+    """The key of a station that is registered and not revoked."""
+    from cloud_bridge.store import stations
+
+    found = stations.get(tx, name)
+    return None if found is None or found.revoked is not None else (found.key_id, found.public)
+
+
+def _wait_for_store(args: argparse.Namespace, stop: Callable[[], bool]) -> tuple["Settings", "Engine | None"]:
+    """As `open_store`, but a database that is away is waited for; None when told to stop meanwhile."""
+    import time
+
+    wait = 0.5
+    while True:
+        try:
+            return open_store(args)
+        except OSError as error:
+            print(f"tram-bridge: {error}; trying again in {wait:g} s", file=sys.stderr)
+        deadline = time.monotonic() + wait
+        while time.monotonic() < deadline:
+            if stop():
+                return settings_of(args), None
+            time.sleep(0.1)
+        wait = min(wait * 2, 15.0)
+
+
+def _console_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--host", help="default: bridge.console_host of the settings")
+    parser.add_argument("--port", type=int, help="default: bridge.console_port of the settings")
+    parser.add_argument("--threads", type=int, default=8)
+    parser.add_argument(
+        "--behind-tls",
+        action="store_true",
+        help="a TLS proxy on this machine stands before it: cookies for TLS alone, X-Forwarded-* trusted",
+    )
+
+
+def _console(args: argparse.Namespace) -> int:
+    import os
+    import signal
+
+    import waitress
+
+    from appliance import __version__, journal
+    from cloud_bridge.answers import Seal
+    from cloud_bridge.console.app import create_app
+    from cloud_bridge.console.desk import Desk
+    from cloud_bridge.store import keys
+
+    def leave(_number: int, _frame: object) -> None:
+        raise SystemExit(DONE)
+
+    signal.signal(signal.SIGTERM, leave)
+    settings, engine = _wait_for_store(args, lambda: False)
+    assert engine is not None
+    desk = Desk(
+        engine=engine, seal=Seal(*keys.load(settings.bridge.key_dir, "answer")), stamp=clock(), random=os.urandom, hasher=hasher(),
+        log=journal.open("bridge-console"), software=f"tram-bridge {__version__}", organisation=settings.bridge.organisation,
+        environment=settings.environment, unopened_s=settings.emergency.unopened_s,
+    )  # fmt: skip
+    app = create_app(desk, keys.secret(settings.bridge.console_secret_file), behind_tls=args.behind_tls)
+    host, port = args.host or settings.bridge.console_host, args.port or settings.bridge.console_port
+    waitress.serve(app, host=host, port=port, threads=args.threads, ident=None, clear_untrusted_proxy_headers=not args.behind_tls)
+    return DONE
+
+
+# --- quarantine -----------------------------------------------------------------------------------------------------------------------
+
+
+def _nothing(_parser: argparse.ArgumentParser) -> None:
+    """No arguments of its own."""
+
+
+def _quarantine_list(args: argparse.Namespace) -> int:
+    from datetime import UTC, datetime
+
+    from sqlalchemy import select
+
+    from cloud_bridge.store.engine import reading
+    from cloud_bridge.store.relay_tables import quarantine as q
+
+    _settings, engine = open_store(args)
+    with reading(engine) as tx:
+        for row in tx.execute(select(q).order_by(q.c.id)):
+            say({
+                "id": row.id, "at": datetime.fromtimestamp(row.at / 10, UTC).isoformat(), "station": row.station, "topic": row.topic,
+                "reason": row.reason, "detail": row.detail, "bytes": len(row.payload), "digest": bytes(row.digest).hex(),
+                "lane": row.lane, "first_seq": row.first_seq, "count": row.count, "state": row.state,
+            })  # fmt: skip
+    return DONE
+
+
+# --- the command line -----------------------------------------------------------------------------------------------------------------
+
+
+def _station_argument(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("station", metavar="ID")
+
+
+COMMANDS = (
+    Command("init", "make and migrate the database, the store id, the keys; harmless to repeat", _init_arguments, _init),
+    Command("users add", "a login for the console", _users_add_arguments, _users_add),
+    Command("users lock", "shut somebody out; open sessions end", _login_argument, _set_locked(True)),
+    Command("users unlock", "let somebody in again", _login_argument, _set_locked(False)),
+    Command("users reset", "a new password; open sessions end", _users_reset_arguments, _users_reset),
+    Command("users list", "every login", _nothing, _users_list),
+    Command("stations add", "register a station by the key that its box exported", _stations_add_arguments, _stations_add),
+    Command("stations revoke", "take nothing more from a station", _station_argument, _stations_revoke),
+    Command("stations list", "every registered station", _nothing, _stations_list),
+    Command("carry", "stations' messages into the database, doctors' words to the stations", _carry_arguments, _carry),
+    Command("console", "the doctors' pages", _console_arguments, _console),
+    Command("quarantine list", "messages that could not be read, kept byte-exact", _nothing, _quarantine_list),
+)
+"""Every command; add a row to add one."""
+
+
+def parser() -> argparse.ArgumentParser:
+    """The whole command line. ``--config FILE`` may stand before the command or after it, and more than once."""
+    from appliance import __version__
+
+    top = argparse.ArgumentParser(prog="tram-bridge", description="Trạm: the cloud bridge.")
+    top.add_argument("--version", action="version", version=f"tram-bridge {__version__}")
+    top.add_argument("--config", metavar="FILE", type=Path, action="append", default=[], dest="config_before", help="a settings file")
+    groups: dict[str, Any] = {"": top.add_subparsers(metavar="COMMAND", required=True)}
+    helps = {"users": "who may use the console", "stations": "whom the bridge serves", "quarantine": "what could not be read"}
+    for command in COMMANDS:
+        first, _, second = command.words.partition(" ")
+        if second and first not in groups:
+            groups[first] = groups[""].add_parser(first, help=helps[first]).add_subparsers(metavar="COMMAND", required=True)
+        one = groups[first if second else ""].add_parser(second or first, help=command.help, description=command.help)
+        one.add_argument("--config", metavar="FILE", type=Path, action="append", default=[], help="a settings file over those before it")
+        command.arguments(one)
+        one.set_defaults(run=command.run)
+    return top
+
+
+def _explained(key: str, value: object, expected: str, example: str) -> str:
+    return f"tram-bridge: {key}\n  value:    {value}\n  expected: {expected}\n  example:  {example}"
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run one command; its exit code."""
+    from appliance.settings import SettingsError
+    from cloud_bridge.store.keys import KeyFileError
+
+    args = parser().parse_args(argv)
+    args.config = [*args.config_before, *args.config]
+    try:
+        return int(args.run(args))
+    except SettingsError as error:
+        print(_explained(f"{error.file}: {error.key}", error.value, error.expected, error.example), file=sys.stderr)
+        return CONFIG
+    except InputError as error:
+        print(_explained(error.key, error.value, error.expected, error.example), file=sys.stderr)
+        return REFUSED
+    except KeyFileError as error:
+        print(_explained("key file", error.file, error.expected, "tram-bridge init"), file=sys.stderr)
+        return CONFIG
+    except NotReadyError as error:
+        print(f"tram-bridge: {error}", file=sys.stderr)
+        return CONFIG
+    except OSError as error:
+        if isinstance(error, BrokenPipeError):
+            sys.stderr.close()  # the reader has gone: nothing is left to say
+            return DONE
+        print(f"tram-bridge: {error}", file=sys.stderr)
+        return LATER
+    except KeyboardInterrupt:
+        return 130
+
+
+if __name__ == "__main__":
+    sys.exit(main())
