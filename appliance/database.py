@@ -1,14 +1,14 @@
 """The one door to SQLite: open, transaction, version, integrity. Nothing else in the project imports the driver.
 
 The driver is sqlcipher3: encrypted at rest, and free of the WAL-reset corruption of the SQLite that Debian ships
-(docs/decisions/0006). Every connection is in WAL mode with ``synchronous=FULL``: what `transaction` has left is on the
+(docs/decisions/0002). Every connection is in WAL mode with ``synchronous=FULL``: what `transaction` has left is on the
 card. Statements run in autocommit; a transaction is always our own ``BEGIN IMMEDIATE``.
 
 The bridge uses the same door for its plain file (``key=None``) and hands `DRIVER` and `connect` to SQLAlchemy.
 """
 
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
@@ -123,9 +123,13 @@ class Cursor(DRIVER.Cursor):  # type: ignore[misc]  # the driver has no types
 
 
 class Connection(DRIVER.Connection):  # type: ignore[misc]  # the driver has no types
-    """A PEP 249 connection in autocommit; `path` is the file it stands on."""
+    """A PEP 249 connection in autocommit; `path` is the file it stands on.
+
+    `relief` is called when a transaction found the disk full, before its StoreError goes on: whoever tries again has room.
+    """
 
     path: str = ""
+    relief: Callable[[], object] | None = None
 
     def cursor(self, factory: type = Cursor) -> Any:
         """A cursor of ours."""
@@ -245,10 +249,12 @@ def transaction(conn: Connection) -> Iterator[Connection]:
         conn.execute("BEGIN IMMEDIATE")
         yield conn
         conn.execute("COMMIT")
-    except BaseException:
+    except BaseException as error:
         if conn.in_transaction:
             with suppress(StoreError, DRIVER.Error):  # the first error says more; SQLite rolls back by itself at the latest on close
                 conn.execute("ROLLBACK")
+        if isinstance(error, StoreError) and error.reason == "full" and conn.relief is not None:
+            conn.relief()
         raise
 
 

@@ -4,7 +4,6 @@ import os
 import stat
 import subprocess
 import sys
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -13,6 +12,7 @@ import sqlalchemy
 from appliance import database
 from appliance.database import StoreError, connect, data_version, files, integrity, transaction
 from tests.servers import Person, as_person
+from tests.store.disk import small_disk
 
 ROOT = Path(__file__).resolve().parent.parent
 KEY = bytes(range(32))
@@ -269,16 +269,6 @@ def _forget(path: Path) -> None:
     conn.close()
 
 
-def small_disk(folder: Path) -> Callable[[], None]:
-    """Mount a disk of 2 MB at `folder`; the function takes it away."""
-    if (
-        os.geteuid() != 0
-        or subprocess.run(["mount", "-t", "tmpfs", "-o", "size=2m", "tmpfs", folder], capture_output=True, check=False).returncode
-    ):
-        pytest.skip("only root can mount a small disk")
-    return lambda: subprocess.run(["umount", folder], check=True) and None
-
-
 def _fill(conn: database.Connection, kept: list[str]) -> None:
     """Write line after line; those that were committed are in `kept`."""
     for number in range(5000):
@@ -292,8 +282,7 @@ def test_a_full_disk_is_opened_again_by_the_ballast(tmp_path: Path) -> None:
     """On a full disk the store says ``full``, keeps what it has, and works again once the ballast is given up."""
     from appliance.store.ballast import make_ballast, release_ballast
 
-    unmount = small_disk(tmp_path)
-    try:
+    with small_disk(tmp_path):
         conn = make(tmp_path / "a.db")
         assert make_ballast(tmp_path / "ballast", 0) is False
         with (tmp_path / "ballast").open("wb") as file:
@@ -313,8 +302,6 @@ def test_a_full_disk_is_opened_again_by_the_ballast(tmp_path: Path) -> None:
         assert database.truncate_log(conn)
         assert texts(conn)[-1] == "again"
         conn.close()
-    finally:
-        unmount()
 
 
 def test_sqlalchemy_comes_through_the_same_door(tmp_path: Path) -> None:

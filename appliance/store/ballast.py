@@ -1,6 +1,6 @@
 """The ballast: room set aside on the disk, given up when the disk is full.
 
-On a full disk a WAL database can neither INSERT nor DELETE nor checkpoint (measured, docs/decisions/0006); with the
+On a full disk a WAL database can neither INSERT nor DELETE nor checkpoint (measured, docs/decisions/0002); with the
 ballast gone it can do all three again. `tram init` sets it aside anew when there is room.
 """
 

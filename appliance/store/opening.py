@@ -10,6 +10,7 @@ from pathlib import Path
 
 from appliance.database import KEY_BYTES, Connection, StoreError, connect
 from appliance.settings import Settings
+from appliance.store.ballast import release_ballast
 from appliance.store.errors import WrongSchema
 from appliance.store.version import SCHEMA
 
@@ -63,12 +64,16 @@ def _no_key(file: Path, why: str) -> StoreError:
 def open_store(
     settings: Settings, environ: Mapping[str, str] = os.environ, *, readonly: bool = False, any_thread: bool = False
 ) -> Connection:
-    """The store as `tram init` left it. StoreError where it cannot be opened, WrongSchema where it must not be."""
+    """The store as `tram init` left it. StoreError where it cannot be opened, WrongSchema where it must not be.
+
+    A transaction that finds the disk full gives up the ballast and still fails; the next try has room.
+    """
     key = read_key(key_file(settings, environ))
     path = database_file(settings)
     conn = connect(path, key=key, page_size=settings.store.page_size, create=False, readonly=readonly, any_thread=any_thread)
     try:
         check_schema(conn)
+        conn.relief = lambda: release_ballast(ballast_file(settings))
     except BaseException:
         conn.close()
         raise

@@ -12,14 +12,15 @@ from pathlib import Path
 import pytest
 
 from appliance.contract.events import KeyPublished
-from appliance.database import StoreError, files, transaction, truncate_log
-from appliance.settings import SettingsError, load
-from appliance.store import keys
+from appliance.database import Connection, StoreError, files, transaction, truncate_log
+from appliance.settings import Settings, SettingsError, load
+from appliance.store import keys, measuring
 from appliance.store.ballast import MB, make_ballast, release_ballast
 from appliance.store.boots import epoch, seq_of
 from appliance.store.errors import WrongSchema
 from appliance.store.init import machine_of
 from appliance.store.opening import database_file, open_store, read_key
+from tests.store.disk import small_disk
 from tests.store.station import STATION, Hand, Station, init, settings_at
 
 ROOT = Path(__file__).resolve().parent.parent.parent
@@ -295,6 +296,46 @@ def test_the_ballast_is_made_given_up_and_made_again(tmp_path: Path) -> None:
     assert make_ballast(path, 10**9) is False
     path.unlink()
     assert release_ballast(path) == 0
+
+
+def test_a_full_disk_gives_up_the_ballast_by_itself(tmp_path: Path) -> None:
+    """The save that meets the full disk fails honestly; the next press on the same button works, and more than a few after it."""
+    with small_disk(tmp_path, "4m"):
+        settings_at(tmp_path)
+        file = tmp_path / "tram.toml"
+        file.write_text(file.read_text().replace("ballast_mb = 0", "ballast_mb = 1"))
+        station = Station(load([file]), conn := _opened(load([file])), Hand(), Hand().clock(1))
+        ballast = tmp_path / "data" / "ballast"
+        assert ballast.stat().st_size == MB
+        (tmp_path / "filler").write_bytes(bytes(_room(tmp_path)))
+        patient = station.patient()
+        seen = [station.observe(station.session(patient), station.reading(110))]
+        with pytest.raises(StoreError) as caught:
+            _measure_until_full(station, patient)
+        assert caught.value.reason == "full"
+        assert ballast.stat().st_size == 0
+        recorded = measuring.record(conn, seen[0].measurement, staff="an", now=station.now)
+        assert recorded.patient == patient
+        for _ in range(100):
+            station.saved(patient, 120)
+        conn.close()
+
+
+def _opened(settings: Settings) -> Connection:
+    init(settings, Hand())
+    return open_store(settings, {})
+
+
+def _room(folder: Path) -> int:
+    """Nearly all that is free there: 150 kB stay."""
+    room = os.statvfs(folder)
+    return room.f_bavail * room.f_frsize - 150_000
+
+
+def _measure_until_full(station: Station, patient: int) -> None:
+    for number in range(5000):
+        station.later(1)
+        station.observe(station.session(patient), station.reading(100 + number % 100))
 
 
 def test_production_needs_the_group_that_shares_the_store(tmp_path: Path) -> None:
