@@ -21,8 +21,7 @@ from typing import Any
 from appliance.agent.clock import Clock
 from appliance.agent.commands import Abort, Ear, Start, may_command
 from appliance.agent.live import LiveFile
-from appliance.agent.observing import InHand, Observing, Source
-from appliance.contract.metrics import Status
+from appliance.agent.observing import InHand, Observing, Source, marked
 from appliance.contract.readings import Numeric
 from appliance.database import Connection, StoreError, data_version
 from appliance.devices.driver import SECOND, Driver, Line, Row
@@ -33,10 +32,10 @@ from appliance.devices.registry import row
 from appliance.devices.settle import OUT, Settler
 from appliance.store import measuring
 
-GATHER_NS = SECOND // 25
-"""After a read the line is left alone for 40 ms: a stream of 60 packages a second then costs 25 turns, not 60 to 540."""
-BUSY_S, IDLE_S = 0.05, 0.1
-"""Longest sleep: while a cuff is at work, and otherwise (the live file is written ten times a second at most)."""
+GATHER_NS = SECOND // 20
+"""After a read the line is left alone for 50 ms: a stream of 60 packages a second then costs 20 turns, not 60 to 540."""
+BUSY_S, IDLE_S = 0.05, 0.25
+"""Longest sleep without a byte or a command: while a cuff is at work (its pressure is asked every 200 ms), and otherwise."""
 LOOK_NS = SECOND // 2
 """How often the store is asked whether anybody has changed it (sessions open and close there)."""
 EXPIRY_NS = 5 * SECOND
@@ -191,12 +190,13 @@ class Collector:
             poll.register(number, select.POLLIN)
         sleep = BUSY_S if self._port is not None and self._driver.busy else IDLE_S
         if self._port is not None:
-            descriptor, gather = self._port.fileno(), (self._gather_ns - self._clock.boottime_ns()) / SECOND
+            descriptor = self._port.fileno()
             if descriptor is None:
                 sleep = min(sleep, self._port.wait_s or sleep)
-            elif gather > 0:
-                sleep = min(sleep, gather)
             else:
+                gather = (self._gather_ns - self._clock.boottime_ns()) / SECOND
+                if gather > 0 and poll.poll(gather * 1000):
+                    return
                 poll.register(descriptor, select.POLLIN)
         poll.poll(sleep * 1000)
 
@@ -504,8 +504,7 @@ class Collector:
     def _show(self, now: int) -> None:
         fresh = self._shown_ns is None or now - self._shown_ns < FRESH_NS
         quiet = self._state in ("stale", "lost", "absent", "opening")
-        mark = Status.TEST_DATA if self._job.test_data else Status(0)
-        numerics = [shown(replace(each, status=each.status | mark)) for each in (self._shown if fresh and not quiet else ())]
+        numerics = [shown(each) for each in marked(self._shown if fresh and not quiet else (), self._job.test_data)]
         total = self._good + self._bad
         view: dict[str, Any] = {
             "device": self._job.device,

@@ -7,6 +7,7 @@ that time, and never to the card (`paths.run` is a tmpfs).
 import json
 import os
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -21,8 +22,8 @@ class LiveFile:
     """The live file of one device."""
 
     def __init__(self, run: Path, device: str) -> None:
-        self._path = run / f"{device}.live"
-        self._beside = run / f".{device}.live.new"
+        self._path = str(run / f"{device}.live")
+        self._beside = str(run / f".{device}.live.new")
         self._last: dict[str, Any] = {}
         self._written_ns: int | None = None
 
@@ -41,10 +42,11 @@ class LiveFile:
             os.write(handle, json.dumps({**view, "boottime_ns": now_ns}, ensure_ascii=False).encode())
         finally:
             os.close(handle)
-        self._beside.replace(self._path)
+        os.replace(self._beside, self._path)
         self._last, self._written_ns = dict(view), now_ns
 
     def remove(self) -> None:
         """The collector ends: nothing of it stays to be shown."""
-        self._path.unlink(missing_ok=True)
-        self._beside.unlink(missing_ok=True)
+        for path in (self._path, self._beside):
+            with suppress(FileNotFoundError):
+                os.unlink(path)

@@ -117,9 +117,8 @@ class Observing:
             self._conn, reading, device=self._source.device, began=one.began, now=self._clock.stamp(), raw=one.measurement.raw,
             reason=one.reason,
         )  # fmt: skip
-        for name, when_ns in (("read", one.read_ns), ("feed", one.fed_ns), ("settle", one.settled_ns)):
-            journal.step(self._log, name, when_ns=when_ns, reading_key=observed.key, measurement=observed.measurement)
-        journal.step(self._log, "observe", reading_key=observed.key, measurement=observed.measurement, state=observed.state)
+        done = (("read", one.read_ns), ("feed", one.fed_ns), ("settle", one.settled_ns), ("observe", None))
+        journal.steps(self._log, done, reading_key=observed.key, measurement=observed.measurement, state=observed.state)
         return observed
 
     def _record(self, observed: measuring.Observed, number: int) -> None:
@@ -138,12 +137,10 @@ class Observing:
         )  # fmt: skip
 
     def _reading(self, measurement: Measurement) -> Reading:
-        mark = Status.TEST_DATA if self._source.test_data else Status(0)
-        numerics: tuple[Numeric, ...] = tuple(replace(each, status=each.status | mark) for each in measurement.numerics)
         return Reading(
             kind=measurement.kind,
             device=self._device(),
-            numerics=numerics,
+            numerics=marked(measurement.numerics, self._source.test_data),
             stamp=self._clock.stamp_at(measurement.settled_ns),
             source=measurement.source,
             device_time=measurement.device_time,
@@ -159,3 +156,8 @@ class Observing:
                 serial="", test_data=source.test_data, now=self._clock.stamp(),
             )  # fmt: skip
         return self._number
+
+
+def marked(numerics: tuple[Numeric, ...], test_data: bool) -> tuple[Numeric, ...]:
+    """The numerics, each carrying test-data when nobody's body made them."""
+    return tuple(replace(each, status=each.status | Status.TEST_DATA) for each in numerics) if test_data else numerics

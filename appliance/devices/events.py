@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from enum import Enum
+from functools import cache
 from typing import Any
 
 from appliance.contract.metrics import TABLE, Metric, Status, words
@@ -107,5 +108,11 @@ def shown(numeric: Numeric, why: str | None = None) -> dict[str, Any]:
     """A numeric as JSON shows it: its name, the value in its unit (None = no value, then `why` joins the status words), unit, status."""
     number = numeric.number
     value = None if number is None else int(number) if numeric.scale == 0 else float(number)
-    status = words(numeric.status) + ([why] if why and value is None else [])
+    status = [*_words(int(numeric.status)), *([why] if why and value is None else ())]
     return {"metric": numeric.metric.name, "value": value, "unit": TABLE[numeric.metric].unit, "status": status}
+
+
+@cache
+def _words(status: int) -> tuple[str, ...]:
+    """Few statuses occur, and they are spelt ten times a second."""
+    return tuple(words(status))
