@@ -26,7 +26,7 @@ from appliance.relay.link import Broker, MqttLink, tls_context
 from appliance.relay.pump import End, Pump
 from appliance.relay.storage import Arrived, Stream
 from appliance.settings import Settings
-from appliance.store import boots, downlink, keys
+from appliance.store import boots, downlink, keys, measuring
 from appliance.store.inbox import StationStore
 
 POLL = 0.1
@@ -38,6 +38,8 @@ HEARD_SECONDS = 600.0
 """The carrier row is written when its state changes, and so often while receipts come: the card is not for heartbeats."""
 PROBE, PROBE_METERED = 60.0, 300.0
 """While a request waits for its answer, the line is tried after so much silence (decision 9: at most 5 min)."""
+TRAY_SECONDS = 30.0
+"""How often the unassigned tray is looked at: what nobody claimed in time is sent as nobody's (decision 14)."""
 BLAME = frozenset({"not-authorized", "bad-user-name-or-password", "certificate", "tls", "banned", "client-identifier-not-valid"})
 """Reasons that no waiting mends: the kiosk says that a technician is needed."""
 
@@ -140,6 +142,7 @@ class Carrier:
     told: tuple[Any, ...] = ()
     told_at: float = float("-inf")
     asked_at: float = float("-inf")
+    tray_due: float = float("-inf")
     _probed: float = field(default=float("-inf"))
 
     def turn(self, *, stirred: bool) -> float:
@@ -147,7 +150,7 @@ class Carrier:
         now = self.clock.monotonic()
         try:
             version = data_version(self.conn)
-            news = version != self.version
+            news = self._tray(now) or version != self.version
             if not (stirred or news or now >= self.due):
                 return self.due - now
             wait = self.pump.turn(now, self.clock.stamp().wall, news=news)
@@ -160,6 +163,13 @@ class Carrier:
             wait, self.away = self.away, min(self.away * 2, AWAY_MOST)
         self.due = now + wait
         return wait
+
+    def _tray(self, now: float) -> bool:
+        """Send what lay in the unassigned tray too long; True when there was something."""
+        if now < self.tray_due:
+            return False
+        self.tray_due = now + TRAY_SECONDS
+        return measuring.send_unassigned(self.conn, self.clock.stamp()) > 0
 
     def _probe(self, now: float) -> float:
         """While a request waits for its answer, ask the line after a while of silence."""
