@@ -106,6 +106,7 @@ class Pump:
     nobody: bool = False
     limit: int = CHUNK_BYTES
     me: bytes = b""
+    ask_round: bool = False
 
     def __post_init__(self) -> None:
         for station, shard in self.stations:
@@ -125,6 +126,8 @@ class Pump:
             self.link.open()
             self._happen(now)
         taken = self._take(now, at)
+        if self.ask_round and self.link.up:
+            self._ask_round(now)
         if news:
             self._notice(now)
         self._speak(now)
@@ -156,7 +159,9 @@ class Pump:
         return "online" if talk.answered and not silent else "waiting"
 
     def _greet(self, talk: Talk, now: float) -> None:
-        talk.hello = now
+        """Ask anew what the other end has: with a fresh nonce, so that nothing it said before can be the answer."""
+        talk.nonce, talk.answered, talk.tries, talk.hello = self.end.random(NONCE_BYTES), False, 0, now
+        talk.seen.clear()
         self.live.add(talk.station)
 
     def _talk(self, station: str, shard: int) -> Talk:
@@ -165,8 +170,6 @@ class Pump:
             talk = self.talks[station] = Talk(
                 station, shard, Sender(self.storage, station, limit=self.limit, dictionary=self.end.dictionary)
             )
-            if self.link.up:
-                talk.nonce = self.end.random(NONCE_BYTES)
         talk.shard = shard
         self.live.add(station)
         return talk
@@ -195,9 +198,17 @@ class Pump:
             self.reason = "packet-size"
         for talk in self.talks.values():
             talk.sender.limit = self.limit
-            # A station says hello on every connection. The bridge asks round only when the broker has forgotten its session.
-            talk.connected(now, self.end.random(NONCE_BYTES), greet=self.end.way == UP or not up.resumed)
-            self.live.add(talk.station)
+            talk.connected(now)
+        # A station says hello on every connection. The bridge asks round when it has just begun (it may be an older copy of itself
+        # that somebody put back) and when the broker has forgotten what was waiting for it.
+        self.ask_round = self.end.way == UP or not up.resumed or self.me == b""
+
+    def _ask_round(self, now: float) -> None:
+        """Greet everybody who has ever spoken here."""
+        with self.storage.reading() as tx:
+            for station, shard in self.storage.everyone(tx):
+                self._greet(self._talk(station, shard), now)
+        self.ask_round = False
 
     def _down(self, down: Down, now: float) -> None:
         self.opening, self.reason = False, down.reason
@@ -255,11 +266,11 @@ class Pump:
 
     def _hello(self, tx: Tx, talk: Talk, hello: Hello, now: float, at: int) -> Callable[[], None]:
         """The other end speaks (again): it wants a receipt for the stream it names, with its nonce."""
-        me = self.end.me(tx)
+        me, again = self.end.me(tx), hello.nonce != talk.theirs
         if self.end.way == UP:
-            stream, again = Stream(talk.station, hello.epoch, me), False
+            stream = Stream(talk.station, hello.epoch, me)
         else:
-            stream, again = Stream(talk.station, hello.epoch), hello.nonce != talk.theirs
+            stream = Stream(talk.station, hello.epoch)
             peer = self.storage.peer(tx, talk.station)
             if hello.current and (peer is None or peer.incarnation != hello.epoch):
                 self.storage.keep_peer(tx, talk.station, Peer(hello.epoch), talk.shard, at)
@@ -274,14 +285,12 @@ class Pump:
             talk.theirs, talk.heard = hello.nonce, now
             if hello.current:
                 talk.address = stream
-            if again:  # a station that comes back has lost what was on its way to it
+            if again and self.end.way == DOWN:  # a station that comes back has lost what was on its way to it
                 talk.answered = False
-                talk.seen.clear()
                 talk.sender.lost()
             for one in [*others, stream]:
                 talk.owe(one, 0, (), now)
-            if not talk.answered and (self.end.way == UP or talk.sender.busy):
-                talk.tries = 0
+            if talk.hello is None and (again if self.end.way == UP else talk.sender.busy and not talk.answered):
                 self._greet(talk, now)
 
         return act
@@ -371,8 +380,7 @@ class Pump:
         """We are another incarnation now: whatever memory says belongs to the old one."""
         self._doubt()
         for talk in self.talks.values():
-            talk.verified = talk.answered = False
-            talk.tries = 0
+            talk.verified = False
             if self.link.up:
                 self._greet(talk, float("-inf"))
 
@@ -441,8 +449,10 @@ class Pump:
         for station in list(self.live):
             talk = self.talks[station]
             due = talk.next_due()
-            if due is None or due > now or not self.link.up:
+            if due is None or due > now:
                 continue
+            if self.link.room <= len(talk.due) + 1:
+                return  # a PUBACK makes room
             if talk.due and talk.counter + len(talk.due) > talk.reserved:
                 with self._transaction() as tx:
                     talk.counter = self.storage.reserve(tx, station, COUNTERS)
@@ -457,6 +467,8 @@ class Pump:
                 self.reason = error.reason
                 for stream in receipts:
                     talk.owe(stream, 0, (), now)
+                if hellos:
+                    talk.hello = now
                 return
 
     def _hellos(self, tx: Tx, talk: Talk, now: float) -> list[bytes]:

@@ -237,3 +237,7 @@ class Storage(Protocol):
     def shard(self, tx: Tx, station: str) -> int | None:
         """Where the station was heard last."""
         ...
+
+    def everyone(self, tx: Tx) -> list[tuple[str, int]]:
+        """(station, shard) of every talk there is: at the station its own one."""
+        ...

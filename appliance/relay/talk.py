@@ -52,11 +52,9 @@ class Talk:
     counter: int = 0
     reserved: int = 0
 
-    def connected(self, now: float, nonce: bytes, *, greet: bool) -> None:
-        """A new connection: a new nonce, and everything under way may be lost."""
-        self.nonce, self.answered, self.tries, self.up = nonce, False, 0, now
-        self.hello = now if greet else None
-        self.seen.clear()
+    def connected(self, now: float) -> None:
+        """A new connection: everything under way may be lost, and nobody has answered on it yet."""
+        self.answered, self.hello, self.up = False, None, now
         self.sender.lost()
         for stream, at in self.recent.items():
             if at > now - RECENT:  # these receipts may have been lost with the old connection

@@ -195,6 +195,11 @@ class StationStore(Outbox):
         del tx
         return self._shard if station == self.station else None
 
+    def everyone(self, tx: Connection) -> list[tuple[str, int]]:
+        """Only us."""
+        del tx
+        return [(self.station, self._shard)]
+
 
 def _name(stream: Stream) -> bytes:
     return stream.origin + stream.epoch

@@ -152,3 +152,8 @@ class BridgeStore(Outbox):
     def shard(self, tx: Connection, station: str) -> int | None:
         """Where the station was heard last."""
         return tx.scalar(select(t.peer.c.shard).where(t.peer.c.station == station))
+
+    def everyone(self, tx: Connection) -> list[tuple[str, int]]:
+        """Every station that has spoken on one of our shards."""
+        c = t.peer.c
+        return [(row[0], row[1]) for row in tx.execute(select(c.station, c.shard).where(c.shard.in_(self.shards)))]
