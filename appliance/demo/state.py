@@ -10,6 +10,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO
 
+SHORT = "tram-demo-"
+"""How the name of a short folder begins."""
 MARK = ".tram-demo"
 """The file that says: this folder was made by the demo and may be emptied by it."""
 
@@ -52,6 +54,7 @@ class State:
     def close(self) -> None:
         """Give the folder free; what is in `root` stays."""
         shutil.rmtree(self.short, ignore_errors=True)
+        self._lock.truncate(0)
         self._lock.close()
 
 
@@ -63,7 +66,7 @@ def open_state(root: Path, fresh: bool = False) -> State:
     if root.is_dir() and any(root.iterdir()) and not (root / MARK).is_file():
         raise FolderError(f"{root} was not made by the demo ({MARK} is missing): it stays untouched; give another folder with --state")
     root.mkdir(parents=True, exist_ok=True)
-    lock = (root / MARK).open("a")
+    lock = (root / MARK).open("a+")
     try:
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
@@ -72,10 +75,23 @@ def open_state(root: Path, fresh: bool = False) -> State:
     if fresh:
         _empty(root)
     shutil.rmtree(root / "log", ignore_errors=True)
-    short = Path(tempfile.mkdtemp(prefix="tram-demo-"))
+    _forget_killed(lock)
+    short = Path(tempfile.mkdtemp(prefix=SHORT))
+    lock.write(f"{short}\n")
+    lock.flush()
     short.chmod(0o755)  # the broker may be another user
     (short / "run").mkdir(mode=0o770)
     return State(root, short, lock)
+
+
+def _forget_killed(lock: IO[str]) -> None:
+    """Remove the short folder of a demo that was killed in this folder: the marker names it, and nobody else holds the lock."""
+    lock.seek(0)
+    for line in lock.read().splitlines():
+        left = Path(line)
+        if left.name.startswith(SHORT) and left.is_dir() and not left.is_symlink() and left.stat().st_uid == os.geteuid():
+            shutil.rmtree(left, ignore_errors=True)
+    lock.truncate(0)
 
 
 def _empty(root: Path) -> None:

@@ -23,6 +23,22 @@ def test_the_folder_is_made_marked_and_kept(tmp_path: Path) -> None:
     again.close()
 
 
+def test_what_a_killed_demo_left_in_tmp_is_removed_by_the_next(tmp_path: Path) -> None:
+    """A demo that is killed cannot tidy up; the next one in the same folder does it, and touches no other folder."""
+    state = open_state(tmp_path / "demo")
+    (state.run / "cuff.live").write_text("x")
+    other = open_state(tmp_path / "other")
+    state._lock.close()  # what the kernel does for a killed process
+    again = open_state(tmp_path / "demo")
+    assert not state.short.exists()
+    assert other.short.exists()
+    again.close()
+    (again.root / MARK).write_text(f"{tmp_path}\n/etc\n")
+    open_state(tmp_path / "demo").close()
+    assert tmp_path.exists()
+    other.close()
+
+
 def test_fresh_empties_the_demos_own_folder_and_follows_no_link(tmp_path: Path) -> None:
     """Everything of the demo goes, nothing outside is touched."""
     outside = tmp_path / "outside"

@@ -15,6 +15,7 @@ from appliance.database import connect
 from appliance.demo import broker
 from appliance.demo.person import Doctor, Nurse
 from appliance.demo.places import CUFF
+from appliance.demo.state import open_state
 from appliance.demo.steps import ANSWER, READING
 from tests.journey.demos import ROUND_S, Running, running
 from tests.polling import until
@@ -136,6 +137,7 @@ def test_a_demo_that_is_killed_takes_everything_with_it(tmp_path: Path) -> None:
         assert len(demo.left()) > 8
         demo.process.kill()
         until(lambda: not demo.left(), within=10, what="every process of the demo to end")
+    open_state(tmp_path / "demo").close()  # removes what the killed demo had in /tmp
 
 
 def test_a_folder_of_somebody_else_is_refused(tmp_path: Path) -> None:
