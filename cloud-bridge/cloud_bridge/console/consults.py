@@ -117,7 +117,7 @@ def _values(
     version = present.fingerprint(one, who, every, named, names, said, given, holder, t.language, me.login)
     return {
         "one": one, "who": present.banner(who, present.local(now).date(), t), "renamed": who.name != one.asked.name, "now": now,
-        "urgency": t(*URGENCIES[one.urgency]), "department": t(*DEPARTMENTS[one.department]), "field": t(*FIELDS[one.field]),
+        "urgency": t(*URGENCIES[one.urgency]), "department": t(*DEPARTMENTS[one.department]), "field": t(*FIELDS[one.kind]),
         "stages": present.stages(one, names, now, t), "holder": names.get(holder, holder), "mine": holder == me.login,
         "free": holder in ("", me.login), "cited": cited_rows, "others": other_rows, "cited_readings": cited, "other_readings": others,
         "shown_readings": [*cited, *others[: vitals.LISTED]], "device_names": named, "messages": said, "answers": given,

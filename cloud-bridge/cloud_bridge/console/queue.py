@@ -100,7 +100,7 @@ def _row(one: Consult, names: Mapping[str, str], now: int) -> dict[str, Any]:
     return {
         "one": one, "url": url_for("consults.page", station=one.station, number=one.consult),
         "banner": present.banner(one.asked, present.local(now).date(), t), "urgency": t(*URGENCIES[one.urgency]),
-        "department": t(*DEPARTMENTS[one.department]), "field": t(*FIELDS[one.field]), "waited": present.waited(now - one.received),
+        "department": t(*DEPARTMENTS[one.department]), "field": t(*FIELDS[one.kind]), "waited": present.waited(now - one.received),
         "pressing": present.pressing(one.urgency, now - one.received, desk().unopened_s) if one.opened is None else "calm",
         "stage": [stage for stage in present.stages(one, names, now, t) if stage.done][-1], "holder": names.get(holder, holder),
         "mine": holder == guard.me().login,

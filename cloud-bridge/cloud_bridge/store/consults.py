@@ -1,7 +1,7 @@
 """Requests: what a station asks, who looks after it here, what was said back and forth."""
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import cbor2
@@ -44,7 +44,7 @@ class Consult:
     """The patient as the request itself said."""
     urgency: Urgency
     department: Department
-    field: ConsultField
+    kind: ConsultField
     complaint: str
     attachments: int
     offered: int
@@ -57,7 +57,7 @@ class Consult:
     opened: int | None
     opened_by: str
     claimed_by: str
-    claimed_until: int
+    claimed_until: int = field(repr=False)
     answered: int | None
     shown: int | None
     read: int | None
@@ -173,7 +173,7 @@ def _consult(row: Any) -> Consult:
     return Consult(
         station=row.station, station_name=row.station_name, consult=row.consult, patient=row.patient, asked=asked,
         urgency=Urgency(row.urgency),
-        department=Department(row.department), field=ConsultField(row.field), complaint=row.complaint, attachments=row.attachments,
+        department=Department(row.department), kind=ConsultField(row.field), complaint=row.complaint, attachments=row.attachments,
         offered=row.offered, actor=row.actor, requested=row.requested, quality=ClockQuality(row.quality), received=row.received,
         withdrawn=row.withdrawn, withdrawn_why=row.withdrawn_why, opened=row.opened, opened_by=row.opened_by, claimed_by=row.claimed_by,
         claimed_until=row.claimed_until, answered=row.answered, shown=row.shown, read=row.read, read_by=row.read_by or "",

@@ -6,7 +6,7 @@ patients the reading is *disputed*: it belongs to nobody until a person has look
 """
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 import cbor2
@@ -71,7 +71,8 @@ class Observation:
     actor: str
     saved_after: int
     received: int
-    shown: int | None
+    shown: int | None = field(repr=False)
+    """When a doctor's page first carried it; not part of the words a page's version is made from."""
     claimants: tuple[int, ...] = ()
     """More than one patient: disputed."""
     in_error: str | None = None
