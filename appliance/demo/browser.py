@@ -3,6 +3,7 @@
 It knows what a form is and nothing about our pages: hidden fields (CSRF tokens among them) go back as they came.
 """
 
+import http.client
 import http.cookiejar
 import json
 import urllib.error
@@ -105,7 +106,7 @@ class Browser:
             with error:
                 page = read_page(request.full_url, error.code, error.read().decode(errors="replace"))
             raise PageError(f"{request.get_method()} {page.url}: {page.status} {page.words()[:300]}") from error
-        except (OSError, ValueError) as error:
+        except (OSError, ValueError, http.client.HTTPException) as error:  # the last: the program was killed in mid-answer
             raise PageError(f"{request.get_method()} {request.full_url}: {error}") from error
 
 

@@ -81,9 +81,11 @@ class Nurse:
         """Ask for a consult with the saved readings; its number."""
         page = self.browser.get(f"/patients/{patient}/ask")
         page = self.browser.send(page, page.form(action="/ask"), complaint=COMPLAINT, department="internal", urgency="urgent")
-        if "/confirm" in page.url:
-            page = self.browser.send(page, page.form(action="/confirm"), id_name="1", id_birth="1")
         page = self.browser.send(page, page.form(action="/ask/send"))
+        if "/confirm" in page.url:  # nobody has been asked who they are for a while
+            page = self.browser.send(page, page.form(action="/confirm"), id_name="1", id_birth="1")
+            if any(form.action.endswith("/ask/send") for form in page.forms):
+                page = self.browser.send(page, page.form(action="/ask/send"))
         return number(page, "consults")
 
     def read(self, consult: int) -> Page:
