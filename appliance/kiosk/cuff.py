@@ -19,8 +19,8 @@ START_S = 3.0
 """A press counts for so long; after that it is a new press or none."""
 SILENT_S = 3.0
 """A page that has not asked for live values for so long is not looked at by anybody."""
-LEFT_S = 10.0
-"""After so long it has been left for good: long enough for a reload on a slow box, short against changing patients."""
+LEFT_S = 6.0
+"""After so long it has been left for good: long enough for a reload on a slow box, shorter than a full spot measurement (10 s)."""
 TURN_S = 0.25
 """How often the watch looks."""
 _ANSWER = 2048

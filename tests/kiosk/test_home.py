@@ -1,0 +1,139 @@
+import pytest
+
+from appliance.store import staff
+from tests.kiosk.station import FIRST, NURSE, SECOND, Station, add_patient
+
+
+def test_the_first_page_lists_who_works_here(station: Station) -> None:
+    """One tap on a name is all; nobody is chosen beforehand and nothing else is reachable."""
+    window = station.window("").get("/")
+    assert "Y tá Thử" in window.text
+    assert "Bác sĩ Trạm Thử" in window.text
+    for path in ("/home", "/patients/1001", "/consults", "/tray"):
+        assert window.get(path).path == "/"
+    assert window.post("/staff", staff=NURSE).path == "/home"
+
+
+def test_a_station_without_staff_says_how_to_add_them(station: Station) -> None:
+    """The words for the technician stand on the screen."""
+    for person in staff.listing(station.conn):
+        staff.retire(station.conn, person.code)
+    window = station.window("").get("/")
+    assert "chưa có tên nhân viên" in window.text
+    assert "tram staff add" in window.text
+
+
+def test_nobody_can_be_who_does_not_work_here(station: Station) -> None:
+    """An unknown or retired code is refused with a sentence."""
+    staff.retire(station.conn, "bs2")
+    window = station.window("")
+    for code in ("", "x", "bs2"):
+        assert window.post("/staff", staff=code).status == 400
+        assert "Chọn một tên" in window.text
+    assert window.get("/home").path == "/"
+
+
+def test_switching_staff_is_one_tap_and_forgets_the_patient(station: Station) -> None:
+    """The next person at the window has confirmed nobody."""
+    window = station.window()
+    session = window.open(station.first)
+    assert window.post("/staff/leave").path == "/"
+    assert FIRST not in window.text
+    window.post("/staff", staff="bs2")
+    assert "/confirm" in window.get(f"/sessions/{session}").path
+
+
+@pytest.mark.parametrize("typed", ["mot", "MỘT", "dang", "Đặng", "thu nghiem mot", "001061012345", "001 061 012 345", "một 1961"])
+def test_a_patient_is_found_whatever_marks_are_typed(station: Station, typed: str) -> None:
+    """Names without marks and đ, numbers with spaces, a year beside a name."""
+    window = station.window().post("/find", q=typed)
+    assert window.path == "/found"
+    assert FIRST in window.text
+    assert SECOND not in window.text
+
+
+def test_the_given_name_comes_first(station: Station) -> None:
+    """Who has the typed word as given name stands above who has it elsewhere."""
+    add_patient(station, 1003, "Một Thử Nghiệm Ba", "1970")
+    text = station.window().post("/find", q="mot").text
+    assert text.index(FIRST) < text.index("Một Thử Nghiệm Ba")
+
+
+def test_a_scanned_card_finds_its_owner(station: Station) -> None:
+    """The whole QR text in the search field; who is not here may be registered with it."""
+    window = station.window()
+    card = "{}||{}|30041961|Nữ|Bản Thử, Xã Mẫu|01012022"
+    assert FIRST in window.post("/find", q=card.format("001061012345", "Ai Đó")).text
+    window.post("/find", q=card.format("001061099999", "Người Mới Thử"))
+    assert "Không thấy" in window.text
+    window.get("/patients/new?from=found")
+    for value in ("Người Mới Thử", "001061099999", "30/04/1961", "Bản Thử"):
+        assert f'value="{value}"' in window.text
+    assert 'value="female" checked' in window.text
+
+
+def test_what_is_searched_stays_out_of_addresses(station: Station) -> None:
+    """No name and no number is in an address, so none is in a browser's history."""
+    window = station.window()
+    window.client.post("/find", data={"csrf": window.token(), "q": "001061012345"})
+    answer = window.client.post("/find", data={"csrf": window.token(), "q": FIRST})
+    assert answer.headers["Location"] == "/found"
+
+
+def test_an_empty_or_strange_search_finds_nobody_and_does_not_break(station: Station) -> None:
+    """Blank, wildcards, control signs, half a QR text."""
+    window = station.window()
+    assert window.post("/find", q="  ").path == "/home"
+    for text in ("%", "_", "'; --", "|||||", "a|b|c|d|e", "\x00\x01", "9" * 500):
+        assert window.post("/find", q=text).status == 200
+        assert FIRST not in window.text
+
+
+def test_a_list_shows_what_tells_people_apart(station: Station) -> None:
+    """Birth date and age, sex, number, village: banner data in every row."""
+    text = station.window().post("/find", q="mot").text
+    for fact in ("30-Thg4-1961", "64 tuổi", "Không rõ", "001 061 012 345", "Bản Thử"):
+        assert fact in text
+
+
+def test_the_language_is_vietnamese_until_switched(station: Station) -> None:
+    """One tap changes every text of the window; the other window stays as it is."""
+    window, other = station.window(), station.window()
+    assert "Tìm người bệnh" in window.get("/home").text
+    window.post("/language", language="en", back="/home")
+    assert window.path == "/home"
+    assert "Find a patient" in window.text
+    assert "Tìm người bệnh" in other.get("/home").text
+
+
+def test_an_idle_window_forgets_the_patient(station: Station) -> None:
+    """After blank_s without a touch the next touch meets the choice of staff, whatever was open."""
+    window = station.window()
+    session = window.open(station.first)
+    station.hand.turn(301)
+    assert window.get(f"/sessions/{session}").path == "/"
+    assert FIRST not in window.text
+    assert station.count(f"SELECT count(*) FROM session WHERE id = {session} AND ended IS NOT NULL") == 1
+
+
+def test_the_script_can_blank_the_window(station: Station) -> None:
+    """/blank leaves nobody at the window and ends its measuring session."""
+    window = station.window()
+    session = window.open(station.first)
+    assert window.get("/blank").path == "/"
+    row = station.conn.execute("SELECT why FROM session WHERE id = ?", (session,)).fetchone()
+    assert row[0] == "blanked"
+    assert window.get(f"/patients/{station.first}").path == "/"
+
+
+def test_touches_between_two_requests_count(station: Station) -> None:
+    """A page says with its polls how long ago it was touched: a nurse who taps on the page is not away; one who does not, is."""
+    window = station.window()
+    for _ in range(40):
+        station.hand.turn(10)
+        window.data("/status.json", idle=2)
+    assert window.get("/home").path == "/home"
+    for idle in range(10, 401, 10):
+        station.hand.turn(10)
+        window.data("/status.json", idle=idle)
+    assert window.get("/home").path == "/"

@@ -1,0 +1,115 @@
+import pytest
+
+from appliance.store import patients
+from tests.kiosk.station import FIRST, Station, Window
+
+FORM = {
+    "name": "Người Mới Thử", "birth": "02/09/1945", "sex": "male", "cccd": "001045000001", "bhyt": "", "phone": "", "village": "Bản Thử",
+    "allergies": "known", "allergy_text": "penicillin",
+}  # fmt: skip
+
+
+def number(window: Window) -> str:
+    """The number on the registration form."""
+    return window.get("/patients/new").text.split('name="patient" value="')[1].split('"')[0]
+
+
+def test_a_new_patient_is_registered_and_shown(station: Station) -> None:
+    """One form; the patient's page follows, and the event waits for the bridge with the nurse as actor."""
+    window = station.window()
+    patient = number(window)
+    window.post("/patients/new", patient=patient, **FORM)
+    assert window.path == f"/patients/{patient}"
+    for fact in ("Người Mới Thử", "02-Thg9-1945", "Nam", "001 045 000 001", "penicillin"):
+        assert fact in window.text
+    assert patients.get(station.conn, int(patient)) is not None
+    assert station.count("SELECT count(*) FROM outbox WHERE kind = 1") == 3
+
+
+@pytest.mark.parametrize(
+    ("field", "value", "words"),
+    [
+        ("name", "", "Ghi họ và tên"),
+        ("birth", "31/02/1950", "30/04/1961"),
+        ("birth", "01/01/2999", "tương lai"),
+        ("sex", "", "Chọn giới tính"),
+        ("cccd", "12345", "12 chữ số, ở đây có 5"),
+        ("bhyt", "12345", "10 số"),
+        ("phone", "abc", "bắt đầu bằng 0"),
+        ("allergy_text", "", "Ghi dị ứng với gì"),
+    ],
+)
+def test_a_wrong_field_says_how_to_put_it_right(station: Station, field: str, value: str, words: str) -> None:
+    """The page comes back with what was typed, the sentence at the field and on top; nothing is kept."""
+    window = station.window()
+    window.post("/patients/new", patient=number(window), **(FORM | {field: value}))
+    assert window.status == 422
+    assert window.text.count(words) >= 2
+    assert 'class="problem"' in window.text
+    kept = FORM["name"] if field != "name" else FORM["village"]
+    assert f'value="{kept}"' in window.text
+    assert station.count("SELECT count(*) FROM patient") == 2
+
+
+def test_the_year_alone_is_enough(station: Station) -> None:
+    """Many do not know their day of birth."""
+    window = station.window()
+    window.post("/patients/new", patient=number(window), **(FORM | {"birth": "1945"}))
+    assert "khoảng 81 tuổi" in window.text
+
+
+def test_a_second_tap_registers_nobody_twice(station: Station) -> None:
+    """The number of the form makes both presses one patient."""
+    window = station.window()
+    patient = number(window)
+    for _ in range(2):
+        window.post("/patients/new", patient=patient, **FORM)
+        assert window.path == f"/patients/{patient}"
+    assert station.count("SELECT count(*) FROM patient") == 3
+
+
+def test_a_possible_duplicate_is_shown_before_registering(station: Station) -> None:
+    """The same number or the same name and a birth that agrees: a person chooses; both ways work."""
+    window = station.window()
+    patient = number(window)
+    twin = FORM | {"name": FIRST, "birth": "1961", "cccd": ""}
+    window.post("/patients/new", patient=patient, **twin)
+    assert "Có thể người này đã có ở trạm" in window.text
+    assert f'href="/patients/{station.first}"' in window.text
+    assert station.count("SELECT count(*) FROM patient") == 2
+    window.post("/patients/new", patient=patient, different="1", **twin)
+    assert window.path == f"/patients/{patient}"
+    assert station.count("SELECT count(*) FROM patient") == 3
+
+
+def test_a_number_that_is_taken_is_drawn_again(station: Station) -> None:
+    """Two forms with one number never become one patient."""
+    window = station.window()
+    number(window)
+    enrol = next(iter(station.kiosk.desks._desks.values())).enrol
+    assert enrol is not None
+    enrol.patient = station.first
+    window.post("/patients/new", patient=str(station.first), different="1", **FORM)
+    assert window.path.startswith("/patients/")
+    assert "Người Mới Thử" in window.text
+    assert FIRST not in window.text
+
+
+def test_the_patients_page_shows_saved_readings_with_their_source(station: Station) -> None:
+    """Value, time, device and source; test data says so; what is not there is said."""
+    window = station.window()
+    assert "Chưa có kết quả" in window.get(f"/patients/{station.first}").text
+    session = window.open(station.first)
+    measurement = station.measure("oxi", session)
+    window.post(f"/sessions/{session}/save", measurement=measurement, patient=station.first)
+    text = window.get(f"/patients/{station.first}").text
+    for words in ("SpO₂ 98%", "Mạch 60 /min", "Máy đo SpO₂", "nguồn: máy", "17:00:00"):
+        assert words in text
+
+
+def test_a_patient_who_is_not_here_is_a_sentence(station: Station) -> None:
+    """404 with a way on."""
+    window = station.window().get("/patients/424242")
+    assert window.status == 404
+    assert "Không có người bệnh này" in window.text
+    assert "K404" in window.text
