@@ -9,6 +9,7 @@ import ctypes
 import time
 from collections.abc import Callable
 from datetime import UTC, datetime
+from functools import cache
 from pathlib import Path
 
 from appliance.contract.ids import short_of
@@ -27,9 +28,15 @@ def boot_id() -> str:
     return BOOT_ID.read_text().strip()
 
 
+@cache
+def _libc() -> ctypes.CDLL:
+    """Opened once: a stamp is made several times for every reading."""
+    return ctypes.CDLL(None)
+
+
 def kernel_quality() -> ClockQuality:
     """SYNCED when the kernel says that NTP keeps the clock, RTC when there is a battery clock, else UNKNOWN."""
-    state = ctypes.CDLL(None).adjtimex(ctypes.create_string_buffer(_TIMEX_BYTES))
+    state = _libc().adjtimex(ctypes.create_string_buffer(_TIMEX_BYTES))
     if 0 <= state < _TIME_ERROR:
         return ClockQuality.SYNCED
     return ClockQuality.RTC if _RTC.exists() else ClockQuality.UNKNOWN

@@ -211,7 +211,7 @@ class Collector:
         now = self._clock.boottime_ns()
         self._settled(self._settler.end(), now, now)
         self._end_cut()
-        self._observing.save(now)
+        self._observing.save(now, now_or_never=True)
 
     def close(self) -> None:
         """Give everything back, once. A cuff that may be inflated is told once more to let go."""
@@ -293,8 +293,10 @@ class Collector:
             self._lose(error, now)
             return
         if data:
-            self._gather_ns = now + GATHER_NS
             self._take(self._driver.feed(data, now), now)
+            self._gather_ns = now + GATHER_NS
+            if self._observing.waiting and not self._row.writes and not self._observing.failing:
+                self._gather_ns = max(self._gather_ns, self._observing.due_ns)  # a burst: read on when it is committed
         self._take(self._driver.tick(now), now)
 
     def _take(self, said: list[Said], read_ns: int) -> None:

@@ -1,4 +1,9 @@
-"""From a settled measurement to a row in the store: stamped, committed at once, kept in hand while the store cannot be written."""
+"""From a settled measurement to a row in the store: stamped, committed, kept in hand while the store cannot be written.
+
+A measurement is committed at once. Only a burst is not: what follows within `BURST_NS` of a commit waits for the end of that
+time and is committed together (no hand makes two measurements so fast, but a device that sends many results does, and each
+commit costs the card a page). Nothing is said to be saved before its commit.
+"""
 
 import logging
 from collections import deque
@@ -8,11 +13,14 @@ from appliance import journal
 from appliance.agent.clock import Clock
 from appliance.contract.metrics import Status
 from appliance.contract.readings import Numeric, Reading
-from appliance.database import Connection, StoreError
+from appliance.database import Connection, StoreError, transaction
 from appliance.devices.events import Measurement
 from appliance.store import boots, devices, measuring
+from appliance.store.measuring import Observed, Recorded
 
 SECOND = 1_000_000_000
+BURST_NS = SECOND // 2
+"""At most two commits a second (judgement: half a second is what a person does not notice)."""
 LATE_NS = SECOND
 """Pause before a store that could not be written is tried again."""
 MOST = 64
@@ -48,18 +56,19 @@ class InHand:
 
 
 class Observing:
-    """Commits the measurements of one device. `session`: record each settled one of that session at once (headless)."""
+    """Commits the measurements of one device. `session`: record each settled one of that session in the same commit (headless)."""
 
     def __init__(self, source: Source, *, conn: Connection, clock: Clock, log: logging.Logger, session: int | None = None) -> None:
         self._source, self._conn, self._clock, self._log, self._session = source, conn, clock, log, session
         self._hand: deque[InHand] = deque()
-        self._observed: measuring.Observed | None = None  # of the first in hand, when only its recording is left to do
-        self._retry_ns = 0
         self._number: int | None = None
         self._model = ""
+        self._epoch = b""
+        self.due_ns = 0
+        """No commit before this."""
         self.failing = False
         """True while the store cannot be written."""
-        self.last: measuring.Observed | None = None
+        self.last: Observed | None = None
         """What became of the latest measurement."""
         self.count = 0
         """Measurements committed."""
@@ -86,60 +95,58 @@ class Observing:
             return
         self._hand.append(one)
 
-    def save(self, now_ns: int) -> None:
-        """Commit what is in hand, oldest first. A store that cannot be written is tried again after `LATE_NS`."""
-        if not self._hand or now_ns < self._retry_ns:
+    def save(self, now_ns: int, *, now_or_never: bool = False) -> None:
+        """Commit what is in hand, when it is time to. A store that cannot be written is tried again after `LATE_NS`."""
+        if not self._hand or (now_ns < self.due_ns and not now_or_never):
             return
         try:
-            while self._hand:
-                self._commit(self._hand[0])
-                self._hand.popleft()
-                self._observed = None
-            self.failing = False
+            device = self._device()
+            with transaction(self._conn):
+                done = [self._commit(one, device) for one in self._hand]
         except StoreError as error:
             if not self.failing:
                 self._log.warning("%s", error)
-            self.failing = True
-            self._retry_ns = now_ns + LATE_NS
+            self.failing, self.due_ns = True, now_ns + LATE_NS
+            return
+        for one, (observed, recorded) in zip(self._hand, done, strict=True):
+            self._tell(one, observed, recorded)
+        self._hand.clear()
+        self.failing, self.due_ns = False, now_ns + BURST_NS
+        self.last = done[-1][0]
+        self.count += len(done)
 
-    def _commit(self, one: InHand) -> None:
-        """Observe, and record where that is asked for; a StoreError between the two leaves only the second to do."""
-        if self._observed is None:
-            self._observed = self._observe(one)
-        if self._session is not None and one.began == self._session and self._observed.state == "settled":
-            self._record(self._observed, self._session)
-        self.last = self._observed
-        self.count += 1
-
-    def _observe(self, one: InHand) -> measuring.Observed:
-        reading = self._reading(one.measurement)
-        observed = measuring.observe(
-            self._conn, reading, device=self._source.device, began=one.began, now=self._clock.stamp(), raw=one.measurement.raw,
-            reason=one.reason,
+    def _commit(self, one: InHand, device: int) -> tuple[Observed, Recorded | None]:
+        """Observe, and record where that is asked for, in the caller's transaction."""
+        now = self._clock.stamp()
+        observed = measuring.observe_within(
+            self._conn, self._reading(one.measurement, device), device=self._source.device, began=one.began, now=now,
+            raw=one.measurement.raw, reason=one.reason,
         )  # fmt: skip
+        if self._session is None or one.began != self._session or observed.state != "settled":
+            return observed, None
+        session = measuring.session(self._conn, self._session)
+        if session is None:
+            return observed, None
+        try:
+            return observed, measuring.record_within(self._conn, observed.measurement, staff=session.staff, now=now)
+        except ValueError as error:  # as at the kiosk, a refusal leaves the row for people
+            self._log.warning("not recorded: %s", type(error).__name__)
+            return observed, None
+
+    def _tell(self, one: InHand, observed: Observed, recorded: Recorded | None) -> None:
         done = (("read", one.read_ns), ("feed", one.fed_ns), ("settle", one.settled_ns), ("observe", None))
         journal.steps(self._log, done, reading_key=observed.key, measurement=observed.measurement, state=observed.state)
-        return observed
+        if recorded is not None:
+            self._epoch = self._epoch or boots.epoch(self._conn)[1]
+            journal.step(
+                self._log, "record", reading_key=recorded.key, measurement=observed.measurement, epoch=self._epoch,
+                lane=int(recorded.lane), seq=recorded.seq, session=self._session,
+            )  # fmt: skip
 
-    def _record(self, observed: measuring.Observed, number: int) -> None:
-        """Headless: the session's own staff record it. A refusal leaves the row for people, as at the kiosk."""
-        session = measuring.session(self._conn, number)
-        if session is None:
-            return
-        try:
-            done = measuring.record(self._conn, observed.measurement, staff=session.staff, now=self._clock.stamp())
-        except ValueError as error:
-            self._log.warning("not recorded: %s", type(error).__name__)
-            return
-        journal.step(
-            self._log, "record", reading_key=done.key, measurement=observed.measurement, epoch=boots.epoch(self._conn)[1],
-            lane=int(done.lane), seq=done.seq, session=number,
-        )  # fmt: skip
-
-    def _reading(self, measurement: Measurement) -> Reading:
+    def _reading(self, measurement: Measurement, device: int) -> Reading:
         return Reading(
             kind=measurement.kind,
-            device=self._device(),
+            device=device,
             numerics=marked(measurement.numerics, self._source.test_data),
             stamp=self._clock.stamp_at(measurement.settled_ns),
             source=measurement.source,

@@ -227,24 +227,31 @@ def observe(
     `began` is the session of its first sample (`session_for`); `reason` is the collector's own reason why it can be
     nobody's (``reconnected``). `raw` are the settling frame's bytes.
     """
-    content, crc = pack(reading)
     with transaction(conn):
-        why = impossible(reading)
-        if why is not None:
-            conn.execute("INSERT INTO refusal (device, why, reading, at) VALUES (?, ?, ?, ?)", (device, why, content, now.wall))
-            return Observed(0, "refused", reading.key, why)
-        known = conn.execute("SELECT id FROM measurement WHERE key = ?", (reading.key,)).fetchone()
-        if known is not None:
-            return _again(conn, int(known[0]), reading.key, device, began, now)
-        stray = reason or _why_stray(session(conn, began) if began is not None else None, device, now)
-        state = State.UNASSIGNED if stray else State.SETTLED
-        stamp = reading.stamp
-        made = conn.execute(
-            "INSERT INTO measurement (key, device, session, reading, raw, boot, ticks, wall, state, why, crc)"
-            " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
-            (reading.key, device, None if stray else began, content, raw, stamp.boot, stamp.ticks, stamp.wall, int(state), stray, crc),
-        )
-        return Observed(int(made.lastrowid), "unassigned" if stray else "settled", reading.key, stray)
+        return observe_within(conn, reading, device=device, began=began, now=now, raw=raw, reason=reason)
+
+
+def observe_within(
+    conn: Connection, reading: Reading, *, device: str, began: int | None, now: Stamp, raw: bytes, reason: str | None = None
+) -> Observed:
+    """As `observe`, in the caller's transaction: a burst of measurements is one commit."""
+    (content, crc), key = pack(reading), reading.key
+    why = impossible(reading)
+    if why is not None:
+        conn.execute("INSERT INTO refusal (device, why, reading, at) VALUES (?, ?, ?, ?)", (device, why, content, now.wall))
+        return Observed(0, "refused", key, why)
+    known = conn.execute("SELECT id FROM measurement WHERE key = ?", (key,)).fetchone()
+    if known is not None:
+        return _again(conn, int(known[0]), key, device, began, now)
+    stray = reason or _why_stray(session(conn, began) if began is not None else None, device, now)
+    state = State.UNASSIGNED if stray else State.SETTLED
+    stamp = reading.stamp
+    made = conn.execute(
+        "INSERT INTO measurement (key, device, session, reading, raw, boot, ticks, wall, state, why, crc)"
+        " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+        (key, device, None if stray else began, content, raw, stamp.boot, stamp.ticks, stamp.wall, int(state), stray, crc),
+    )
+    return Observed(int(made.lastrowid), "unassigned" if stray else "settled", key, stray)
 
 
 def _why_stray(began: Session | None, device: str, now: Stamp) -> str:
@@ -310,15 +317,20 @@ def record(conn: Connection, measurement: int, *, staff: str, now: Stamp, kept: 
     waiting in a session; Damaged when its row is not what was written.
     """
     with transaction(conn):
-        row = _row(conn, measurement)
-        if row.state is State.RECORDED:
-            return _recorded(conn, measurement)
-        if row.state is not State.SETTLED or row.patient is None:
-            raise Refused(
-                "Lần đo này không thuộc phiên đo nào đang chờ lưu. Đo lại, hoặc xem khay chưa gán.",
-                f"measurement {measurement} is not waiting to be saved ({row.state.name.lower()})",
-            )
-        return _give(conn, row, row.patient, staff, now, Marks.KEPT if kept else Marks(0))
+        return record_within(conn, measurement, staff=staff, now=now, kept=kept)
+
+
+def record_within(conn: Connection, measurement: int, *, staff: str, now: Stamp, kept: bool = False) -> Recorded:
+    """As `record`, in the caller's transaction; a refusal has written nothing."""
+    row = _row(conn, measurement)
+    if row.state is State.RECORDED:
+        return _recorded(conn, measurement)
+    if row.state is not State.SETTLED or row.patient is None:
+        raise Refused(
+            "Lần đo này không thuộc phiên đo nào đang chờ lưu. Đo lại, hoặc xem khay chưa gán.",
+            f"measurement {measurement} is not waiting to be saved ({row.state.name.lower()})",
+        )
+    return _give(conn, row, row.patient, staff, now, Marks.KEPT if kept else Marks(0))
 
 
 def discard(conn: Connection, measurement: int, *, reason: str, staff: str, now: Stamp) -> None:
