@@ -1,0 +1,116 @@
+"""How fast the bridge takes readings: decoded, kept once, given to the clinic, committed; beside PostgreSQL's COPY of the same rows.
+
+One worker, parcels of 30 readings from 100 stations, groups of messages a transaction as the carrier makes them when a
+queue stands before it. The broker is not in it: paho and the network cost the carrier 60-140 µs a message more.
+"""
+
+import time
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+from sqlalchemy import Engine, text
+
+from appliance.bench.postgres import postgres
+from appliance.contract.events import Event, ObservationRecorded
+from appliance.contract.lanes import Lane
+from appliance.contract.parcels import Header, write_parcel
+from appliance.contract.topics import UP, topic
+from appliance.relay.line import Message
+from appliance.relay.storage import Arrived
+from appliance.relay.taking import read, take
+from appliance.simulate import day
+from cloud_bridge import intake
+from cloud_bridge.store.engine import open_engine
+from cloud_bridge.store.inbox import BridgeStore
+from cloud_bridge.store.migrations import migrate
+
+STATIONS, PARCELS, BATCH = 100, 8, 30
+GROUP = 40
+"""Messages taken in one transaction."""
+
+
+def run() -> dict[str, Any]:
+    """Readings a second on SQLite and PostgreSQL, and their ratio to COPY."""
+    messages = _messages()
+    readings = STATIONS * PARCELS * BATCH
+    found: dict[str, Any] = {"bench": "ingest", "readings": readings, "readings_per_parcel": BATCH, "messages_per_transaction": GROUP}
+    started = time.perf_counter()
+    for message in messages:
+        read(message, UP)
+    found["decode_only_per_s"] = round(readings / (time.perf_counter() - started))
+    with TemporaryDirectory() as folder:
+        engine = open_engine(f"sqlite:///{Path(folder) / 'bridge.sqlite'}")
+        found["sqlite_per_s"] = _ingest(engine, messages, readings)
+        engine.dispose()
+    with postgres() as url:
+        if url is None:
+            return found | {"postgresql": "not on this machine"}
+        engine = open_engine(url)
+        found["postgresql_per_s"] = _ingest(engine, messages, readings)
+        found["copy_per_s"] = _copy(engine, readings)
+        engine.dispose()
+    return found | {
+        "postgresql_to_copy": round(found["postgresql_per_s"] / found["copy_per_s"], 2),
+        "baseline": "COPY of the finished rows into an unindexed table, row by row from Python, one commit per group",
+    }
+
+
+def _messages() -> list[Message]:
+    """Parcels of many stations; every reading has a moment of its own, and so a key of its own."""
+    events = [event for event in day(1) if isinstance(event.body, ObservationRecorded)][:BATCH]
+    found = []
+    for parcel in range(PARCELS):
+        for station in range(STATIONS):
+            name = f"tram-{station:04d}"
+            moved = [_moved(event, 100_000 * parcel + station) for event in events]
+            header = Header(name, station.to_bytes(8, "big"), int(Lane.READINGS), parcel * BATCH + 1, BATCH)
+            found.append(Message(topic(0, name, UP, Lane.READINGS), write_parcel(header, moved), len(found)))
+    return found
+
+
+def _moved(event: Event, ticks: int) -> Event:
+    body = event.body
+    assert isinstance(body, ObservationRecorded)
+    stamp = replace(event.stamp, ticks=event.stamp.ticks + ticks, boot=event.stamp.boot + ticks % 1000)
+    return replace(event, stamp=stamp, body=replace(body, reading=replace(body.reading, stamp=stamp)))
+
+
+def _ingest(engine: Engine, messages: Sequence[Message], readings: int) -> int:
+    migrate(engine)
+    store = BridgeStore(engine, range(64))
+
+    def apply(tx: Any, arrived: Sequence[Arrived]) -> None:
+        intake.apply_many(tx, [(one.stream.station, one.event, 1, (one.stream.origin, one.lane, one.seq)) for one in arrived])
+
+    started = time.perf_counter()
+    for at in range(0, len(messages), GROUP):
+        heard = [read(message, UP) for message in messages[at : at + GROUP]]
+        with store.transaction() as tx:
+            take(store, tx, heard, apply, lambda _tx, _stream: True, 1)
+    seconds = time.perf_counter() - started
+    with engine.connect() as tx:
+        kept = int(tx.execute(text("SELECT count(*) FROM observation")).scalar_one())
+    if kept != readings:
+        raise RuntimeError(f"{kept} of {readings} readings are in the store: the bench measures nothing")
+    return round(readings / seconds)
+
+
+def _copy(engine: Engine, readings: int) -> int:
+    """COPY of the very rows that ingest has made."""
+    with engine.connect() as tx:
+        raw = tx.connection.driver_connection
+        assert raw is not None
+        with raw.cursor() as cursor:
+            rows = cursor.execute("SELECT * FROM observation").fetchall()
+            cursor.execute("CREATE TABLE bare AS SELECT * FROM observation LIMIT 0")
+            raw.commit()
+            started = time.perf_counter()
+            for at in range(0, len(rows), GROUP * BATCH):
+                with cursor.copy("COPY bare FROM STDIN") as copy:
+                    for row in rows[at : at + GROUP * BATCH]:
+                        copy.write_row(row)
+                raw.commit()
+            return round(readings / (time.perf_counter() - started))
