@@ -236,6 +236,10 @@ class NetLink:
         """The broker may forget it."""
         self.unacked.pop(token, None)
 
+    def close(self, reason: str) -> None:
+        """We have had enough of it."""
+        self.fall(reason)
+
     def fall(self, reason: str) -> None:
         """The connection is gone."""
         self.up = False

@@ -27,6 +27,8 @@ class Down:
 
     reason: str
     detail: str = ""
+    again: bool = False
+    """The next try will be another one (another MQTT version): it need not wait."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,4 +87,8 @@ class Link(Protocol):
 
     def done(self, token: int) -> None:
         """Acknowledge a message to the broker; nothing happens when the connection it came by is gone."""
+        ...
+
+    def close(self, reason: str) -> None:
+        """End the connection, or the attempt; `Down(reason)` follows."""
         ...

@@ -49,6 +49,8 @@ NO_LIMIT = 65_535
 CHECK_SECONDS = 1.0
 
 V5, V311 = "5", "3.1.1"
+_SPEECHLESS = frozenset({"lost", "timeout", "keep-alive-timeout", "protocol-error", "malformed-packet", "unspecified-error"})
+"""How a CONNECT in a version that the broker does not know may end."""
 
 
 @dataclass(frozen=True)
@@ -430,14 +432,20 @@ class MqttLink:
 
     def _fail(self, reason: str, error: Exception | None) -> None:
         """The connection has ended, or has not come about."""
-        silent = self._phase == "mqtt" and reason in ("lost", "timeout", "keep-alive-timeout", "protocol-error", "malformed-packet")
-        if self.broker.version == "auto" and self.version == V5 and (self._refused_five or silent):
-            self.version = V311
-        elif self.broker.version == "auto" and self.version == V311 and self._phase == "mqtt" and not self._refused_five:
-            self.version = V5
-        self._refused_five = False
+        another = self.broker.version == "auto" and self._other_version(reason)
         self._drop()
-        self._happened.append(Down(reason, "" if error is None else str(error)))
+        self._happened.append(Down(reason, "" if error is None else str(error), again=another))
+
+    def _other_version(self, reason: str) -> bool:
+        """Change the version for the next try where this one did not get as far as CONNACK; True when 3.1.1 comes next."""
+        speechless = self._phase == "mqtt" and reason not in ("closed", "no-puback")
+        refused, self._refused_five = self._refused_five, False
+        if self.version == V5 and (refused or (speechless and reason in _SPEECHLESS)):
+            self.version = V311
+            return True
+        if self.version == V311 and speechless:
+            self.version = V5  # perhaps the broker is another one now
+        return False
 
     def _drop(self) -> None:
         """Let go of everything that belonged to a connection; paho's queue goes with its client."""

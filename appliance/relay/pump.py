@@ -18,7 +18,7 @@ from appliance.contract.receipts import Hello, LaneReceipt, Receipt, open_receip
 from appliance.contract.topics import DOWN, UP, topic
 from appliance.relay.line import Acked, Down, Link, LinkError, Message, Up
 from appliance.relay.marks import Marks, lane_receipt, marks_of
-from appliance.relay.rules import CREDIT, CREDIT_UNANSWERED, GRACE, Pace, backoff, hello_again, soonest
+from appliance.relay.rules import CREDIT, CREDIT_UNANSWERED, GRACE, PATIENCE, Pace, backoff, hello_again, soonest
 from appliance.relay.sending import TOLD_ONE_BY_ONE, Piece, Sender, answer_ids, told
 from appliance.relay.storage import Arrived, Bad, Peer, Storage, Stream, Tx, Waiting
 from appliance.relay.taking import Apply, Heard, Run, Sealed, Taken, read, take, turn_away
@@ -134,6 +134,9 @@ class Pump:
         for message in taken:
             self.link.done(message.token)
         self._send(now, at)
+        if self.link.up and self.pace.silence(now) > PATIENCE:
+            self.link.close("no-puback")
+            self._happen(now)
         return self._wait(now)
 
     def route_changed(self) -> None:
@@ -214,8 +217,9 @@ class Pump:
         self.opening, self.reason = False, down.reason
         self.pace.lost()
         self.basket.clear()  # none of it was acknowledged: it comes again
-        self.retry = now + backoff(self.attempt, self.end.dice())
-        self.attempt += 1
+        if not down.again:
+            self.retry = now + backoff(self.attempt, self.end.dice())
+            self.attempt += 1
         for talk in self.talks.values():
             talk.answered = False
 
@@ -545,7 +549,7 @@ class Pump:
         """Seconds until something is due that no event of the line will announce."""
         if not self.link.up:
             return soonest(None if self.opening else self.retry - now)
-        waits: list[float | None] = []
+        waits: list[float | None] = [PATIENCE - self.pace.silence(now) + 1.0 if self.pace.flying else None]
         for station in list(self.live):
             talk = self.talks[station]
             due = talk.next_due()

@@ -21,6 +21,8 @@ RESEND = 60.0
 """Unreceipted for so long: sent again, the same bytes."""
 RESEND_MOST = 960.0
 """With nothing heard from the other end the wait doubles up to this: a bridge that is away is not worth the card's megabytes."""
+PATIENCE = 45.0
+"""A broker that owes a PUBACK for so long is not working for us: the connection is made anew."""
 CREDIT = 256
 """Parcels sent and not yet receipted, at most, while the other end answers."""
 CREDIT_UNANSWERED = 16
@@ -141,6 +143,10 @@ class Pace:
         """A message left. A rate measured while the window was not full says what we had to send, not what the link can."""
         full = len(self.flying) + 1 >= self.window
         self.flying[token] = (now, size, self.delivered, full)
+
+    def silence(self, now: float) -> float:
+        """How long the oldest message has been waiting for its PUBACK; 0 when none does."""
+        return max((now - flight[0] for flight in self.flying.values()), default=0.0)
 
     def acked(self, token: int, now: float) -> bool:
         """Its PUBACK came; False when nobody knows the token."""
