@@ -3,6 +3,7 @@
 import io
 import itertools
 import re
+import shutil
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -31,25 +32,36 @@ HASHER = PasswordHasher(time_cost=1, memory_cost=64, parallelism=1)
 """As Argon2id as the real one, and quick."""
 
 
+@pytest.fixture(scope="session")
+def migrated(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A migrated SQLite file that nobody has open: copied, it saves each test the migration."""
+    path = tmp_path_factory.mktemp("migrated") / "bridge.sqlite"
+    _prepare(f"sqlite:///{path}").dispose()
+    return path
+
+
 @pytest.fixture
 def engine(database_url: str) -> Iterator[Engine]:
     """A migrated database with a store id: SQLite, then PostgreSQL."""
-    yield from _migrated(database_url)
+    engine = _prepare(database_url)
+    yield engine
+    engine.dispose()
 
 
 @pytest.fixture
-def lite(tmp_path: Path) -> Iterator[Engine]:
+def lite(tmp_path: Path, migrated: Path) -> Iterator[Engine]:
     """A migrated SQLite database with a store id."""
-    yield from _migrated(f"sqlite:///{tmp_path / 'bridge.sqlite'}")
+    engine = open_engine(f"sqlite:///{shutil.copy(migrated, tmp_path / 'bridge.sqlite')}")
+    yield engine
+    engine.dispose()
 
 
-def _migrated(url: str) -> Iterator[Engine]:
+def _prepare(url: str) -> Engine:
     engine = open_engine(url)
     migrations.migrate(engine)
     with writing(engine) as tx:
         outbox.set_store_id(tx, bytes(8))
-    yield engine
-    engine.dispose()
+    return engine
 
 
 @dataclass
@@ -107,15 +119,15 @@ class Visitor:
         """A page."""
         return self.client.get(url, **more)  # type: ignore[arg-type]
 
-    def token(self, url: str = "/login") -> str:
-        """The session's token, as the forms of a page carry it."""
-        found = re.search(r'name="csrf" value="([0-9a-f]{32})"', self.get(url).text)
-        assert found, f"{url} has no form"
+    def token(self) -> str:
+        """The session's token, as every form carries it."""
+        found = re.search(r'name="csrf" value="([0-9a-f]{32})"', self.get("/login").text)
+        assert found
         return found[1]
 
-    def send(self, url: str, *, page: str = "/login", **fields: str | Sequence[str]) -> TestResponse:
-        """A form's fields with the token that stands on `page`."""
-        return self.client.post(url, data={"csrf": self.token(page), **fields})
+    def send(self, url: str, **fields: str | Sequence[str]) -> TestResponse:
+        """A form's fields with the session's token."""
+        return self.client.post(url, data={"csrf": self.token(), **fields})
 
     def log_in(self, login: str, password: str) -> TestResponse:
         """Login and password."""

@@ -108,7 +108,7 @@ def test_what_a_page_asks_for_by_itself_does_not_keep_a_session_alive(office):
 def test_every_write_needs_the_session_s_token(request_900):
     """Without the token, with another session's or with an empty one, no form does anything."""
     doctor, other = request_900.doctor(), request_900.doctor("bs.hai")
-    foreign = other.token("/")
+    foreign = other.token()
     written = 0
     for rule in request_900.app.url_map.iter_rules():
         if "POST" not in rule.methods:
@@ -164,7 +164,7 @@ def test_a_viewer_looks_and_nothing_more(request_900):
     assert "<textarea" not in page.text
     assert viewer.get(f"{URL}/sign").status_code == 403
     for what in ("draft", "sign", "claim", "release", "question"):
-        assert viewer.send(f"{URL}/{what}", page="/", advice="x", text="x", password=PASSWORD).status_code == 403
+        assert viewer.send(f"{URL}/{what}", advice="x", text="x", password=PASSWORD).status_code == 403
     with reading(request_900.engine) as tx:
         found = consults.get(tx, STATION, 900)
     assert found is not None
@@ -360,16 +360,16 @@ def hidden(text: str) -> dict[str, list[str]]:
 
 def sign(doctor, advice: str = "Nghỉ ngơi, đo lại sau 30 phút", password: str = PASSWORD, **more: str):
     """Draft, look again, sign; the last response."""
-    moved = doctor.send(f"{URL}/draft", page="/", advice=advice, then="sign", **more)
+    moved = doctor.send(f"{URL}/draft", advice=advice, then="sign", **more)
     fields = hidden(doctor.get(moved.headers["Location"]).text)
     values = {name: fields[name] if name == "seen" else fields[name][-1] for name in ("digest", "seen", "replaces") if name in fields}
-    return doctor.send(f"{URL}/sign", page="/", password=password, **values)
+    return doctor.send(f"{URL}/sign", password=password, **values)
 
 
 def test_draft_review_password_signed(request_900):
     """The whole way of an answer through the pages; the page then shows it with its state, and the request leaves the queue."""
     doctor = request_900.doctor()
-    moved = doctor.send(f"{URL}/draft", page="/", advice="Chuyển viện <ngay>", diagnosis="Nghi NMCT", then="sign")
+    moved = doctor.send(f"{URL}/draft", advice="Chuyển viện <ngay>", diagnosis="Nghi NMCT", then="sign")
     review = doctor.get(moved.headers["Location"]).text
     for word in ("Chuyển viện &lt;ngay&gt;", "Nghi NMCT", "Penicillin", "115/74", "để trống", 'type="password"'):
         assert word in review, word
@@ -400,14 +400,14 @@ def test_without_the_password_nothing_is_signed(request_900):
 def test_what_is_signed_is_what_was_reviewed(request_900):
     """A draft that was changed in another window after the review is not signed unseen."""
     doctor = request_900.doctor()
-    moved = doctor.send(f"{URL}/draft", page="/", advice="Một", then="sign")
+    moved = doctor.send(f"{URL}/draft", advice="Một", then="sign")
     fields = hidden(doctor.get(moved.headers["Location"]).text)
-    doctor.send(f"{URL}/draft", page="/", advice="Hai")
-    answer = doctor.send(f"{URL}/sign", page="/", password=PASSWORD, digest=fields["digest"][0], seen=fields["seen"])
+    doctor.send(f"{URL}/draft", advice="Hai")
+    answer = doctor.send(f"{URL}/sign", password=PASSWORD, digest=fields["digest"][0], seen=fields["seen"])
     assert answer.status_code == 302
     assert "đã thay đổi ở nơi khác" in doctor.get(URL).text
     for seen in (["zz"], ["00" * 16]):
-        doctor.send(f"{URL}/sign", page="/", password=PASSWORD, digest="", seen=seen)
+        doctor.send(f"{URL}/sign", password=PASSWORD, digest="", seen=seen)
     with reading(request_900.engine) as tx:
         assert kept.of_consult(tx, STATION, 900) == []
 
@@ -415,7 +415,7 @@ def test_what_is_signed_is_what_was_reviewed(request_900):
 def test_an_empty_answer_does_not_reach_the_review(request_900):
     """The page says what is missing and how to mend it."""
     doctor = request_900.doctor()
-    moved = doctor.send(f"{URL}/draft", page="/", advice="", diagnosis="x", then="sign")
+    moved = doctor.send(f"{URL}/draft", advice="", diagnosis="x", then="sign")
     back = doctor.get(moved.headers["Location"])
     assert back.status_code == 302
     assert "Chưa có lời khuyên" in doctor.get(back.headers["Location"]).text
@@ -464,7 +464,7 @@ def test_a_question_goes_out_and_its_reply_comes_back(request_900):
     """Asked on the page, answered by the station with a new reading, both on the page; the queue says that it waits."""
     doctor = request_900.doctor()
     doctor.get(URL)
-    doctor.send(f"{URL}/question", page="/", text="Đau từ bao giờ?")
+    doctor.send(f"{URL}/question", text="Đau từ bao giờ?")
     assert doctor.get("/consults.json").json["consults"][0]["asking"] is True
     asked_for = doctor.get(f"{URL}.json").json["messages"][0]["question"]
     request_900.hear(event(ev.ConsultReply(900, asked_for, "Từ 6 giờ sáng", (oxygen(88, 96),)), 90))
@@ -483,18 +483,16 @@ def test_a_second_doctor_sees_who_holds_the_request(request_900):
     assert "Đang giữ:" in text
     assert "BS. Trần Thử" in text
     assert "data-draft" not in text
-    second.send(f"{URL}/claim", page="/")
+    second.send(f"{URL}/claim")
     assert "Bác sĩ khác đang giữ yêu cầu này." in second.get(URL).text
-    first.send(f"{URL}/release", page="/")
+    first.send(f"{URL}/release")
     assert "data-draft" in second.get(URL).text
 
 
 def test_a_draft_is_there_when_the_doctor_comes_back(request_900):
     """Saved by itself (JSON) and shown again; another doctor does not see it."""
     doctor = request_900.doctor()
-    answer = doctor.client.post(
-        f"{URL}/draft", data={"advice": "Đang nghĩ"}, headers={"X-CSRF-Token": doctor.token("/"), "X-Tram-Page": "1"}
-    )
+    answer = doctor.client.post(f"{URL}/draft", data={"advice": "Đang nghĩ"}, headers={"X-CSRF-Token": doctor.token(), "X-Tram-Page": "1"})
     assert re.fullmatch(r"\d\d:\d\d:\d\d", answer.json["saved"])
     assert "Đang nghĩ</textarea>" in doctor.get(URL).text
     request_900.time.turn(700)
@@ -504,11 +502,11 @@ def test_a_draft_is_there_when_the_doctor_comes_back(request_900):
 def test_the_pages_speak_english_on_request(request_900):
     """The language is the session's; the patient's and the station's words stay as they are."""
     doctor = request_900.doctor()
-    doctor.send("/language", page="/", language="en", next=URL)
+    doctor.send("/language", language="en", next=URL)
     text = doctor.get(URL).text
     for word in ('lang="en"', "TEST DATA", "Allergies", "Blood pressure", "65 years", "30-Apr-1961", "Đau ngực"):
         assert word in text, word
-    assert doctor.send("/language", page="/", language="xx").status_code == 400
+    assert doctor.send("/language", language="xx").status_code == 400
 
 
 def test_a_database_that_is_away_makes_a_page_that_says_so(office, monkeypatch):

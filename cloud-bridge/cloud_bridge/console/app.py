@@ -9,10 +9,11 @@ from werkzeug.middleware.proxy_fix import ProxyFix
 from werkzeug.routing import BaseConverter, ValidationError
 
 from appliance.contract.ids import is_station, spell, unspell
-from cloud_bridge.console import consults, guard, patients, queue, review, sessions
+from cloud_bridge.console import consults, fresh, guard, patients, queue, review, sessions
 from cloud_bridge.console.desk import EXTENSION, Desk
 from cloud_bridge.console.desk import desk as at_desk
 from cloud_bridge.console.present import clock, day, grouped, moment, waited
+from cloud_bridge.store.engine import Pulse
 
 MOST_BYTES = 64 * 1024
 """Of one request: the longest form is an answer of five fields."""
@@ -62,6 +63,7 @@ def create_app(desk: Desk, secret: bytes, *, behind_tls: bool = False) -> Flask:
         SEND_FILE_MAX_AGE_DEFAULT=timedelta(hours=1),
     )
     app.extensions[EXTENSION] = desk
+    app.extensions[fresh.EXTENSION] = fresh.Memory(Pulse(desk.engine))
     app.url_map.converters.update(short=ShortNumber, station=StationId)
     app.json.ensure_ascii = False  # type: ignore[attr-defined]
     if behind_tls:

@@ -13,7 +13,7 @@ from appliance.contract.answers import Answer, read_answer
 from appliance.contract.ids import short_number, spell, unspell
 from cloud_bridge import answers as doctor
 from cloud_bridge.answers import Advice, Refused
-from cloud_bridge.console import guard, present, queue, sessions, vitals
+from cloud_bridge.console import fresh, guard, present, queue, sessions, vitals
 from cloud_bridge.console.desk import desk
 from cloud_bridge.console.words import ANSWER_FIELDS, DEPARTMENTS, FIELDS, REFUSALS, URGENCIES
 from cloud_bridge.store import accounts, answers, consults, devices, observations, patients
@@ -39,12 +39,12 @@ def page(station: str, number: int) -> str:
     with writing(desk().engine) as tx:
         first = _tell(lambda: doctor.open_request(tx, guard.me(), station, number, software=desk().software, now=desk().stamp()))
         found = _load(tx, station, number)
-        fresh = vitals.show(tx, station, found["shown_readings"])
+        new = vitals.show(tx, station, found["shown_readings"])
         form = _form(tx, found)
     text = render_template("consult.html", **found, **form)
     if first:
         journal.step(desk().log, "shown", station=station, consult=number)
-    vitals.say_shown(station, fresh, number)
+    vitals.say_shown(station, new, number)
     return text
 
 
@@ -52,13 +52,14 @@ def page(station: str, number: int) -> str:
 @guard.by_itself
 def live(station: str, number: int) -> AnyResponse:
     """The part of the page that changes; 304 while it has not."""
-    with reading(desk().engine) as tx:
-        found = _load(tx, station, number)
-    response = queue.fresh("_consult.html", found, found["version"])
-    if response.status_code == 200 and any(one.shown is None for one in found["shown_readings"]):
-        with writing(desk().engine) as tx:
-            fresh = vitals.show(tx, station, found["shown_readings"])
-        vitals.say_shown(station, fresh, number)
+
+    def load() -> dict[str, Any]:
+        with reading(desk().engine) as tx:
+            return _load(tx, station, number)
+
+    response, found = fresh.part("_consult.html", load)
+    if found is not None:
+        vitals.note_shown(station, found["shown_readings"], number)
     return response
 
 

@@ -7,7 +7,7 @@ from sqlalchemy import Connection
 from werkzeug.wrappers import Response as AnyResponse
 
 from appliance.contract.ids import spell
-from cloud_bridge.console import guard, present, queue, vitals
+from cloud_bridge.console import fresh, guard, present, vitals
 from cloud_bridge.console.desk import desk
 from cloud_bridge.console.words import URGENCIES
 from cloud_bridge.store import consults, devices, observations, patients, stations
@@ -21,9 +21,9 @@ def page(station: str, patient: int) -> str:
     """The patient's page; without details yet it says that they are on their way."""
     with writing(desk().engine) as tx:
         found = _load(tx, station, patient)
-        fresh = vitals.show(tx, station, found["readings"][: vitals.LISTED])
+        new = vitals.show(tx, station, found["readings"][: vitals.LISTED])
     text = render_template("patient.html", **found)
-    vitals.say_shown(station, fresh)
+    vitals.say_shown(station, new)
     return text
 
 
@@ -31,14 +31,14 @@ def page(station: str, patient: int) -> str:
 @guard.by_itself
 def live(station: str, patient: int) -> AnyResponse:
     """The part of the page that changes; 304 while it has not."""
-    with reading(desk().engine) as tx:
-        found = _load(tx, station, patient)
-    response = queue.fresh("_patient.html", found, found["version"])
-    shown = found["readings"][: vitals.LISTED]
-    if response.status_code == 200 and any(one.shown is None for one in shown):
-        with writing(desk().engine) as tx:
-            fresh = vitals.show(tx, station, shown)
-        vitals.say_shown(station, fresh)
+
+    def load() -> dict[str, Any]:
+        with reading(desk().engine) as tx:
+            return _load(tx, station, patient)
+
+    response, found = fresh.part("_patient.html", load)
+    if found is not None:
+        vitals.note_shown(station, found["readings"][: vitals.LISTED])
     return response
 
 

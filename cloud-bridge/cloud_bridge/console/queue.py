@@ -3,14 +3,14 @@
 from collections.abc import Mapping
 from typing import Any
 
-from flask import Blueprint, jsonify, make_response, render_template, request, url_for
+from flask import Blueprint, jsonify, render_template, request, url_for
 from sqlalchemy import Connection
 from werkzeug.wrappers import Response
 
 from appliance.contract.events import Department, Urgency
 from appliance.contract.ids import spell
 from cloud_bridge import routing
-from cloud_bridge.console import guard, present
+from cloud_bridge.console import fresh, guard, present
 from cloud_bridge.console.desk import desk
 from cloud_bridge.console.words import DEPARTMENTS, FIELDS, URGENCIES
 from cloud_bridge.store import accounts, consults
@@ -32,8 +32,7 @@ def waiting() -> str:
 @guard.by_itself
 def live() -> Response:
     """The part of the page that changes; 304 while it has not."""
-    found = _rows()
-    return fresh("_queue.html", found, found["version"])
+    return fresh.part("_queue.html", _rows)[0]
 
 
 @pages.get("/consults.json")
@@ -51,14 +50,6 @@ def emergencies() -> Response:
     with reading(desk().engine) as tx:
         unopened = [one for one in consults.unanswered(tx) if one.urgency is Urgency.EMERGENCY and one.opened is None]
     return jsonify(unopened=[f"{one.station}/{spell(one.consult)}" for one in unopened])
-
-
-def fresh(template: str, values: Mapping[str, Any], version: str) -> Response:
-    """A fragment with its version as ETag, or 304 when the page has it already."""
-    response = make_response("" if version in request.if_none_match else render_template(template, **values))
-    response.set_etag(version)
-    response.headers["Cache-Control"] = "private, no-cache"
-    return response.make_conditional(request)
 
 
 def _rows() -> dict[str, Any]:

@@ -12,6 +12,7 @@ from cloud_bridge.console import guard, present
 from cloud_bridge.console.desk import desk
 from cloud_bridge.console.present import ReadingRow
 from cloud_bridge.store import observations
+from cloud_bridge.store.engine import writing
 from cloud_bridge.store.observations import Observation
 
 LISTED = 60
@@ -35,6 +36,14 @@ def show(tx: Connection, station: str, readings: Iterable[Observation]) -> list[
     if not guard.me().signs:
         return []
     return observations.mark_shown(tx, station, [one.key for one in readings if one.shown is None], desk().now())
+
+
+def note_shown(station: str, readings: Sequence[Observation], consult: int | None = None) -> None:
+    """Both, in a transaction of its own, when there is something to note."""
+    if any(one.shown is None for one in readings):
+        with writing(desk().engine) as tx:
+            new = show(tx, station, readings)
+        say_shown(station, new, consult)
 
 
 def say_shown(station: str, keys: Iterable[bytes], consult: int | None = None) -> None:

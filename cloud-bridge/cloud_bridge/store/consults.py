@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+from functools import cache
 from typing import Any
 
 import cbor2
@@ -133,6 +134,7 @@ def numbers_of(tx: Connection, name: str, patient_number: int) -> list[int]:
     return [number for (number,) in tx.execute(query)]
 
 
+@cache
 def _query() -> Any:
     c, r = consult.c, answer_read.c
     cited = select(observation.c.key).join(

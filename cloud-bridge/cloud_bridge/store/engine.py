@@ -5,6 +5,7 @@
 waits and tries again (ARCHITECTURE.md, Errors).
 """
 
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -88,6 +89,41 @@ def translated(tx: Connection) -> Iterator[None]:
         yield
     except module.OperationalError as error:
         raise _away(error) from error
+
+
+class Pulse:
+    """Whether anybody has committed anything, asked on a connection of its own without reading a row; safe between threads."""
+
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
+        self._lock = threading.Lock()
+        self._connection: Any = None
+
+    def beat(self) -> str:
+        """A text that is another one after any commit by anybody (and sometimes without one). OSError while the database is away."""
+        with self._lock:
+            try:
+                if self._connection is None:
+                    self._connection = self._engine.raw_connection()
+                return self._ask(self._connection.cursor())
+            except BaseException:
+                connection, self._connection = self._connection, None
+                if connection is not None:
+                    connection.invalidate()
+                raise
+
+    def _ask(self, cursor: Any) -> str:
+        if self._engine.dialect.name == "sqlite":
+            # Counted per connection, so a new connection must not be taken for the old one: its identity is part of the text.
+            return f"{id(self._connection)}/{cursor.execute('PRAGMA data_version').fetchone()[0]}"
+        module: Any = self._engine.dialect.dbapi
+        try:
+            cursor.execute("SELECT pg_current_snapshot()::text")
+            found = str(cursor.fetchone()[0])
+            self._connection.rollback()
+        except module.OperationalError as error:
+            raise _away(error) from error
+        return found
 
 
 @contextmanager
