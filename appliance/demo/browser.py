@@ -105,7 +105,7 @@ class Browser:
         except urllib.error.HTTPError as error:
             with error:
                 page = read_page(request.full_url, error.code, error.read().decode(errors="replace"))
-            raise PageError(f"{request.get_method()} {page.url}: {page.status} {page.words()[:300]}") from error
+            raise PageError(f"{request.get_method()} {page.url}: {page.status} {page.words()[:900]}") from error
         except (OSError, ValueError, http.client.HTTPException) as error:  # the last: the program was killed in mid-answer
             raise PageError(f"{request.get_method()} {request.full_url}: {error}") from error
 

@@ -20,8 +20,8 @@ COMPLAINT = "Dữ liệu thử: đau đầu, chóng mặt từ sáng"
 ADVICE = "Dữ liệu thử: nghỉ ngơi, đo lại huyết áp sau 30 phút, gọi lại nếu đau tăng."
 POLL_S = 0.3
 """How often the kiosk's own page asks for the moving number; a cuff goes on only while somebody asks."""
-OXIMETER_S, CUFF_S = 25.0, 25.0
-"""A full oximeter measurement takes 2 s of searching and 10 s of numbers, a simulated cuff cycle 8 s."""
+OXIMETER_S, CUFF_S, FINISH_S = 25.0, 25.0, 10.0
+"""A full oximeter measurement takes 2 s of searching and 10 s of numbers, a simulated cuff cycle 8 s, its last air some more."""
 
 
 class Nurse:
@@ -53,11 +53,18 @@ class Nurse:
         return page
 
     def inflate(self, page: Page) -> Page:
-        """Press start on the cuff's page, for an adult arm."""
+        """Put the cuff on, then press start on its page, for an adult arm.
+
+        No hand does both within the tenth of a second in which a session that took the device over is still told apart from the last.
+        """
+        time.sleep(POLL_S)
         return self.browser.send(page, page.form(action="/start"), patient_type="adult")
 
-    def watch(self, page: Page, within: float, going_on: Callable[[], bool]) -> Page:
-        """Look at the moving number, as the page's script does, until there is a result to decide about; the page with the result."""
+    def watch(self, page: Page, within: float, going_on: Callable[[], bool], button: str = "/save") -> Page:
+        """Look at the moving number, as the page's script does, until there is a result to decide about; the page with the result.
+
+        `button` is the end of the address of the form that is waited for.
+        """
         deadline = time.monotonic() + within
         while time.monotonic() < deadline:
             if not going_on():
@@ -65,17 +72,22 @@ class Nurse:
             now = self.browser.data(page.data["live"])
             if now["page"] != page.data["page"]:
                 page = self.browser.get(page.url)
-            if any(form.action.endswith("/save") for form in page.forms):
+            if any(form.action.endswith(button) for form in page.forms):
                 return page
             if "live" not in page.data:
                 raise PageError(f"the session ended: {page.words()[:200]}")
             time.sleep(POLL_S)
-        raise PageError(f"no result within {within:g} s: {page.words()[:200]}")
+        raise PageError(f"no {button} within {within:g} s: {page.words()[:200]}")
 
     def save(self, page: Page) -> tuple[int, Page]:
         """*Lưu*; the number of the measurement and the next page."""
         form = page.form(action="/save")
         return int(form.values["measurement"]), self.browser.send(page, form)
+
+    def finish(self, page: Page, going_on: Callable[[], bool]) -> None:
+        """*Xong*, as soon as the page offers it (a cuff lets its last air out first): the device is free for the next patient."""
+        page = self.watch(page, FINISH_S, going_on, "/end")
+        self.browser.send(page, page.form(action="/end"))
 
     def ask(self, patient: int) -> int:
         """Ask for a consult with the saved readings; its number."""
@@ -205,7 +217,8 @@ class Round:
         page = self._nurse.begin(patient, OXIMETER)
         self._finger("in")
         page = self._nurse.watch(page, OXIMETER_S, self._going_on)
-        self._nurse.save(page)
+        _measurement, page = self._nurse.save(page)
+        self._nurse.finish(page, self._going_on)
         self._finger("out")
 
     def _measure_arm(self, patient: int) -> tuple[str, int]:
@@ -214,7 +227,8 @@ class Round:
         page = self._nurse.inflate(self._nurse.begin(patient, CUFF))
         page = self._nurse.watch(page, CUFF_S, self._going_on)
         self._now("record", "the nurse saves the blood pressure")
-        measurement, _page = self._nurse.save(page)
+        measurement, page = self._nurse.save(page)
+        self._nurse.finish(page, self._going_on)
         way = self._steps_until("record", answer=False, measurement=measurement)
         return str(way.ids["reading_key"]), measurement
 
