@@ -108,8 +108,14 @@ def test_classes_are_named_after_things() -> None:
     found = []
     for path in code("appliance", "cloud-bridge", "tests"):
         classes = [node for node in ast.walk(ast.parse(text(path))) if isinstance(node, ast.ClassDef)]
-        found += [f"{name(path)}: {node.name}" for node in classes if node.name.endswith(FORBIDDEN_ENDINGS)]
+        wrong = [node for node in classes if node.name.endswith(FORBIDDEN_ENDINGS) and not _named_by_library(node)]
+        found += [f"{name(path)}: {node.name}" for node in wrong]
     assert not found
+
+
+def _named_by_library(node: ast.ClassDef) -> bool:
+    """A private class may carry the name of the library's class that it refines (`_Client(mqtt.Client)`)."""
+    return node.name.startswith("_") and any(ast.unparse(base).endswith(f".{node.name[1:]}") for base in node.bases)
 
 
 def test_one_module_opens_hid_devices() -> None:
