@@ -10,7 +10,7 @@ import fcntl
 import os
 import select
 import termios
-from typing import Protocol
+from typing import Any, Protocol
 
 from appliance.devices.driver import Line
 
@@ -79,7 +79,7 @@ class SerialPort:
         """The tty's descriptor."""
         return self._fd
 
-    def read(self, now_ns: int) -> bytes:  # noqa: ARG002 (a real line has its own time)
+    def read(self, now_ns: int) -> bytes:  # noqa: ARG002 - a real line has its own time
         """What has arrived. An unplugged adapter is *ready* and gives nothing: that is how it says good-bye."""
         if not self._poll.poll(0):
             return b""
@@ -93,7 +93,7 @@ class SerialPort:
             raise DeviceError(self.name, "the line is gone (unplugged)")
         return data
 
-    def write(self, data: bytes, now_ns: int) -> None:  # noqa: ARG002
+    def write(self, data: bytes, now_ns: int) -> None:  # noqa: ARG002 - a real line has its own time
         """Send all of it."""
         try:
             self._serial.write(data)
@@ -155,7 +155,7 @@ def open_port(path: str, line: Line) -> Port:
     return SimPort(path) if is_simulated(path) else SerialPort(path, line)
 
 
-def _open(path: str, line: Line):  # type: ignore[no-untyped-def]
+def _open(path: str, line: Line) -> Any:
     import serial
 
     # Not opened yet: DTR and RTS are set before the port is, so that the adapter never shows other levels.

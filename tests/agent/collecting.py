@@ -82,7 +82,7 @@ class Room:
         """The collector's own connection: the test opens sessions on another one, as the kiosk does."""
         self.kiosks: list[Kiosk] = []
         self.uids: set[int] | None = None
-        self.collector: Collector = None  # type: ignore[assignment]  # `begin` makes it
+        self.collector: Collector = None
 
     def begin(self, **changes: Any) -> "Room":
         """Start the collector, `changes` to its job."""

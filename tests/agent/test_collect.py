@@ -205,8 +205,8 @@ def test_once_ends_after_the_first_measurement(room: Callable[..., Room], statio
         turn()
         station.hand.seconds += TURN_S
 
-    here.collector.turn = turned  # type: ignore[method-assign]  # the hand-turned clock has to be turned
-    here.collector.wait = lambda: None  # type: ignore[method-assign]
+    here.collector.turn = turned
+    here.collector.wait = lambda: None
     assert run(here.collector) == 0
     assert len(here.rows()) == 1
 
@@ -261,7 +261,7 @@ def test_an_impossible_reading_is_refused_and_counted(room: Callable[..., Room],
     """Systolic not above diastolic: no measurement, a refusal with its reason, and no number on the screen."""
     here = room("suntech-nibp-unasked", unasked="0.001").run(1)
     station.session(station.patient(), "cuff")
-    here.cable.script.device._replies.append((0, result(70, 90, 80, 60)))  # type: ignore[attr-defined]
+    here.cable.script.device._replies.append((0, result(70, 90, 80, 60)))
     here.run(1)
     assert here.rows() == []
     assert measuring.refused(station.conn, "cuff") == 1
@@ -374,7 +374,7 @@ def test_a_port_used_by_another_program_is_said(room: Callable[..., Room]) -> No
         tried.append(here.station.hand.seconds)
         raise PortUsedError(path, "the port is used by another program")
 
-    here.collector._opens = used  # type: ignore[assignment]
+    here.collector._opens = used
     here.run(60)
     assert here.live()["message"] == "port-used"
     assert len(tried) <= 7
@@ -442,4 +442,4 @@ def test_no_patient_is_in_the_journal(room: Callable[..., Room], station: Statio
 def test_it_is_a_collector() -> None:
     """The class says what it needs, nothing is found by itself."""
     with pytest.raises(TypeError):
-        Collector(Job("a", "contec-cms50", "/dev/x"))  # type: ignore[call-arg]
+        Collector(Job("a", "contec-cms50", "/dev/x"))

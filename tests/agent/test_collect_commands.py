@@ -249,8 +249,8 @@ def test_stopping_the_collector_empties_the_cuff(cuff: Callable[..., Room]) -> N
         turn()
         room.station.hand.seconds += TURN_S
 
-    room.collector.turn = turned  # type: ignore[method-assign]  # the hand-turned clock has to be turned
-    room.collector.wait = lambda: None  # type: ignore[method-assign]
+    room.collector.turn = turned
+    room.collector.wait = lambda: None
     room.collector.leave()
     assert pressure(room) <= 10
     assert not room.collector._driver.busy

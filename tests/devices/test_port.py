@@ -103,7 +103,7 @@ def test_every_setting_is_given_before_the_line_is_opened(monkeypatch: pytest.Mo
     """
     opened: list[dict[str, Any]] = []
 
-    class StandIn(serial.Serial):  # type: ignore[misc]
+    class StandIn(serial.Serial):
         def open(self) -> None:
             opened.append({
                 "port": self.port, "baud": self.baudrate, "bits": self.bytesize, "parity": self.parity, "stop": self.stopbits,

@@ -170,7 +170,7 @@ def test_wrong_checksums_are_noise() -> None:
     line._take(line.driver.start("adult", line.now, line.now + SECOND))
     line.run(20)
     assert line.noise()["checksum"] > 0
-    assert line.script.device.violations == 0  # type: ignore[attr-defined]
+    assert line.script.device.violations == 0
     assert not line.driver.busy
 
 

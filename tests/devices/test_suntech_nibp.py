@@ -131,7 +131,7 @@ class Bench:
     """A driver and a simulated module on one wire, with a hand-turned clock. `cut` loses what the module says."""
 
     def __init__(self, *, rest_s: float = 30.0, **module: object) -> None:
-        self.module = Module(random.Random(3), **({"cycle": 4.0} | module))  # type: ignore[arg-type]
+        self.module = Module(random.Random(3), **({"cycle": 4.0} | module))
         self.driver = SuntechNibp(rest_s)
         self.now = SECOND
         self.said: list[Said] = []
@@ -406,7 +406,7 @@ def test_a_lost_result_is_asked_again() -> None:
     """Asking is harmless: three times, then failure."""
     bench = Bench().ready()
     bench.lose = {VENDOR}
-    bench.module._measured = lambda: VENDOR  # type: ignore[method-assign]
+    bench.module._measured = lambda: VENDOR
     bench.press()
     bench.run(12)
     assert bench.count(ASK_RESULT) == 3

@@ -133,15 +133,15 @@ class ContecCms50:
             return [Send(command(KEEP_ALIVE))]
         return []
 
-    def start(self, patient_type: str, now_ns: int, deadline_ns: int) -> list[Said]:  # noqa: ARG002 (the shape of every driver)
+    def start(self, patient_type: str, now_ns: int, deadline_ns: int) -> list[Said]:  # noqa: ARG002 - as every driver
         """Refused: an oximeter measures by itself as soon as a finger is in."""
         return [Notice(Word.REFUSED, "not-commanded")]
 
-    def abort(self, now_ns: int, why: str) -> list[Said]:  # noqa: ARG002
+    def abort(self, now_ns: int, why: str) -> list[Said]:  # noqa: ARG002 - as every driver
         """Nothing to abort."""
         return []
 
-    def end(self, now_ns: int) -> list[Said]:  # noqa: ARG002
+    def end(self, now_ns: int) -> list[Said]:  # noqa: ARG002 - as every driver
         """Stop the live stream."""
         if not self._begun:
             return []
@@ -248,7 +248,7 @@ def _near(one: Sample, other: Sample) -> bool:
     )
 
 
-def _make(rest_s: float | None) -> ContecCms50:  # noqa: ARG001 (an oximeter has no rest between cycles)
+def _make(rest_s: float | None) -> ContecCms50:  # noqa: ARG001 - no cycles, no rest between them
     return ContecCms50()
 
 

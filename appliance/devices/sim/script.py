@@ -178,7 +178,7 @@ def simulate(driver: str, *, seed: int = 0, options: dict[str, str] | None = Non
         device = DEVICES[driver](chance, **given)
     except TypeError as error:
         raise ValueError(f"{driver}: {error}") from None
-    return Script(device, random.Random(seed + 1), [fault(each) for each in faults])  # noqa: S311
+    return Script(device, random.Random(seed + 1), [fault(each) for each in faults])  # noqa: S311 - faults by seed
 
 
 def from_url(url: str) -> tuple[Script, dict[str, str]]:
