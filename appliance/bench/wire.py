@@ -86,8 +86,8 @@ def forms(part: Callable[[list[Event]], Batch]) -> dict[str, Callable[[Batch], i
     found: dict[str, Callable[[Batch], int]] = {"parcel": lambda batch: len(parcel(batch))}
     for name, write in (("cbor", cbor_events), ("json", json_text), ("fhir", fhir_bundle)):
         press = _trained(write, part)
-        found[name] = lambda batch, write=write: len(write(batch))  # type: ignore[misc]
-        found[f"{name}_zstd_dictionary"] = lambda batch, write=write, press=press: len(press.compress(write(batch)))  # type: ignore[misc]
+        found[name] = lambda batch, write=write: len(write(batch))  # type: ignore[misc]  # a lambda with a default has no type
+        found[f"{name}_zstd_dictionary"] = lambda batch, write=write, press=press: len(press.compress(write(batch)))  # type: ignore[misc]  # a lambda with a default has no type
     return found
 
 

@@ -134,7 +134,7 @@ class Demo:
         self._until(lambda: broker.answers(console_port), "the doctor's console to answer", "console")
         self._until(lambda: broker.answers(kiosk_port), "the kiosk to answer", "kiosk")
         for name in places.DEVICES:
-            self._until(lambda name=name: places.ready(self._state, name), f"the {name} to be ready", f"collect-{name}")  # type: ignore[misc]
+            self._until(lambda name=name: places.ready(self._state, name), f"the {name} to be ready", f"collect-{name}")  # type: ignore[misc]  # a lambda with a default has no type
         self._origins = {"kiosk": f"http://127.0.0.1:{kiosk_port}", "console": f"http://127.0.0.1:{console_port}"}
         self._voice.tell(f"tram demo: ready after {time.monotonic() - began:.1f} s")
 

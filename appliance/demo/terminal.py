@@ -36,7 +36,7 @@ class Keys:
         if self._before is None:
             return
         self._loop.forget(self._file)
-        termios.tcsetattr(self._file, termios.TCSADRAIN, self._before)  # type: ignore[arg-type]
+        termios.tcsetattr(self._file, termios.TCSADRAIN, self._before)  # type: ignore[arg-type]  # as tcgetattr gave it
         self._before = None
 
     def _read(self, _mask: int) -> None:

@@ -278,7 +278,7 @@ def _answers(app: Flask) -> None:
     def http(error: HTTPException) -> Response:
         code = error.code or 500
         if code < 400:
-            return error.get_response()  # type: ignore[return-value]
+            return error.get_response()
         return _sorry(code, _HTTP.get(code, _HTTP[400]), f"K{code}")
 
     @app.errorhandler(Exception)

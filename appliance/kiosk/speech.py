@@ -217,7 +217,7 @@ def invalid(word: str, t: Say) -> str:
     return pair(INVALID, word, t, ("Máy chưa có số dùng được.", "No usable value yet."))
 
 
-def pair(table: dict, key: object, t: Say, fallback: Pair) -> str:  # type: ignore[type-arg]
+def pair(table: dict, key: object, t: Say, fallback: Pair) -> str:  # type: ignore[type-arg]  # keys are enumerations or words, by table
     """The sentence of a word; for a word in no table the fallback with the word behind it, so that nothing is hidden."""
     if key in table:
         return t(*table[key])

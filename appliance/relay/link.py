@@ -352,7 +352,7 @@ class MqttLink:
             client.username_pw_set(self.broker.username, self.broker.password or None)
         properties = None
         if five:
-            properties = Properties(PacketTypes.CONNECT)  # type: ignore[no-untyped-call]
+            properties = Properties(PacketTypes.CONNECT)  # type: ignore[no-untyped-call]  # paho leaves it untyped
             properties.ReceiveMaximum = RECEIVE_MAXIMUM
             properties.SessionExpiryInterval = SESSION_SECONDS if self.keep else 0
         wrap, now = partial(self._wrapped, self._generation), self._generation

@@ -173,7 +173,7 @@ class Outbox:
             (taken,) = tx.execute(_NUMBER_IN, (epoch, row[2])).fetchall()
             tx.execute("UPDATE outbox SET epoch = ?, seq = ? WHERE id = ?", (epoch, taken[0], row[0]))
             for table in ("observation", "consult"):
-                tx.execute(f"UPDATE {table} SET epoch = ?, seq = ? WHERE outbox = ?", (epoch, taken[0], row[0]))  # noqa: S608
+                tx.execute(f"UPDATE {table} SET epoch = ?, seq = ? WHERE outbox = ?", (epoch, taken[0], row[0]))  # noqa: S608 - the table's name is one of ours
         tx.execute("UPDATE parcel SET state = ? WHERE state = 0 AND epoch <> ?", (_WITHDRAWN, epoch))
         tx.execute("UPDATE lane SET frozen = next - 1 WHERE epoch <> ?", (epoch,))
 

@@ -74,7 +74,7 @@ class Seal:
 
 
 def _event(doctor: Account, software: str, now: Stamp, body: object) -> Event:
-    return Event(now, doctor.login, software, body)  # type: ignore[arg-type]
+    return Event(now, doctor.login, software, body)  # type: ignore[arg-type]  # one of the bodies an answer may have
 
 
 def _get(tx: Connection, station: str, number: int) -> Consult:

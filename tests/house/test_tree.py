@@ -56,7 +56,7 @@ def test_text_is_clean() -> None:
 
 
 def test_every_exception_from_a_check_says_why() -> None:
-    """A silenced warning names its code and its reason on the same line."""
+    """A silenced warning names its code and its reason on the same line. (Types are checked in the product, not in tests.)"""
     good = {
         "noqa": re.compile(r"# noqa: [A-Z]+[0-9]+(, ?[A-Z]+[0-9]+)*\s+\S.{5,}"),
         "type: ignore": re.compile(r"# type: ignore\[[a-z-]+(, ?[a-z-]+)*\]\s+#\s*\S.{5,}"),
@@ -67,12 +67,10 @@ def test_every_exception_from_a_check_says_why() -> None:
     for path in code("appliance", "cloud-bridge", "tests"):
         if path == Path(__file__):
             continue
+        asked = {mark: pattern for mark, pattern in good.items() if mark != "type: ignore" or "tests" not in path.parts}
         for number, line in enumerate(text(path).splitlines(), 1):
-            found += [
-                f"{name(path)}:{number}: {line.strip()}"
-                for mark, pattern in good.items()
-                if f"# {mark}" in line and not pattern.search(line)
-            ]
+            wrong = any(f"# {mark}" in line and not pattern.search(line) for mark, pattern in asked.items())
+            found += [f"{name(path)}:{number}: {line.strip()}"] if wrong else []
     assert not found
 
 

@@ -65,9 +65,9 @@ def create_app(desk: Desk, secret: bytes, *, behind_tls: bool = False) -> Flask:
     app.extensions[EXTENSION] = desk
     app.extensions[fresh.EXTENSION] = fresh.Memory(Pulse(desk.engine))
     app.url_map.converters.update(short=ShortNumber, station=StationId)
-    app.json.ensure_ascii = False  # type: ignore[attr-defined]
+    app.json.ensure_ascii = False  # type: ignore[attr-defined]  # Flask's own provider has it
     if behind_tls:
-        app.wsgi_app = ProxyFix(app.wsgi_app, x_for=1, x_proto=1, x_host=1)  # type: ignore[method-assign]
+        app.wsgi_app = ProxyFix(app.wsgi_app, x_for=1, x_proto=1, x_host=1)  # type: ignore[method-assign]  # Flask's documented way
     guard.install(app)
     for noun in (sessions, queue, consults, patients, review):
         app.register_blueprint(noun.pages)

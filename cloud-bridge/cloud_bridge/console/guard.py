@@ -37,13 +37,13 @@ View = TypeVar("View", bound=Callable[..., Any])
 
 def public(view: View) -> View:
     """Mark a view that needs no login."""
-    view.tram_public = True  # type: ignore[attr-defined]
+    view.tram_public = True  # type: ignore[attr-defined]  # a mark on the view for `guard`
     return view
 
 
 def by_itself(view: View) -> View:
     """Mark a view that pages ask for by themselves: it neither keeps a session alive nor redirects to the login page."""
-    view.tram_by_itself = True  # type: ignore[attr-defined]
+    view.tram_by_itself = True  # type: ignore[attr-defined]  # a mark on the view for `guard`
     return view
 
 
