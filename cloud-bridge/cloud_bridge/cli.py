@@ -9,7 +9,8 @@ import base64
 import binascii
 import json
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -118,12 +119,33 @@ def _init_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def _init(args: argparse.Namespace) -> int:
+    settings = settings_of(args)
+    with _alone(settings.bridge.key_dir):
+        _initialise(settings, args.export)
+    return DONE
+
+
+@contextmanager
+def _alone(folder: Path) -> Iterator[None]:
+    """One `init` at a time on this machine; the other one waits. The kernel lets go when we die."""
+    import fcntl
+    import os
+
+    folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+    handle = os.open(folder / ".lock", os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600)
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(handle)
+
+
+def _initialise(settings: "Settings", export: Path | None) -> None:
     import os
 
     from cloud_bridge.store import keys, migrations
     from cloud_bridge.store.engine import open_engine
 
-    settings = settings_of(args)
     _make_folder(settings.bridge.database)
     engine = open_engine(settings.bridge.database)
     migrations.migrate(engine)
@@ -134,11 +156,10 @@ def _init(args: argparse.Namespace) -> int:
         secret.parent.mkdir(parents=True, exist_ok=True)
         keys.write_secret(secret, base64.b64encode(os.urandom(32)) + b"\n")
         done.append("console secret")
-    if args.export is not None:
-        args.export.write_text(json.dumps(_exported(settings, engine), indent=2) + "\n", encoding="utf-8")
+    if export is not None:
+        export.write_text(json.dumps(_exported(settings, engine), indent=2) + "\n", encoding="utf-8")
     say({"schema": migrations.head(), "made": done})
     engine.dispose()
-    return DONE
 
 
 def _make_folder(url: str) -> None:

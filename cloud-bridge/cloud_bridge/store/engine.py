@@ -106,23 +106,22 @@ class Pulse:
                 if self._connection is None:
                     self._connection = self._engine.raw_connection()
                 return self._ask(self._connection.cursor())
-            except BaseException:
+            except BaseException as error:
                 connection, self._connection = self._connection, None
                 if connection is not None:
                     connection.invalidate()
+                module: Any = self._engine.dialect.dbapi
+                if self._engine.dialect.name == "postgresql" and isinstance(error, module.OperationalError):
+                    raise _away(error) from error
                 raise
 
     def _ask(self, cursor: Any) -> str:
         if self._engine.dialect.name == "sqlite":
             # Counted per connection, so a new connection must not be taken for the old one: its identity is part of the text.
             return f"{id(self._connection)}/{cursor.execute('PRAGMA data_version').fetchone()[0]}"
-        module: Any = self._engine.dialect.dbapi
-        try:
-            cursor.execute("SELECT pg_current_snapshot()::text")
-            found = str(cursor.fetchone()[0])
-            self._connection.rollback()
-        except module.OperationalError as error:
-            raise _away(error) from error
+        cursor.execute("SELECT pg_current_snapshot()::text")
+        found = str(cursor.fetchone()[0])
+        self._connection.rollback()
         return found
 
 
