@@ -33,10 +33,10 @@ class Stand:
     """Both ends running. `turn` must be called often: it reads what the programs say."""
 
     def __init__(
-        self, loop: Loop, children: Children, laid: places.Places, terminal: Terminal, console: str, kiosk: str, password: str
+        self, loop: Loop, children: Children, laid: places.Places, terminal: Terminal, run: Path, console: str, kiosk: str, password: str
     ) -> None:
         self._loop, self._children, self._laid = loop, children, laid
-        self.terminal = terminal
+        self.terminal, self.run = terminal, run
         self.console, self.kiosk, self._password = console, kiosk, password
         self.steps: list[dict[str, Any]] = []
         self._frames = _frames()
@@ -140,6 +140,7 @@ def stand(*, driver: str = "suntech-nibp-unasked", metered: bool = False) -> Ite
             children,
             laid,
             terminal,
+            state.run,
             f"http://127.0.0.1:{console_port}",
             f"http://127.0.0.1:{kiosk_port}",
             state.password(places.DOCTOR),
