@@ -160,13 +160,18 @@ class Cuffs:
 
     def stop(self, device: str, session: int | None = None) -> bool:
         """Let go: the collector aborts. True when a cuff was held (for `session`, if one is named)."""
+        return self._let_go(device, session, json.dumps({"do": "abort"}).encode())
+
+    def _let_go(self, device: str, session: int | None, last: bytes = b"") -> bool:
+        """Close the line, with a last word or without: the collector then tells a press from a page that is gone."""
         with self._lock:
             held = self._held.get(device)
             if held is None or session not in (None, held[0]):
                 return False
             del self._held[device]
         try:
-            held[1].send(json.dumps({"do": "abort"}).encode())
+            if last:
+                held[1].send(last)
         except OSError:
             pass  # the collector has gone: the closed line says the same
         held[1].close()
@@ -184,24 +189,34 @@ class Cuffs:
         self._closed.set()
         for device in list(self._held):
             self.stop(device)
+        watch = self._watch
+        if watch is not None and watch is not threading.current_thread():
+            watch.join(2 * TURN_S + 1)
 
     # --- the watch --------------------------------------------------------------------------------------------------
 
     def _look(self) -> None:
-        """Run while any page is open."""
-        while not self._closed.wait(TURN_S):
-            with self._lock:
-                if not self._pages:
-                    self._watch = None
-                    return
-                rows, now = list(self._pages.items()), self._now()
-            for session, page in rows:
-                self._ended(page.device)
-                if now - page.asked > SILENT_S:
-                    self.stop(page.device, session)
-                if now - page.asked > LEFT_S:
-                    self.shut(session)
-                    self.left(session)
+        """Run while any page is open. Should this thread ever fail, no cuff is held on without it."""
+        try:
+            while not self._closed.wait(TURN_S):
+                with self._lock:
+                    if not self._pages:
+                        self._watch = None
+                        return
+                    rows, now = list(self._pages.items()), self._now()
+                for session, page in rows:
+                    self._see(session, page, now)
+        finally:
+            for device in list(self._held):
+                self._let_go(device, None)
+
+    def _see(self, session: int, page: _Page, now: float) -> None:
+        self._ended(page.device)
+        if now - page.asked > SILENT_S:
+            self._let_go(page.device, session)
+        if now - page.asked > LEFT_S:
+            self.shut(session)
+            self.left(session)
 
     def _ended(self, device: str) -> None:
         """Forget a line that the collector has closed: the cycle has ended."""

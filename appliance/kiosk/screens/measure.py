@@ -243,7 +243,7 @@ def start(session: int) -> Response:
     if wanted not in parts.settings.devices[it.device].patient_types:
         error: Pair = ("Chọn người lớn, trẻ em hay sơ sinh trước khi bơm.", "Choose adult, child or newborn before starting.")
         return _page(it, identity, errors={"patient_type": error}, status=422)
-    if not it.standing(here.stamp()):
+    if not it.standing(here.stamp()) or parts.cuffs.holds(it.device, it.id):  # over, or the second tap on the same button
         return here.go(f"/sessions/{session}")
     told = parts.cuffs.start(it.device, it.id, wanted)
     if told.accepted:
@@ -281,10 +281,10 @@ def save(session: int) -> Response:
         raise here.Conflict(_NOT_THIS, back)
     if row.state is State.RECORDED:
         return here.go(f"/sessions/{session}")  # the second tap on the same button
+    if row.state is State.SETTLED and not here.desk().is_confirmed(patient):
+        return here.go(f"/patients/{patient}/undecided/{row.id}")
     if row.state is not State.SETTLED or (_over(it) and it.why not in LIVED_ON):
         raise here.Conflict(_TAKEN if it.why == measuring.TAKEN_OVER else _NOT_WAITING, back)
-    if not here.desk().is_confirmed(patient):
-        return here.go(f"/patients/{patient}/undecided/{row.id}")
     keep = bool(present.questions(row.reading, here.speech()))
     commit(row, kept=keep and request.form.get("keep") == "1")
     return here.go(f"/sessions/{session}")
