@@ -300,6 +300,6 @@
   document.addEventListener("click", (event) => {
     if (pad && !event.target.closest(".keys") && !event.target.dataset.keys) hide();
   });
-  document.addEventListener("focusin", open);
-  document.addEventListener("click", open); /* a field that had the focus already (a scanner types into it) */
+  /* Not at focusin: the page makes room for the keys, and a finger that is still down would then click on something else. */
+  document.addEventListener("click", open);
 })();
