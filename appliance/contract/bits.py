@@ -218,6 +218,12 @@ class Packer:
         if bits > 1:
             self.steps.append((value - (1 << bits - 1), 1, bits - 1))
 
+    def small(self, value: int) -> None:
+        """A number ≥ 1 that is hardly ever above 15: in four bits then, otherwise as `size` behind them."""
+        self.plain(min(value, 16) - 1, 4)
+        if value > 15:
+            self.size(value)
+
     def signed(self, value: int) -> None:
         """A number of either sign."""
         self.size(value << 1 if value >= 0 else (-value << 1) - 1)
@@ -236,10 +242,10 @@ class Packer:
             self.signed(distance)
         column.learn(distance)
 
-    def bytes(self) -> bytes:
-        """The outcomes, coded: the state, highest byte first, then the words put aside."""
+    def bytes(self, count: int) -> bytes:
+        """The first `count` outcomes, coded: the state, highest byte first, then the words put aside."""
         state, words = 0, []
-        for start, freq, shift in reversed(self.steps):
+        for start, freq, shift in self.steps[count - 1 :: -1] if count else ():
             if state >> 128 - shift >= freq:
                 words.append(state & _MASK)
                 state >>= _WORD
@@ -293,6 +299,11 @@ class Unpacker:
         """What `Packer.size` wrote."""
         bits = self.plain(FAR_BITS)
         return self.plain(bits - 1) + (1 << bits - 1) if bits > 1 else bits
+
+    def small(self) -> int:
+        """What `Packer.small` wrote."""
+        value = self.plain(4) + 1
+        return value if value < 16 else self.size()
 
     def signed(self) -> int:
         """What `Packer.signed` wrote."""

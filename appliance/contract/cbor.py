@@ -29,14 +29,24 @@ def load(data: bytes) -> Any:
     return value
 
 
-def load_run(data: bytes) -> list[tuple[Any, bytes]]:
-    """The values that stand one behind the other in `data`, each with its own bytes; WireError as `load`."""
-    source, found, start = BytesIO(data), [], 0
-    while start < len(data):
-        value = _next(source)
-        found.append((value, data[start : source.tell()]))
-        start = source.tell()
-    return found
+class Items:
+    """The values that stand one behind the other in `data`, decoded one at a time when asked for."""
+
+    __slots__ = ("_data", "_source")
+
+    def __init__(self, data: bytes) -> None:
+        self._data = data
+        self._source = BytesIO(data)
+
+    def next(self) -> tuple[Any, bytes]:
+        """The next value and its own bytes; WireError ``truncated`` when there is no more, otherwise as `load`."""
+        start = self._source.tell()
+        value = _next(self._source)
+        return value, self._data[start : self._source.tell()]
+
+    def left(self) -> int:
+        """The bytes nobody asked for yet."""
+        return len(self._data) - self._source.tell()
 
 
 def _next(source: BytesIO) -> Any:

@@ -40,7 +40,7 @@ def read_event(data: bytes) -> Event:
     if type(kind) is not int or not isinstance(actor, str) or not isinstance(software, str):
         raise WireError("shape", "kind, actor or software")
     moment, late = take(Stamp, stamp)
-    body, extra = read_body(kind, content, lambda: cbor.load_run(data[1:])[4][1])
+    body, extra = read_body(kind, content, lambda: _fifth(data))
     return Event(moment, actor, software, body, extra | {STAMP: late} if late else extra)
 
 
@@ -73,3 +73,11 @@ def _content(event: Event) -> dict[int, Any]:
     unknown = {number: value for number, value in event.extra.items() if number != STAMP}
     blended: dict[int, Any] = blend(content, unknown)
     return blended
+
+
+def _fifth(data: bytes) -> bytes:
+    """The bytes of the body in those of an event."""
+    items = cbor.Items(data[1:])
+    for _ in range(4):
+        items.next()
+    return items.next()[1]

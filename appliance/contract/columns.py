@@ -1,6 +1,6 @@
 """The body of a parcel: readings as columns of distances, everything else as CBOR on a pile beside them.
 
-``varint(length of the pile << 1 | compressed) | pile | coded part``
+``[varint(length of the pile << 1 | compressed) | pile |] coded part | check``; the header says whether there is a pile.
 
 The *coded part* (`bits`) walks through the events in order and says of each what the reader could not have guessed:
 who, when, what, and of every number only its distance from what was expected of it (`expected`): of a patient's second
@@ -68,31 +68,59 @@ _INSIDE: dict[int, tuple[int, str]] = {
 """Kinds with readings inside: number and name of their field (one reading, or many where the name says so)."""
 
 
-def write(events: Sequence[Event], dictionary: int) -> bytes:
-    """The body of these events, its pile compressed with the dictionary of this number (0: none)."""
+class Draft:
+    """A body that grows event by event and can be had for any number of events from the front.
+
+    What is said of an event depends on those before it alone, so a shorter body is the front part of what was said.
+    """
+
+    def __init__(self, dictionary: int) -> None:
+        """`dictionary` compresses the pile (0: none)."""
+        self._dictionary = dictionary
+        self._writer = _Writer()
+        self._ends: list[tuple[int, int]] = []
+
+    def add(self, event: Event) -> None:
+        """One more event."""
+        self._writer.event(event)
+        self._ends.append((len(self._writer.out.steps), len(self._writer.pile)))
+
+    def body(self, count: int) -> tuple[bytes, bool, bool]:
+        """The body of the first `count` events without its check, whether it has a pile, and whether that is compressed."""
+        steps, items = self._ends[count - 1] if count else (0, 0)
+        coded = self._writer.out.bytes(steps)
+        pile = b"".join(self._writer.pile[:items])
+        if not pile:
+            return coded, False, False
+        short = press(pile, self._dictionary)
+        packed = len(short) < len(pile)
+        if packed:
+            pile = short
+        return varint(len(pile) << 1 | packed) + pile + coded, True, packed
+
+
+def pile(events: Sequence[Event]) -> bytes:
+    """What of these events goes on the pile, not compressed: what dictionaries are trained on."""
     writer = _Writer()
     for event in events:
         writer.event(event)
-    pile = b"".join(writer.pile)
-    short = press(pile, dictionary) if pile else pile
-    packed = len(short) < len(pile)
-    if packed:
-        pile = short
-    return varint(len(pile) << 1 | packed) + pile + writer.out.bytes()
+    return b"".join(writer.pile)
 
 
-def read(body: bytes, count: int, dictionary: int) -> list[Event]:
-    """The `count` events of a body; WireError when it is none."""
-    size, start = read_varint(body, 0)
-    end = start + (size >> 1)
-    if end > len(body):
-        raise WireError("truncated", "pile")
-    pile = body[start:end]
-    if size & 1:
-        pile = unpress(pile, dictionary)
-    elif len(pile) > PILE_BYTES:
-        raise WireError("oversized", "pile")
-    reader = _Reader(Unpacker(body[end:]), cbor.load_run(pile))
+def read(body: bytes, count: int, dictionary: int, piled: bool) -> list[Event]:
+    """The `count` events of a body without its check; WireError when it is none."""
+    pile, end = b"", 0
+    if piled:
+        size, start = read_varint(body, 0)
+        end = start + (size >> 1)
+        pile = body[start:end]
+        if end > len(body) or not size >> 1:
+            raise WireError("truncated", "pile")
+        if size & 1:
+            pile = unpress(pile, dictionary)
+        elif len(pile) > PILE_BYTES:
+            raise WireError("oversized", "pile")
+    reader = _Reader(Unpacker(body[end:]), cbor.Items(pile))
     events = [reader.event() for _ in range(count)]
     reader.close()
     return events
@@ -124,7 +152,7 @@ def _signed(event: Event) -> bool:
 
 
 def _timely(stamp: Stamp) -> bool:
-    return 0 <= stamp.boot < _SHORT and 0 <= stamp.boot_seq < _FAR and -_SHORT < stamp.ticks < _SHORT and -_SHORT < stamp.wall < _SHORT
+    return 0 <= stamp.boot < _SHORT and 0 <= stamp.boot_seq < _FAR and 0 <= stamp.ticks < _SHORT and -_SHORT < stamp.wall < _SHORT
 
 
 def _even(reading: Reading) -> bool:
@@ -332,8 +360,8 @@ class _Writer:
         if fresh:
             out.plain(stamp.boot, 40)
             out.size(stamp.boot_seq)
-            out.plain(stamp.quality, 4)
-            out.signed(stamp.ticks)
+            out.plain(stamp.quality, 3)
+            out.size(stamp.ticks)
             know.moments.append(Moment(*key))
             know.moments[-1].ticks = stamp.ticks
         know.moment = place
@@ -354,7 +382,7 @@ class _Writer:
                 for each in how:
                     out.coin(know.told, each != 0)
                     if each:
-                        out.size(each)
+                        out.small(each)
                 know.hows.append(how)
             shape.how = place
 
@@ -450,16 +478,16 @@ class _Writer:
 
 
 class _Reader:
-    def __init__(self, source: Unpacker, pile: list[tuple[Any, bytes]]) -> None:
+    def __init__(self, source: Unpacker, pile: cbor.Items) -> None:
         self.source = source
         self.know = Memory()
-        self.pile = pile[::-1]
+        self.pile = pile
 
     def close(self) -> None:
         """WireError when something was left over."""
         self.source.close()
-        if self.pile:
-            raise WireError("shape", f"{len(self.pile)} items nobody asked for")
+        if self.pile.left():
+            raise WireError("shape", f"{self.pile.left()} bytes on the pile nobody asked for")
 
     def event(self) -> Event:
         """The next event."""
@@ -467,7 +495,7 @@ class _Reader:
         if source.coin(know.observed):
             return self._observation()
         if source.coin(know.wild):
-            return read_event(self._item()[1])
+            return read_event(self.pile.next()[1])
         return self._other()
 
     def _observation(self) -> Event:
@@ -512,7 +540,7 @@ class _Reader:
         know.inner += count
         if know.inner > INNER:
             raise WireError("range", f"{know.inner} readings inside events")
-        content, raw = self._item()
+        content, raw = self.pile.next()
         if count:
             content, raw = self._with_readings(kind, content, count, stamp), b""
         body, extra = read_body(kind, content, lambda: raw or cbor.dump(content))
@@ -542,12 +570,6 @@ class _Reader:
         values = self._values(shape, pattern, person)
         reading = self._reading(shape, device, pattern, values, last)
         return (give(reading) if isinstance(reading, Reading) else reading), last
-
-    def _item(self) -> tuple[Any, bytes]:
-        """The next item of the pile, and its bytes."""
-        if not self.pile:
-            raise WireError("truncated", "pile")
-        return self.pile.pop()
 
     def _chosen(self, things: Sequence[Any], new: Coin) -> int:
         """The place of one of these things, or their number for *none of them*."""
@@ -597,11 +619,11 @@ class _Reader:
             know.moment = self._chosen(know.moments, know.new_moment)
         fresh = know.moment == len(know.moments)
         if fresh:
-            boot, boot_seq, quality = source.plain(40), source.size(), source.plain(4)
+            boot, boot_seq, quality = source.plain(40), source.size(), source.plain(3)
             if quality not in _QUALITIES or boot_seq >= _FAR:
                 raise WireError("range", f"clock quality {quality}, boot {boot_seq}")
             know.moments.append(Moment(boot, boot_seq, _QUALITIES[quality]))
-            know.moments[-1].ticks = source.signed()
+            know.moments[-1].ticks = source.size()
         if not source.coin(know.same_offset):
             know.moments[know.moment].offset += source.signed()
         return fresh
@@ -610,7 +632,7 @@ class _Reader:
         moment = self.know.moments[self.know.moment]
         ticks = moment.ticks if ticks is None else ticks
         wall = ticks + moment.offset
-        if not (-_SHORT < ticks < _SHORT and -_SHORT < wall < _SHORT):
+        if not (0 <= ticks < _SHORT and -_SHORT < wall < _SHORT):
             raise WireError("range", "stamp")
         return Stamp(moment.boot, moment.boot_seq, ticks, wall, moment.quality)
 
@@ -620,7 +642,7 @@ class _Reader:
             return
         place = self._chosen(know.hows, know.new_how)
         if place == len(know.hows):
-            origin, rule, marks, own = [source.size() if source.coin(know.told) else 0 for _ in range(4)]
+            origin, rule, marks, own = [source.small() if source.coin(know.told) else 0 for _ in range(4)]
             if rule >= _FAR or marks > 255 or own > 1:
                 raise WireError("range", "rule or marks")
             know.hows.append(How(origin, rule, marks, bool(own)))
@@ -723,7 +745,7 @@ class _Reader:
         return {1: shape.kind, 2: device, 3: rows, 4: give(stamp), 5: how.source, 6: device_time, 7: ordinal, 8: how.rule}
 
     def _own(self) -> tuple[str | None, int | None]:
-        item = self._item()[0]
+        item = self.pile.next()[0]
         if not isinstance(item, list) or len(item) != 2:
             raise WireError("shape", "the device's own time")
         device_time, ordinal = item

@@ -1,11 +1,12 @@
 """Parcels: a run of one lane's events as the bytes that travel. Frozen when first built: every resend is the same bytes.
 
-``first byte | header | body``. The header is clear (it is the associated data once parcels are sealed) and names the
+``first byte | header | body | check``. The header is clear (it is the associated data once parcels are sealed) and names the
 stream: on the way up `origin` is the station's epoch; on the way down it is the bridge's store id and `epoch` is the
 station's epoch it is addressed to. The body is made by `columns`. A payload too long for one message travels as fragments.
 """
 
 import hashlib
+from binascii import crc_hqx
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
@@ -25,6 +26,9 @@ PAYLOAD_BYTES = 1 << 20
 EVENTS = 1024
 """The most events of one parcel."""
 DIGEST_BYTES = 8
+CHECK_BYTES = 2
+_FIRST = 32
+"""How many events `pack` tries first."""
 _OPTIONAL = ("suite", "key_id", "signer", "dictionary")
 
 
@@ -58,11 +62,15 @@ def write_parcel(header: Header, events: Sequence[Event]) -> bytes:
     """The parcel of `events`, whose number is `header.count`. ValueError when the header cannot be written."""
     if len(events) != header.count:
         raise ValueError(f"the header says {header.count} events, there are {len(events)}")
-    return _write_header(header) + columns.write(events, header.dictionary)
+    draft = columns.Draft(header.dictionary)
+    for event in events:
+        draft.add(event)
+    body, piled, _ = draft.body(len(events))
+    return _checked(_write_header(header, piled) + body)
 
 
 def peek(payload: bytes) -> Header:
-    """The clear header alone; the body is not looked at."""
+    """The clear header alone; the body and its check are not looked at."""
     return _read_header(payload)[0]
 
 
@@ -70,35 +78,55 @@ def read_parcel(payload: bytes) -> tuple[Header, list[Event]]:
     """The header and its events. WireError, never another error, for whatever else the bytes may be:
 
     ``truncated``, ``oversized``, ``version``, ``suite`` (sealed: not opened here), ``dictionary`` (not shipped with
-    this version), ``shape``, ``range``.
+    this version), ``checksum``, ``shape``, ``range``.
     """
     if len(payload) > PAYLOAD_BYTES:
         raise WireError("oversized", f"{len(payload)} bytes")
-    header, start = _read_header(payload)
+    header, piled, start = _read_header(payload)
     if header.suite:
         raise WireError("suite", str(header.suite))
-    return header, columns.read(payload[start:], header.count, header.dictionary)
+    end = len(payload) - CHECK_BYTES
+    if end < start:
+        raise WireError("truncated", "body")
+    if _checked(payload[:end]) != payload:
+        raise WireError("checksum", "parcel")
+    return header, columns.read(payload[start:end], header.count, header.dictionary, piled)
 
 
 def pack(header: Header, events: Sequence[Event], limit: int = CHUNK_BYTES) -> tuple[bytes, int]:
     """The parcel of the most events from the front that fit into `limit` bytes, and how many they are.
 
-    `header.count` does not matter. One event that is longer than `limit` is packed alone (see `split`).
+    `header.count` does not matter, and a dictionary that helps nothing is not named. One event that is longer than
+    `limit` is packed alone (see `split`).
     """
     if not events:
         raise ValueError("nothing to pack")
-    most = min(len(events), EVENTS)
-    fits, beyond, best, taken = 0, most + 1, b"", most
+    draft, fits, best = columns.Draft(header.dictionary), 0, b""
+    added, beyond = 0, min(len(events), EVENTS) + 1
+    taken = min(beyond - 1, _FIRST)
     while True:
-        payload = write_parcel(replace(header, count=taken), events[:taken])
+        for event in events[added:taken]:
+            draft.add(event)
+        added = max(added, taken)
+        payload = _payload(header, draft, taken)
         if len(payload) <= limit or taken == 1:
             fits, best = taken, payload
         else:
             beyond = taken
         if beyond - fits <= 1:
             return best, fits
-        guess = taken * limit // len(payload)
+        guess = min(taken * limit // len(payload), 2 * taken)
         taken = min(max(guess, fits + 1), beyond - 1)
+
+
+def _payload(header: Header, draft: columns.Draft, count: int) -> bytes:
+    body, piled, packed = draft.body(count)
+    return _checked(_write_header(replace(header, count=count, dictionary=header.dictionary if packed else 0), piled) + body)
+
+
+def _checked(payload: bytes) -> bytes:
+    """The payload with its check behind it: CRC-16/XMODEM of all bytes before. Sealing makes it needless, chance does not know that."""
+    return payload + crc_hqx(payload, 0).to_bytes(CHECK_BYTES)
 
 
 def split(payload: bytes, limit: int = CHUNK_BYTES) -> list[bytes]:
@@ -156,7 +184,7 @@ def _digest(payload: bytes) -> bytes:
     return hashlib.sha256(payload).digest()[:DIGEST_BYTES]
 
 
-def _write_header(header: Header) -> bytes:
+def _write_header(header: Header, piled: bool) -> bytes:
     given = [getattr(header, name) for name in _OPTIONAL]
     right = (
         is_station(header.station) and len(header.origin) == EPOCH_BYTES and len(header.epoch) in (0, EPOCH_BYTES)
@@ -170,14 +198,15 @@ def _write_header(header: Header) -> bytes:
     more = sum(bool(one) << bit for bit, one in enumerate([header.epoch, *given]))
     first = header.lane | len(station) << 3 | bool(more) << 7
     parts = [bytes([PARCEL, first, more] if more else [PARCEL, first]), station, header.origin, header.epoch]
-    return b"".join(parts + [varint(one) for one in (header.first_seq, header.count, *[one for one in given if one])])
+    return b"".join(parts + [varint(one) for one in (header.first_seq, header.count << 1 | piled, *[one for one in given if one])])
 
 
-def _read_header(payload: bytes) -> tuple[Header, int]:
-    """The header and where the body begins.
+def _read_header(payload: bytes) -> tuple[Header, bool, int]:
+    """The header, whether the body has a pile, and where the body begins.
 
     Second byte: lane, bytes of the station << 3, whether a byte of flags follows << 7; the flags say which of epoch,
-    suite, key id, signer and dictionary are not their zero and so follow in their places.
+    suite, key id, signer and dictionary are not their zero and so follow in their places. The count is doubled: its lowest
+    bit says whether there is a pile.
     """
     if len(payload) < 3:
         raise WireError("truncated", "header")
@@ -199,11 +228,12 @@ def _read_header(payload: bytes) -> tuple[Header, int]:
     if not is_station(name) or not station[0] or more >> 1 + len(_OPTIONAL) or payload[1] >> 7 != bool(more):
         raise WireError("shape", "station or flags")
     first_seq, at = read_varint(payload, at)
-    count, at = read_varint(payload, at)
+    doubled, at = read_varint(payload, at)
+    count, piled = doubled >> 1, bool(doubled & 1)
     rest = dict.fromkeys(_OPTIONAL, 0)
     for bit, each in enumerate(_OPTIONAL, 1):
         if more >> bit & 1:
             rest[each], at = read_varint(payload, at)
     if lane > max(Lane) or not 1 <= count <= EVENTS:
         raise WireError("range", f"lane {lane}, {count} events")
-    return Header(name, origin, lane, first_seq, count, epoch, **rest), at
+    return Header(name, origin, lane, first_seq, count, epoch, **rest), piled, at

@@ -205,14 +205,15 @@ def complaint(chance: random.Random, seed: int) -> str:
     pool = texts.TRAINING if seed >= texts.FIRST_TRAINING_SEED else texts.MEASURED
     told, length = [], 0
     for sentence in chance.sample(pool, len(pool)):
-        told.append(_filled(chance, sentence))
+        told.append(filled(chance, sentence))
         length += len(told[-1]) + 1
         if length > 425:
             break
     return " ".join(told)
 
 
-def _filled(chance: random.Random, sentence: str) -> str:
+def filled(chance: random.Random, sentence: str) -> str:
+    """The sentence with small numbers in its braces."""
     ranges = {"a": (19, 86), "d": (2, 9), "g": (85, 260), "k": (12, 70), "y": (3, 40), "h": (9, 16), "w": (12, 39)}
     numbers = {name: chance.randint(*bounds) for name, bounds in ranges.items()}
     return sentence.format(**numbers, t=f"{chance.randint(375, 395) / 10:.1f}".replace(".", ","))
@@ -227,7 +228,7 @@ def _identity(chance: random.Random, seed: int, number: int, patient: int) -> Id
         f"{names[place]} {texts.count(number + 1)}",
         f"{chance.randint(1938, 2008)}-{chance.randint(1, 12):02d}-{chance.randint(1, 28):02d}",
         Sex.FEMALE if place % 2 else Sex.MALE,
-        f"0{chance.randrange(10**11):011d}",
+        f"000{chance.randrange(10**9):09d}",
         village=f"Bản Giả {chance.randint(1, 9)}",
     )
 

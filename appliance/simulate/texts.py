@@ -89,6 +89,21 @@ TRAINING: tuple[str, ...] = (
     "Trẻ bú kém, quấy khóc, thóp phẳng, không co giật, không nôn vọt.",
 )
 
+TRAINING_ADVICE: tuple[str, ...] = (
+    "Cho người bệnh nghỉ tại giường, đo lại huyết áp sau {d} phút.",
+    "Uống amlodipin 5 mg một viên buổi sáng, tái khám sau {d} ngày.",
+    "Chuyển người bệnh lên bệnh viện tuyến trên ngay bằng xe cứu thương, thở oxy trên đường đi.",
+    "Theo dõi tại nhà, quay lại trạm ngay nếu đau ngực, khó thở, yếu liệt hoặc nói khó.",
+    "Giảm ăn mặn, hạn chế rượu bia, đi bộ mỗi ngày khoảng {d} phút.",
+    "Tiếp tục đơn thuốc đang dùng, không tự ý ngừng thuốc.",
+    "Chẩn đoán sơ bộ: tăng huyết áp chưa kiểm soát, theo dõi biến chứng.",
+    "Chẩn đoán sơ bộ: nhiễm khuẩn hô hấp trên, chưa có dấu hiệu nặng.",
+    "Làm thêm đường huyết mao mạch và xét nghiệm nước tiểu nếu có.",
+    "Uống nhiều nước, paracetamol 500 mg khi sốt trên 38,5 độ, cách nhau ít nhất {h} giờ.",
+    "Hẹn tái khám tại trạm vào sáng thứ hai, mang theo sổ khám và thuốc.",
+    "Không cần dùng kháng sinh lúc này, theo dõi nhiệt độ ngày hai lần.",
+)
+
 MEASURED_NAMES = ("Thử Nghiệm", "Thử Thị Nghiệm")
 TRAINING_NAMES = ("Giả Định", "Giả Thị Định", "Ví Dụ", "Mẫu Thị Ví")
 """Visibly invented: *test*, *made-up*, *example*."""

@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 
 from appliance.contract import cbor, events
@@ -9,6 +10,11 @@ from appliance.contract.events import KINDS, Event, Marks, Unknown
 from appliance.contract.metrics import Metric, Status
 from appliance.contract.readings import ClockQuality, Numeric, Reading, ReadingKind, Source, Stamp
 from appliance.contract.wiring import plan
+
+calm = settings(
+    deadline=None, max_examples=50, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large, HealthCheck.large_base_example]
+)
+"""For tests of mixed events: a busy machine is no failure, and a whole event is large for Hypothesis (so half its examples)."""
 
 STATIONS = st.from_regex(r"[a-z0-9](?:[a-z0-9-]{0,14}[a-z0-9])?", fullmatch=True)
 SHORTS = st.integers(1, (1 << 40) - 1)
@@ -139,8 +145,11 @@ def _usual(draw: st.DrawFn) -> Event:
     return Event(stamp, draw(st.sampled_from(["ys-hoa", "ys-lan"])), "0.1.0", body)
 
 
-EVENTS = st.one_of(_usual(), *[events_of(kind) for kind in KINDS], _events(UNKNOWN, st.just({})))
+USUAL = _usual()
+"""Observations as a station mostly says them."""
+
+EVENTS = st.one_of(USUAL, *[events_of(kind) for kind in KINDS], _events(UNKNOWN, st.just({})))
 """Any event."""
 
-RUNS = st.lists(st.one_of(_usual(), EVENTS), min_size=1, max_size=12)
+RUNS = st.lists(st.one_of(USUAL, EVENTS), min_size=1, max_size=8)
 """Mixed events in any order, as one parcel holds them."""

@@ -9,12 +9,14 @@ from appliance.contract.codec import read_event, write_event
 from appliance.contract.errors import WireError
 from appliance.contract.events import KINDS, ConsentWithdrawn, Event, Unknown
 from tests.contract import strategies
+from tests.contract.strategies import calm
 
 
 @pytest.mark.parametrize("kind", sorted(KINDS))
 def test_every_kind_comes_back_as_it_was(kind: int) -> None:
     """read(write(event)) is the event, for each kind there is, with entries of later versions."""
 
+    @calm
     @given(strategies.events_of(kind))
     def comes_back(event: Event) -> None:
         assert read_event(write_event(event)) == event
@@ -22,6 +24,7 @@ def test_every_kind_comes_back_as_it_was(kind: int) -> None:
     comes_back()
 
 
+@calm
 @given(strategies.EVENTS)
 def test_the_same_event_is_the_same_bytes(event: Event) -> None:
     """What was read and written again has not changed by one byte."""
@@ -29,6 +32,7 @@ def test_the_same_event_is_the_same_bytes(event: Event) -> None:
     assert write_event(read_event(data)) == data
 
 
+@calm
 @given(strategies.EVENTS, st.binary(max_size=60), st.integers(0, 400), st.integers(0, 255))
 def test_other_bytes_are_a_wire_error_and_nothing_else(event: Event, tail: bytes, place: int, byte: int) -> None:
     """Cut, changed, lengthened and invented bytes give an event or a WireError."""
