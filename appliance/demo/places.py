@@ -135,8 +135,9 @@ def set_up(places: Places, state: State) -> list[tuple[Program, str]]:
 
 def simulators(places: Places) -> list[Program]:
     """The two devices that do not exist, each on a pseudo-terminal."""
+    options = {OXIMETER: ("--option", "finger=out")}
     return [
-        Program(f"sim-{name}", tram("simulate", "device", driver, "--link", places.ends[name]), talks=True)
+        Program(f"sim-{name}", tram("simulate", "device", driver, "--link", places.ends[name], *options.get(name, ())), talks=True)
         for name, (driver, _title) in DEVICES.items()
     ]
 
@@ -154,10 +155,16 @@ def bridge(places: Places) -> list[Program]:
     return [Program("bridge-carry", tram_bridge(*config, "carry")), Program("console", tram_bridge(*config, "console"))]
 
 
-def ready(state: State, device: str) -> bool:
-    """True when the collector of a device says that it has heard it."""
+def live(state: State, device: str) -> dict[str, Any] | None:
+    """What the collector of a device shows at this moment; None when it shows nothing."""
     try:
         said = json.loads((state.run / f"{device}.live").read_text(encoding="utf-8"))
     except (OSError, ValueError):
-        return False
-    return said.get("state") in ("ready", "measuring")
+        return None
+    return said if isinstance(said, dict) else None
+
+
+def ready(state: State, device: str) -> bool:
+    """True when the collector of a device says that it has heard it."""
+    said = live(state, device)
+    return said is not None and said.get("state") in ("ready", "measuring")

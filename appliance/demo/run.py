@@ -17,6 +17,7 @@ from types import FrameType
 
 from appliance.demo import broker, places
 from appliance.demo.children import Children, SetupError, Stopped
+from appliance.demo.finger import Finger
 from appliance.demo.loop import Loop
 from appliance.demo.person import Round
 from appliance.demo.proxy import Link, Proxy
@@ -146,8 +147,12 @@ class Demo:
             self._voice.keys()
         else:
             self._voice.tell("  Ctrl-C ends it\n")
+        finger = Finger()
         while not (self._ending or self._voice.gone):
             self._turn()
+            word = finger.look(places.live(self._state, places.OXIMETER), time.monotonic())
+            if word is not None:
+                self._finger(word)
         return 0
 
     def once(self) -> int:
@@ -208,7 +213,7 @@ class Demo:
                 self._voice.step(way, found)
 
     def _finger(self, place: str) -> None:
-        """The person puts a finger into the oximeter, or takes it out. Called from the person's thread: a pipe's short write is whole."""
+        """The person puts a finger into the oximeter, or takes it out. With --once called from the person's thread."""
         self._children.say(f"sim-{places.OXIMETER}", f"finger {place}")
 
     def _wires(self, word: str) -> None:

@@ -55,6 +55,12 @@ def test_a_device_is_ready_when_its_collector_says_so(state: State) -> None:
     """No file, half a file and other states are not ready."""
     live = state.run / "cuff.live"
     assert not places.ready(state, "cuff")
-    for text, good in [("{", False), ('{"state": "absent"}', False), ('{"state": "ready"}', True), ('{"state": "measuring"}', True)]:
+    for text, good in [
+        ("{", False),
+        ("[]", False),
+        ('{"state": "absent"}', False),
+        ('{"state": "ready"}', True),
+        ('{"state": "measuring"}', True),
+    ]:
         live.write_text(text)
         assert places.ready(state, "cuff") is good

@@ -14,7 +14,7 @@ from appliance.contract.ids import EPOCH_BYTES, READING_KEY_BYTES, is_station
 from appliance.database import connect
 from appliance.demo import broker
 from appliance.demo.person import Doctor, Nurse
-from appliance.demo.places import CUFF
+from appliance.demo.places import CUFF, OXIMETER
 from appliance.demo.state import open_state
 from appliance.demo.steps import ANSWER, READING
 from tests.journey.demos import ROUND_S, Running, running
@@ -102,7 +102,7 @@ def test_one_round_with_iotcore(tmp_path: Path) -> None:
 
 
 def test_a_round_that_is_broken_off_says_where_and_leaves_nothing(tmp_path: Path) -> None:
-    """SIGINT in the middle of a round: one object with the step it was at, exit 1, no process; the next round in the same folder is whole."""
+    """SIGINT in the middle of a round: one object with the step it was at, exit 1, no process; the folder can be used again."""
     with running(tmp_path / "demo", "--once", "--json") as demo:
         demo.hears("ready after")
         assert len(demo.left()) > 8
@@ -137,6 +137,18 @@ def test_a_demo_that_is_killed_takes_everything_with_it(tmp_path: Path) -> None:
     open_state(tmp_path / "demo").close()  # removes what the killed demo had in /tmp
 
 
+def test_ctrl_c_ends_a_demo_that_stays(tmp_path: Path) -> None:
+    """Without --once it runs until somebody ends it; with --json every line of standard output is an object, the addresses first."""
+    with running(tmp_path / "demo", "--json") as demo:
+        demo.hears("Ctrl-C ends it")
+        demo.process.send_signal(signal.SIGINT)
+        assert demo.ended(30) == 0
+        assert demo.left() == []
+        said = [json.loads(line) for line in demo.said["out"].splitlines()]
+        assert all(said[0][name].startswith("http://127.0.0.1:") for name in ("kiosk", "console"))
+        assert set(said[0]["logins"]) == {"kiosk", "console"}
+
+
 def test_a_folder_of_somebody_else_is_refused(tmp_path: Path) -> None:
     """Nothing is touched, nothing is started, the reason is said; with --json as an object."""
     (tmp_path / "letter").write_text("dear")
@@ -149,8 +161,11 @@ def test_a_folder_of_somebody_else_is_refused(tmp_path: Path) -> None:
 
 
 def measure(demo: Running, nurse: Nurse, patient: int) -> None:
-    """A blood pressure, saved; the demo is listened to meanwhile, since its pipes must not fill up."""
-    page = nurse.inflate(nurse.begin(patient, CUFF))
+    """An oximeter's reading, saved; the demo is listened to meanwhile, since its pipes must not fill up.
+
+    Nobody puts a finger in: the demo does when a session is opened.
+    """
+    page = nurse.begin(patient, OXIMETER)
 
     def going_on() -> bool:
         demo.listen(0.01)
