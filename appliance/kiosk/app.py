@@ -36,7 +36,7 @@ _M_ARENA_MAX = -8
 """mallopt(3)."""
 THREADS = 4
 """A station has one or two windows, and polls are short."""
-TOKEN = "csrf"
+TOKEN = "csrf"  # noqa: S105 - the name of a form field
 
 POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; "
@@ -60,7 +60,7 @@ def make_app(
     urandom: Callable[[int], bytes],
     log: logging.Logger | None = None,
 ) -> Flask:
-    """The application. `connect` opens the store, `urandom` gives random bytes, `log` is the process's journal (`journal.open("kiosk")`)."""
+    """The application. `connect` opens the store, `urandom` gives random bytes, `log` is `journal.open("kiosk")`."""
     app = Flask(__name__, static_folder="static", template_folder="templates")
     app.config.update(
         MAX_CONTENT_LENGTH=LARGEST,

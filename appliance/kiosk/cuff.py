@@ -155,7 +155,8 @@ class Cuffs:
     def _command(self, session: int, patient_type: str) -> dict[str, object]:
         deadline = self._boottime_ns() + int(START_S * 1e9)
         return {
-            "do": "start", "session": session, "patient_type": patient_type, "deadline_boottime_ns": deadline, "nonce": self._urandom(8).hex(),
+            "do": "start", "session": session, "patient_type": patient_type, "deadline_boottime_ns": deadline,
+            "nonce": self._urandom(8).hex(),
         }  # fmt: skip
 
     def stop(self, device: str, session: int | None = None) -> bool:

@@ -23,7 +23,7 @@ class Clock(Protocol):
     """The time as the kiosk needs it (`agent.clock.Clock`, or one turned by hand)."""
 
     def stamp(self) -> Stamp:
-        """This moment."""
+        """The moment of the call."""
 
     def boottime_ns(self) -> int:
         """CLOCK_BOOTTIME in nanoseconds."""
@@ -35,7 +35,8 @@ class Clock(Protocol):
 @dataclass
 class Kiosk:
     """The parts of one kiosk. `most` is how long the queue has been since it was last empty (for *Đang gửi a/b*);
-    `counted` is when what was set aside was last counted, and how much it was.
+    `counted` is when what was set aside was last counted, and how much it was; `moved` how much waits to be sent, and
+    since when it has been that much.
     """
 
     settings: Settings
@@ -48,6 +49,7 @@ class Kiosk:
     assets: dict[str, str] = field(default_factory=dict)
     most: int = 0
     counted: tuple[float, int] = (float("-inf"), 0)
+    moved: tuple[int, float] = (0, float("-inf"))
 
 
 def kiosk() -> Kiosk:

@@ -12,7 +12,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import TracebackType
-from typing import Any
+from typing import Any, Self
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from flask import Flask
@@ -107,7 +107,7 @@ class Station:
 
     @property
     def now(self) -> Stamp:
-        """This moment."""
+        """The moment of the call."""
         return self.clock.stamp()
 
     def window(self, who: str = NURSE) -> "Window":
@@ -175,7 +175,7 @@ class Station:
         """One number out of the store."""
         return int(self.conn.execute(query).fetchone()[0])
 
-    def __enter__(self) -> "Station":
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:

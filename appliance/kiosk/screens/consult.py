@@ -204,17 +204,23 @@ def _page(row: ConsultRow, errors: dict[str, Pair] | None = None, typed: dict[st
     to_read = next((one.answer for one in answers if one.read is None and one.replaced_by is None), None)
     shown = {
         "id": row.consult, "code": spell(row.consult), "mark": _mark(row.consult), "steps": present.receipt_steps(_marks(line), now, t),
-        "complaint": row.complaint or t("(không ghi)", "(none)"), "department": t(*DEPARTMENTS[row.department]), "urgency": t(*URGENCIES[row.urgency]),
-        "staff": rows.staff_name(here.db(), row.staff), "withdrawn": present.moment(row.withdrawn, now), "withdrawn_why": _why(row.withdrawn_why),
+        "complaint": row.complaint or t("(không ghi)", "(none)"), "department": t(*DEPARTMENTS[row.department]),
+        "urgency": t(*URGENCIES[row.urgency]), "staff": rows.staff_name(here.db(), row.staff),
+        "withdrawn": present.moment(row.withdrawn, now), "withdrawn_why": _why(row.withdrawn_why),
         "answers": [_answer(one) for one in reversed(answers)], "to_read": to_read, "question": max(asked, default=None),
         "unverified": downlink.unverified(here.db()) > 0 and not answers, "set_aside": line.set_aside,
-        "messages": [{"who": one.who if one.reply == 0 else rows.staff_name(here.db(), one.who), "text": one.text, "at": present.moment(one.at, now)} for one in messages],
+        "messages": [_message(one) for one in messages],
         "readings": [_cited(row, one) for one in row.requested.readings], "waiting": _waiting(row, line),
         "may_withdraw": row.withdrawn is None and line.answered is None,
     }  # fmt: skip
     return here.page(
         "consult.html", status, banner=here.banner_of(row.requested.identity), consult=shown, errors=errors or {}, typed=typed or {}
     )
+
+
+def _message(it: consults.Message) -> dict[str, str]:
+    who = it.who if it.reply == 0 else rows.staff_name(here.db(), it.who)
+    return {"who": who, "text": it.text, "at": present.moment(it.at, here.now())}
 
 
 def _why(reason: str) -> str:
@@ -258,7 +264,18 @@ def _mark(consult: int) -> str:
     answers, messages = consults.answers(here.db(), consult), consults.messages(here.db(), consult)
     row = consults.get(here.db(), consult)
     claimed = "" if row is None else row.claimed_by
-    return f"{line.received}.{line.opened}.{line.answered}.{line.read}.{line.withdrawn}.{int(line.set_aside)}.{len(answers)}.{len(messages)}.{claimed}"
+    steps = (
+        line.received,
+        line.opened,
+        line.answered,
+        line.read,
+        line.withdrawn,
+        int(line.set_aside),
+        len(answers),
+        len(messages),
+        claimed,
+    )
+    return ".".join(str(one) for one in steps)
 
 
 @screen.get("/consults/<int:consult>.json")

@@ -112,14 +112,12 @@ def _page(it: Session, identity: Identity, refused: str = "", errors: dict[str, 
     pending, over = _pending(it, rows), _over(it)
     metrics, held = _metrics(it.device), parts.cuffs.holds(it.device, it.id)
     shown = _live(it, metrics)
-    tiles = [one for one in metrics if one in present.MAIN]
     page = {
         "session": it.id, "device": it.device, "live": f"/live/{it.device}.json?session={it.id}", "mark": _mark(it, rows, held=held),
-        "phase": "result" if pending is not None else "ended" if over else "live", "commanded": _commanded(it.device), "cuff": _commanded(it.device),
-        "held": held, "shown": shown, "lost": t("Mất kết nối máy", "Device connection lost"), "wave": Metric.SPO2 in metrics,
-        "tiles": [{"metric": m.name, "label": t(TABLE[m].vi, TABLE[m].en), "unit": TABLE[m].unit, "text": shown.numbers[m.name]} for m in tiles],
-        "types": [(one, t(*PATIENT_TYPES[one])) for one in parts.settings.devices[it.device].patient_types if one in PATIENT_TYPES]
-        if it.device in parts.settings.devices else [],
+        "phase": "result" if pending is not None else "ended" if over else "live", "commanded": _commanded(it.device), "held": held,
+         "shown": shown, "lost": t("Mất kết nối máy", "Device connection lost"), "wave": Metric.SPO2 in metrics,
+        "tiles": [_tile(one, shown) for one in metrics if one in present.MAIN],
+        "types": [(one, t(*PATIENT_TYPES[one])) for one in _types(it.device)],
         "typed": {"patient_type": parts.cuffs.patient_type(it.id)}, "ended": _ended_words(over),
         "attempts": [_attempt(one) for one in rows if one is not pending],
     }  # fmt: skip
@@ -130,6 +128,17 @@ def _page(it: Session, identity: Identity, refused: str = "", errors: dict[str, 
             "questions": present.questions(pending.reading, t),
         }
     return here.page("measuring.html", status, page=page, banner=here.banner_of(identity), refused=refused, errors=errors or {})
+
+
+def _tile(metric: Metric, shown: present.LiveShown) -> dict[str, str]:
+    row = TABLE[metric]
+    return {"metric": metric.name, "label": here.speech()(row.vi, row.en), "unit": row.unit, "text": shown.numbers[metric.name]}
+
+
+def _types(device: str) -> tuple[str, ...]:
+    """The patient types a device is allowed to measure."""
+    known = here.kiosk().settings.devices.get(device)
+    return () if known is None else tuple(one for one in known.patient_types if one in PATIENT_TYPES)
 
 
 def _attempt(row: MeasurementRow) -> dict[str, object]:
@@ -240,7 +249,7 @@ def start(session: int) -> Response:
     it, identity = _mine(session)
     parts, t = here.kiosk(), here.speech()
     wanted = request.form.get("patient_type", "")
-    if wanted not in parts.settings.devices[it.device].patient_types:
+    if wanted not in _types(it.device):
         error: Pair = ("Chọn người lớn, trẻ em hay sơ sinh trước khi bơm.", "Choose adult, child or newborn before starting.")
         return _page(it, identity, errors={"patient_type": error}, status=422)
     if not it.standing(here.stamp()) or parts.cuffs.holds(it.device, it.id):  # over, or the second tap on the same button

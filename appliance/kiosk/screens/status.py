@@ -1,5 +1,7 @@
 """What every page shows and asks again every few seconds: the status bar, the unseen emergency; what was set aside; health."""
 
+from dataclasses import replace
+
 from flask import Blueprint, jsonify, request
 from werkzeug.wrappers import Response
 
@@ -10,6 +12,8 @@ from appliance.store import consults, staff
 
 screen = Blueprint("status", __name__)
 
+_STUCK_S = 180.0
+"""A link that is up takes rows within a minute (decision 8); when none has moved for so long, it is not called sending."""
 _ASIDE_S = 30.0
 """How often what was set aside is counted anew: it has no hurry, and counting it reads much."""
 
@@ -20,6 +24,10 @@ def now() -> present.Bar:
     if seconds - parts.counted[0] > _ASIDE_S:
         parts.counted = (seconds, rows.aside(here.db()))
     queue = rows.queue(here.db(), parts.counted[1])
+    if queue.waiting != parts.moved[0]:
+        parts.moved = (queue.waiting, seconds)
+    if queue.online and queue.waiting and seconds - parts.moved[1] > _STUCK_S:
+        queue = replace(queue, online=False)  # the carrier's last word is old: nothing moves, whatever it said
     parts.most = max(parts.most, queue.waiting) if queue.waiting else 0
     return present.bar(queue, parts.most, here.now(), here.speech())
 

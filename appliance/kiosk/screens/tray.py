@@ -8,6 +8,7 @@ from werkzeug.wrappers import Response
 
 from appliance import journal
 from appliance.contract.events import Identity
+from appliance.contract.readings import Stamp
 from appliance.kiosk import here, present, rows
 from appliance.kiosk.forms import clean
 from appliance.kiosk.screens.confirm import ERROR, ticked
@@ -25,16 +26,21 @@ def tray() -> Response:
     t, stamp = here.speech(), here.stamp()
     shown = []
     for row in reversed(measuring.unassigned(here.db())):
-        left = ASSIGN_TENTHS - (
-            stamp.ticks - row.reading.stamp.ticks if stamp.boot == row.reading.stamp.boot else stamp.wall - row.reading.stamp.wall
-        )
+        left = present.span(_left(row, stamp), t)
         shown.append(
             {
                 "id": row.id, "shown": _shown(row), "why": pair(WHY, row.why, t, ("không rõ vì sao", "reason unknown")),
-                "may": measuring.assignable(row.reading.stamp, stamp), "left": t(f"còn {present.span(left, t)}", f"{present.span(left, t)} left"),
+                "may": measuring.assignable(row.reading.stamp, stamp), "left": t(f"còn {left}", f"{left} left"),
             }
         )  # fmt: skip
     return here.page("tray.html", rows=shown)
+
+
+def _left(row: MeasurementRow, now: Stamp) -> int:
+    """How long it may still be assigned, in tenths of a second."""
+    measured = row.reading.stamp
+    gone = now.ticks - measured.ticks if now.boot == measured.boot else now.wall - measured.wall
+    return max(0, ASSIGN_TENTHS - gone)
 
 
 def _shown(row: MeasurementRow) -> present.ReadingShown:
@@ -132,8 +138,8 @@ def _waiting(measurement: int) -> MeasurementRow:
 
 def _identify(row: MeasurementRow, identity: Identity, action: str, back: str, status: int = 200, *, save: bool = False) -> Response:
     t = here.speech()
+    button = t("Lưu cho người này", "Save for this person") if save else t("Gán cho người này", "Assign to this person")
     return here.page(
         "confirm.html", status, banner=here.banner_of(identity), identifiers=present.identifiers(identity, t), carried={}, action=action,
-        back=back, reading=_shown(row), button=t("Lưu cho người này", "Save for this person") if save else t("Gán cho người này", "Assign to this person"),
-        errors=ERROR if status != 200 else {},
+        back=back, reading=_shown(row), button=button, errors=ERROR if status != 200 else {},
     )  # fmt: skip

@@ -281,8 +281,10 @@
     touch = event.pointerType === "touch";
     if (!pad) return;
     const key = event.target.closest(".keys button");
-    if (key) { event.preventDefault(); press(key.dataset.key); }
+    if (key) { event.preventDefault(); if (key.dataset.key !== "✓") press(key.dataset.key); }
   });
+  /* Done only when the finger is up: the keys go, and the tap must not end on the button that comes back under it. */
+  document.addEventListener("click", (event) => { if (event.target.closest('.keys [data-key="✓"]')) press("✓"); });
   document.addEventListener("mousedown", (event) => { if (event.target.closest(".keys")) event.preventDefault(); });
   const open = (event) => {
     if (!touch || !event.target.dataset || !event.target.dataset.keys || (pad && field === event.target)) return;
