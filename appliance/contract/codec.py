@@ -28,7 +28,7 @@ def write_event(event: Event) -> bytes:
     head = [event.kind, stamp, event.actor, event.software]
     if isinstance(event.body, Unknown):
         return _FIVE + cbor.dump(head)[1:] + event.body.raw
-    return cbor.dump([*head, _content(event)])
+    return (cbor.dump if event.extra else cbor.dump_given)([*head, _content(event)])
 
 
 def read_event(data: bytes) -> Event:
@@ -46,7 +46,9 @@ def read_event(data: bytes) -> Event:
 
 def write_body(event: Event) -> bytes:
     """The body alone as CBOR, with the entries of a later version in their places."""
-    return event.body.raw if isinstance(event.body, Unknown) else cbor.dump(_content(event))
+    if isinstance(event.body, Unknown):
+        return event.body.raw
+    return (cbor.dump if event.extra else cbor.dump_given)(_content(event))
 
 
 def read_body(kind: int, content: Any, raw: Callable[[], bytes]) -> tuple[Body, dict[Any, Any]]:

@@ -274,7 +274,7 @@ class _Writer:
             return
         content = give(event.body)
         del content[_INSIDE[kind][0]]
-        self.pile.append(cbor.dump(content))
+        self.pile.append(cbor.dump_given(content))
         person, last = Person(0), event.stamp
         for reading in readings:
             self._inner(reading, person, last)

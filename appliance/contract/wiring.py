@@ -35,9 +35,12 @@ class _Plan:
     exact: type | None
     """The type of a plain field, which needs no look at what stands inside."""
     members: dict[int, Any]
-    """The members of an enumeration by their numbers (of flags: zero)."""
+    """The members of an enumeration by their numbers (of flags: those met so far, up to `_MET`)."""
 
 
+_LOW, _HIGH = -(1 << 63), (1 << 63) - 1
+"""What every database of ours holds."""
+_MET = 256
 _AS_IS = frozenset({int, str, bytes, bool, type(None)})
 
 
@@ -74,11 +77,16 @@ def give(value: Any) -> Any:
     if isinstance(value, int):  # a member of an enumeration
         return int(value)
     content = {}
-    for p in plan(cls):
-        each = getattr(value, p.name)
-        if p.required or each != p.default:
-            content[p.number] = each if type(each) in _AS_IS else give(each)
+    for name, number, required, default in _giving(cls):
+        each = getattr(value, name)
+        if required or each != default:
+            content[number] = each if type(each) in _AS_IS else give(each)
     return content
+
+
+@cache
+def _giving(cls: Any) -> tuple[tuple[str, int, bool, Any], ...]:
+    return tuple((p.name, p.number, p.required, p.default) for p in plan(cls))
 
 
 def take(cls: type, data: Any) -> tuple[Any, dict[Any, Any]]:
@@ -99,11 +107,11 @@ def take(cls: type, data: Any) -> tuple[Any, dict[Any, Any]]:
             continue
         found += 1
         raw = data[p.number]
-        member = p.members.get(raw) if type(raw) is int else None
-        if member is not None:
-            values[p.name] = member
-        elif p.exact is type(raw):
-            values[p.name] = raw if p.exact is bytes else _scalar(cls, p, raw)
+        kind = type(raw)
+        if kind is int and raw in p.members:
+            values[p.name] = p.members[raw]
+        elif kind is p.exact and (kind is not int or _LOW <= raw <= _HIGH) and (kind is not str or "\0" not in raw):
+            values[p.name] = raw
         else:
             values[p.name], unknown = _one(cls, p, raw)
             if unknown:
@@ -157,7 +165,10 @@ def _scalar(cls: type, p: _Plan, raw: Any) -> Any:
         _check(cls, p, raw, int)
         if raw < 0:
             raise WireError("range", f"{cls.__name__}.{p.name} = {raw}")
-        return kind(raw)
+        flags = kind(raw)
+        if len(p.members) < _MET:
+            p.members[raw] = flags
+        return flags
     _check(cls, p, raw, kind)
     return raw
 
@@ -165,7 +176,7 @@ def _scalar(cls: type, p: _Plan, raw: Any) -> Any:
 def _check(cls: type, p: _Plan, raw: Any, kind: Any) -> None:
     if not isinstance(raw, kind) or (kind is int and isinstance(raw, bool)):
         raise WireError("shape", f"{cls.__name__}.{p.name} wants {kind.__name__}, got {type(raw).__name__}")
-    if kind is int and not -(1 << 63) <= raw < 1 << 63:  # what every database of ours holds
+    if kind is int and not _LOW <= raw <= _HIGH:
         raise WireError("range", f"{cls.__name__}.{p.name} leaves 64 bits")
     if kind is str and "\0" in raw:  # PostgreSQL cannot keep it
         raise WireError("range", f"{cls.__name__}.{p.name} holds NUL")
