@@ -19,7 +19,7 @@ from appliance.contract.topics import DOWN, UP, topic
 from appliance.relay.line import Acked, Down, Link, LinkError, Message, Up
 from appliance.relay.marks import Marks, lane_receipt, marks_of
 from appliance.relay.rules import CREDIT, CREDIT_UNANSWERED, GRACE, PATIENCE, Pace, backoff, hello_again, soonest
-from appliance.relay.sending import TOLD_ONE_BY_ONE, Piece, Sender, answer_ids, told
+from appliance.relay.sending import Piece, Sender, told
 from appliance.relay.storage import Arrived, Bad, Peer, Storage, Stream, Tx, Waiting
 from appliance.relay.taking import Apply, Heard, Run, Sealed, Taken, read, take, turn_away
 from appliance.relay.talk import Talk
@@ -421,8 +421,9 @@ class Pump:
                 if shard is not None:
                     self._talk(station, shard)
             for station, mine in rows.items():
-                if station in self.talks and any(row.stream not in self.end.streams(tx, station) for row in mine):
-                    self.talks[station].stale = True
+                if station in self.talks and not self.talks[station].stale:
+                    streams = self.end.streams(tx, station)
+                    self.talks[station].stale = any(row.stream not in streams for row in mine)
         if me != self.me:
             self.me = me
             self._doubt()
@@ -578,23 +579,19 @@ class Pump:
 
     def _tell_accepted(self, arrived: Sequence[Arrived]) -> None:
         step = "accepted" if self.end.way == UP else "accept"
-        lanes: dict[tuple[Stream, int], list[Arrived]] = {}
-        for one in arrived:
-            lanes.setdefault((one.stream, one.lane), []).append(one)
-        for (stream, lane), some in lanes.items():
-            if len(some) > TOLD_ONE_BY_ONE:
-                self.end.say(step, epoch=stream.origin, lane=lane, seq=some[0].seq, count=len(some))
-                continue
-            for one in some:
-                self.end.say(step, epoch=stream.origin, lane=lane, seq=one.seq, **answer_ids(one.event))
+        start = 0
+        for place, one in enumerate(arrived, 1):
+            after = arrived[place] if place < len(arrived) else None
+            if after is None or (after.stream, after.lane, after.seq) != (one.stream, one.lane, one.seq + 1):
+                events = [other.event for other in arrived[start:place]]
+                for ids in told(one.stream, one.lane, arrived[start].seq, events):
+                    self.end.say(step, **ids)
+                start = place
 
     def _tell_settled(self, stream: Stream, settled: Sequence[tuple[int, int, int]]) -> None:
         for lane, first, last in settled:
-            if last - first >= TOLD_ONE_BY_ONE:
-                self.end.say("receipt", epoch=stream.origin, lane=lane, seq=first, count=last - first + 1)
-                continue
-            for seq in range(first, last + 1):
-                self.end.say("receipt", epoch=stream.origin, lane=lane, seq=seq)
+            more = {"count": last - first + 1} if last > first else {}
+            self.end.say("receipt", epoch=stream.origin, lane=lane, seq=first, **more)
 
 
 def _vouches(receipt: Receipt, stream: Stream) -> bool:

@@ -33,8 +33,8 @@ GRACE = 5.0
 RECEIPT_SECONDS = 2.0
 RECEIPT_EVENTS = 30
 """Receipts of lanes from CONSULT on: at most one in so many seconds, or one for so many events; lane 0 at once (decision 8)."""
-GATHER = 0.25
-"""On an unmetered link a reading goes at once, the next ones of lanes from READINGS on gather this long: ten a second make four parcels."""
+GATHER = 0.7
+"""On an unmetered link a reading goes at once; those that follow it in lanes from READINGS on gather so long: parcels cost more than readings."""
 
 BACKOFF_FIRST, BACKOFF_MOST = 1.0, 120.0
 HELLO_FIRST, HELLO_MOST, HELLO_MOST_METERED = 2.0, 60.0, 300.0
@@ -123,16 +123,11 @@ class Pace:
     rates: deque[tuple[float, float]] = field(default_factory=deque)
     trips: deque[tuple[float, float]] = field(default_factory=deque)
 
+    window: int = WINDOW
+    """Messages that may be un-PUBACKed together."""
+
     RATE_SECONDS = 20.0
     TRIP_SECONDS = 60.0
-
-    @property
-    def window(self) -> int:
-        """Messages that may be un-PUBACKed together."""
-        if not self.rates or not self.trips:
-            return WINDOW
-        product = max(rate for _, rate in self.rates) * min(trip for _, trip in self.trips)
-        return max(WINDOW, min(WINDOW_MOST, round(PIPES * product / CHUNK_BYTES)))
 
     @property
     def room(self) -> int:
@@ -146,7 +141,9 @@ class Pace:
 
     def silence(self, now: float) -> float:
         """How long the oldest message has been waiting for its PUBACK; 0 when none does."""
-        return max((now - flight[0] for flight in self.flying.values()), default=0.0)
+        for flight in self.flying.values():
+            return now - flight[0]  # kept in the order of sending
+        return 0.0
 
     def acked(self, token: int, now: float) -> bool:
         """Its PUBACK came; False when nobody knows the token."""
@@ -160,6 +157,8 @@ class Pace:
         _keep(self.trips, now, trip, self.TRIP_SECONDS)
         if full or not self.rates or rate > max(one for _, one in self.rates):
             _keep(self.rates, now, rate, self.RATE_SECONDS)
+        product = max(one for _, one in self.rates) * min(one for _, one in self.trips)
+        self.window = max(WINDOW, min(WINDOW_MOST, round(PIPES * product / CHUNK_BYTES)))
         return True
 
     def lost(self) -> None:
@@ -167,11 +166,12 @@ class Pace:
         self.flying.clear()
         self.rates.clear()
         self.trips.clear()
+        self.window = WINDOW
 
 
 def _keep(samples: deque[tuple[float, float]], now: float, value: float, seconds: float) -> None:
     samples.append((now, value))
-    while len(samples) > 64 or samples[0][0] < now - seconds:
+    while len(samples) > 24 or samples[0][0] < now - seconds:
         samples.popleft()
 
 

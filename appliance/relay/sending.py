@@ -21,8 +21,6 @@ from appliance.relay.storage import SET_ASIDE, TAKEN, Parcel, Queued, Storage, S
 
 ROWS_AT_ONCE = 256
 """Rows read for one parcel: more than fit into a chunk."""
-TOLD_ONE_BY_ONE = 32
-"""Up to so many events of a parcel have a journal line each; more have one together."""
 
 
 @dataclass(eq=False)
@@ -100,19 +98,24 @@ class Sender:
 
     def overdue(self, now: float) -> float | None:
         """Put what was sent too long ago among what is to be sent; seconds until the next will be, None when nothing flies."""
+        oldest = self.oldest()
+        if oldest is None:
+            return None
         wait = resend_after(self.silent)
-        late = [flight for flight in self.flying.values() if flight.sent + wait <= now]
-        if late:
+        if oldest + wait <= now:
+            late = [flight for flight in self.flying.values() if flight.sent + wait <= now]
             self.silent += 1
             for flight in late:
                 del self.flying[flight.parcel.number]
             self._again(late)
-        oldest = min((flight.sent for flight in self.flying.values()), default=None)
-        return None if oldest is None else max(0.0, oldest + resend_after(self.silent) - now)
+            return self.overdue(now)
+        return oldest + wait - now
 
     def oldest(self) -> float | None:
         """When the longest unreceipted parcel left."""
-        return min((flight.sent for flight in self.flying.values()), default=None)
+        for flight in self.flying.values():
+            return flight.sent  # kept in the order of sending
+        return None
 
     # --- what leaves --------------------------------------------------------------------------------------------------
 
@@ -310,10 +313,15 @@ def _may_go(flight: Flight, again: bool) -> bool:
 
 
 def told(stream: Stream, lane: int, first: int, events: Sequence[Event]) -> list[dict[str, Any]]:
-    """Journal ids for the events of a parcel: one line each, or one for all of a long one."""
-    if len(events) > TOLD_ONE_BY_ONE:
-        return [{"epoch": stream.origin, "lane": lane, "seq": first, "count": len(events)}]
-    return [{"epoch": stream.origin, "lane": lane, "seq": first + place, **answer_ids(event)} for place, event in enumerate(events)]
+    """Journal ids for a run of events: an answer has a line of its own, the others share one (``seq`` is the first of ``count``)."""
+    lines: list[dict[str, Any]] = []
+    for seq, event in enumerate(events, first):
+        own = answer_ids(event)
+        if own or not lines or "answer" in lines[-1]:
+            lines.append({"epoch": stream.origin, "lane": lane, "seq": seq, **own})
+        else:
+            lines[-1]["count"] = seq - lines[-1]["seq"] + 1
+    return lines
 
 
 def answer_ids(event: Event) -> dict[str, Any]:

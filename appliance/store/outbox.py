@@ -14,7 +14,6 @@ from appliance.contract.receipts import digest
 from appliance.database import Connection
 from appliance.relay.marks import Marks, Range, read_marks, write_holes
 from appliance.relay.storage import Parcel, Queued, Stream, Waiting
-from appliance.store.boots import epoch as latest
 
 WAITING, RECEIVED, SET_ASIDE = 0, 2, 3
 """`outbox.state`: the bridge has not said that it has the event; it has it; it could not read it and keeps its bytes in quarantine."""
@@ -55,17 +54,23 @@ class Outbox:
         self.station = station
         self._epochs: dict[int, Stream] = {}
         self._rows: dict[bytes, int] = {}
+        self._streams: list[Stream] = []
 
     def streams(self, tx: Connection) -> list[Stream]:
-        """Those of every epoch that has said something, and of the latest one, which is the last in the list."""
-        rows = tx.execute(
-            "SELECT id FROM epoch WHERE id IN (SELECT epoch FROM lane) OR id = (SELECT max(id) FROM epoch) ORDER BY id"
-        ).fetchall()
-        return [self._stream(tx, row[0]) for row in rows]
+        """Those of every epoch that has said something, and of the latest one, which is the last in the list.
+
+        Remembered until an epoch is seen that is not among them: only `tram init` and `renew` begin one.
+        """
+        if not self._streams:
+            rows = tx.execute(
+                "SELECT id FROM epoch WHERE id IN (SELECT epoch FROM lane) OR id = (SELECT max(id) FROM epoch) ORDER BY id"
+            ).fetchall()
+            self._streams = [self._stream(tx, row[0]) for row in rows]
+        return self._streams
 
     def me(self, tx: Connection) -> bytes:
         """The epoch that is written now."""
-        return latest(tx)[1]
+        return self.streams(tx)[-1].origin
 
     def waiting(self, tx: Connection) -> list[Waiting]:
         """Every lane with events that are in no parcel yet."""
@@ -167,6 +172,7 @@ class Outbox:
 
     def move(self, tx: Connection, to: Stream) -> None:
         """What was said in other epochs and not vouched for travels in `to`: new numbers, old order, the same rows."""
+        self._streams = []
         epoch = self._epoch(tx, to)
         rows = tx.execute("SELECT id, epoch, lane, seq FROM outbox WHERE state < 2 AND epoch <> ? ORDER BY id", (epoch,)).fetchall()
         for row in rows:
@@ -181,6 +187,7 @@ class Outbox:
         known = self._epochs.get(row)
         if known is None:
             value = bytes(tx.execute("SELECT epoch FROM epoch WHERE id = ?", (row,)).fetchone()[0])
+            self._streams = []
             known = self._epochs[row] = Stream(self.station, value)
         return known
 
