@@ -102,6 +102,24 @@ def test_another_patient_opened_in_mid_measurement(room: Callable[..., Room], st
     assert (row.state, row.why, row.session) == (State.UNASSIGNED, "session-changed", None)
 
 
+def test_the_session_is_looked_up_at_the_first_sample_itself(room: Callable[..., Room], station: Station) -> None:
+    """The device was given to somebody else a fifth of a second before: what the collector knew until then does not count."""
+    here = room().until_ready()
+    station.session(station.patient("Thử Nghiệm Một"), OXIMETER)
+    here.run(1)
+    looked = here.collector._look_ns
+    while here.collector._look_ns == looked:
+        here.run(TURN_S)
+    here.run(0.3).finger("in").run(1.84)
+    assert here.collector._settler.measuring_since is None
+    second = station.session(station.patient("Thử Nghiệm Hai"), OXIMETER)
+    here.run(0.12)
+    assert here.collector._session != second, "the test wants the moment in which the collector has not looked yet"
+    here.run(14)
+    (row,) = here.rows()
+    assert (row.state, row.session) == (State.SETTLED, second)
+
+
 def test_a_screen_closed_in_mid_measurement(room: Callable[..., Room], station: Station) -> None:
     """The session ended before the measurement settled: nobody's."""
     here = room().until_ready()
