@@ -103,7 +103,7 @@ INVALID: dict[str, Pair] = {
         "Chưa tìm thấy mạch. Xoay lại ngón tay, lau sơn móng, làm ấm tay.",
         "No pulse found. Turn the finger, remove nail varnish, warm the hand.",
     ),
-    "probe-error": ("Kẹp chưa đúng. Kẹp lại ngón tay.", "The probe is not on. Put it on the finger again."),
+    "probe-error": ("Chưa thấy ngón tay. Kẹp ngón tay vào máy cho đúng.", "No finger found. Put the probe on the finger properly."),
     "finger-out": ("Chưa có ngón tay trong kẹp.", "No finger in the probe."),
     "sensor-off": ("Chưa có ngón tay trong kẹp.", "No finger in the probe."),
     "no-value": ("Máy chưa có số.", "The device has no value yet."),
