@@ -44,7 +44,11 @@ def run() -> dict[str, Any]:
         "seed": SEED,
         "events": len(events),
         "readings": len(readings),
-        "floor": entropy.floor(),
+        "floor": entropy.floor()
+        | {
+            "fact_sheet": 3.25,
+            "what": "entropy of the day's numbers, times at 0.1 s; no names, no headers; the fact sheet's day has no saved_after",
+        },
         "limits": LIMITS,
         "bytes_per_reading": {name: _by_batch(measure, readings) for name, measure in forms(numeric).items()},
         "bytes_per_event_of_the_day": {name: {100: _each(measure, events, 100)} for name, measure in forms(list).items()},
@@ -67,7 +71,10 @@ def parcel(batch: Batch) -> bytes:
 
 
 def json_text(batch: Batch) -> bytes:
-    """One JSON object per reading with what the parcel says of it; other events in their readable form."""
+    """One plain JSON object per reading: time, patient, device, values, status; other events in their readable form.
+
+    It flatters JSON: stream, sequence, boot, clock quality, staff and software, which parcels carry, are not in it.
+    """
     return _json([_row(event) for event in batch])
 
 
