@@ -6,6 +6,7 @@ digital signature, and no page says so.
 """
 
 import hashlib
+import unicodedata
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, fields
 
@@ -37,6 +38,11 @@ class Refused(ValueError):  # noqa: N818 - the house's word (ARCHITECTURE.md, Er
         self.who = who
 
 
+def typed(text: str) -> str:
+    """What a person has typed as it is kept: NFC, one sign for a line's end, no white space at the ends, no NUL."""
+    return unicodedata.normalize("NFC", text).replace("\r\n", "\n").replace("\0", "").strip()
+
+
 @dataclass(frozen=True, slots=True)
 class Advice:
     """What the form holds: the free fields of `contract.answers.Answer`."""
@@ -49,8 +55,8 @@ class Advice:
 
     @classmethod
     def of(cls, form: Mapping[str, str]) -> "Advice":
-        """The fields out of a form, white space at the ends taken off, line ends as one sign."""
-        return cls(**{one.name: form.get(one.name, "").replace("\r\n", "\n").strip() for one in fields(cls)})
+        """The fields out of a form, each as `typed` makes it."""
+        return cls(**{one.name: typed(form.get(one.name, "")) for one in fields(cls)})
 
     def check(self) -> None:
         """Refused ``empty`` without advice, ``long`` when a field is longer than `MOST_CHARACTERS`."""
@@ -134,7 +140,7 @@ def ask(tx: Connection, doctor: Account, station: str, number: int, text: str, *
     """Ask the station something; True. Refused ``empty``, ``long``, ``held``, ``withdrawn``."""
     found = _get(tx, station, number)
     _held(found, doctor, now)
-    said = text.replace("\r\n", "\n").strip()
+    said = typed(text)
     if not said or len(said) > MOST_CHARACTERS:
         raise Refused("long" if said else "empty", "question")
     if found.withdrawn is not None:

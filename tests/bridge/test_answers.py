@@ -1,4 +1,5 @@
 import hashlib
+import unicodedata
 
 import pytest
 from sqlalchemy import select
@@ -254,6 +255,7 @@ def test_seen_real_readings_do_not_make_test_data(offices):
     assert real.kind is ReadingKind.BLOOD_PRESSURE
 
 
-def test_line_ends_of_a_browser_become_one_sign():
-    """A form's CRLF is one line end in the signed bytes, white space at the ends is gone."""
-    assert Advice.of({"advice": " Một\r\nHai \r\n", "csrf": "x"}) == Advice("Một\nHai")
+def test_what_is_typed_is_kept_in_one_form():
+    """CRLF is one line end, white space at the ends and NULs are gone, letters are NFC whatever the keyboard made of them."""
+    assert Advice.of({"advice": " Một\r\nHai\0 \r\n", "csrf": "x"}) == Advice("Một\nHai")
+    assert Advice.of({"advice": unicodedata.normalize("NFD", "Đặng Thị Hường")}).advice == unicodedata.normalize("NFC", "Đặng Thị Hường")

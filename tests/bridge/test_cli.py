@@ -222,3 +222,12 @@ def test_quarantine_is_listed_without_its_bytes(ready):
     assert code == 0
     assert (one["station"], one["reason"], one["bytes"]) == ("tram-0001", "truncated", 7)
     assert "secret" not in json.dumps(one)
+
+
+def test_the_example_settings_can_be_followed():
+    """What stands beside the units is a file this program accepts."""
+    from appliance.settings import load
+
+    settings = load([Path(__file__).parents[2] / "cloud-bridge" / "deploy" / "tram.toml.example"])
+    assert settings.bridge.database.startswith("postgresql+psycopg://")
+    assert settings.environment == "production"

@@ -334,6 +334,36 @@ def test_a_new_reading_can_be_asked_for_by_programs(request_900):
     assert doctor.get(f"/consults/{STATION}/900.json").json["id"] == spell(900)
 
 
+HOSTILE = ["", "²", "-1", "9" * 40, "\0", "\ud7ff", "<script>", "a" * 5000, "%00", "../../etc", "Đ" * 300]
+
+
+def test_hostile_words_make_no_error(offices):
+    """Whatever stands in an address or a form: a page, a refusal, no such page; never a failure of the server, on both databases."""
+    offices.hear(asked(900, (BP,)))
+    doctor = offices.doctor()
+    for word in HOSTILE:
+        asked_for = [
+            doctor.get("/", query_string={"list": word, "department": word}), doctor.get(URL, query_string={"correct": word}),
+            doctor.get(f"{URL}/sign", query_string={"replaces": word}), doctor.get("/login", query_string={"next": word}),
+            doctor.send(f"{URL}/draft", advice=word, diagnosis=word, then=word, replaces=word),
+            doctor.send(f"{URL}/question", text=word), doctor.send("/language", language=word, next=word),
+            doctor.send(f"{URL}/sign", password=PASSWORD, digest=word, seen=[word], replaces=word),
+            offices.visitor().log_in(word, word), doctor.get(f"/consults/{STATION}/{word}"), doctor.get(f"/patients/{word}/1"),
+            doctor.get("/queue/live", headers={"If-None-Match": repr(word.encode())[:200]}),
+        ]  # fmt: skip
+        assert all(answer.status_code < 500 for answer in asked_for), (word, [answer.status_code for answer in asked_for])
+    for number in ("9223372036854775807", "9223372036854775808", "0"):
+        assert doctor.get(f"/consults/{STATION}/{number}").status_code == 404
+
+
+def test_a_station_s_number_that_is_too_long_still_has_a_page(office):
+    """A request whose number is longer than forty bits is listed with an address that leads to it."""
+    office.hear(asked(1 << 50))
+    doctor = office.doctor()
+    (one,) = doctor.get("/consults.json").json["consults"]
+    assert doctor.get(one["url"]).status_code == 200
+
+
 def test_numbers_in_addresses_are_read_as_people_write_them(request_900):
     """Decimal and spelled; nonsense is no page."""
     doctor = request_900.doctor()

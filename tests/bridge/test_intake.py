@@ -1,5 +1,6 @@
 import random
 from collections.abc import Sequence
+from dataclasses import replace
 
 import cbor2
 import pytest
@@ -8,7 +9,8 @@ from hypothesis import strategies as st
 from sqlalchemy import Engine, Table, func, select
 
 from appliance.contract import events as ev
-from appliance.contract.readings import ClockQuality, Source
+from appliance.contract.metrics import Metric
+from appliance.contract.readings import ClockQuality, Numeric, Reading, ReadingKind, Source, Stamp
 from appliance.contract.wiring import give
 from cloud_bridge import intake
 from cloud_bridge.store import consults, devices, observations, patients, tables
@@ -215,6 +217,31 @@ def test_the_number_columns_hold_values_in_the_metric_s_unit(engine):
         rows = {row.kind: row for row in tx.execute(select(tables.observation))}
     assert rows[3].temperature == 37.2
     assert (rows[2].systolic, rows[2].diastolic, rows[2].spo2) == (None, 74, None)
+
+
+def _hostile() -> list[ev.Event]:
+    """Events that are well-formed on the wire and fit no database."""
+    long = (1 << 64) - 1
+    endless = Reading(ReadingKind.SPO2, 1, (Numeric(Metric.SPO2, 98, scale=10**9),), story.stamp())
+    return [
+        recorded(pressure(), long), recorded(replace(pressure(), device=long)), recorded(endless), recorded(pressure(), saved_after=long),
+        recorded(pressure(stamp=Stamp(long, 1, 1, 1))), ev.Event(story.stamp(), "a\0b", "t", ev.ObservationRecorded(1, pressure())),
+        recorded(oxygen(device_time="2026\0")), asked(long), asked(900, identity=who(name="\0")), asked(900, (endless,)),
+        event(ev.MeasurementUnassigned(endless, "x")), event(ev.Tombstone(long, "x")), event(ev.ConsultReply(900, long, "x")),
+        event(ev.ClockAnchor(long, 1, 1, 1, "x")), event(ev.DeviceRegistered(1, "a", "b\0", "c")),
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize("many", [False, True])
+def test_what_no_database_can_hold_is_refused_and_the_next_one_passes(engine, many):
+    """A ValueError (the relay keeps the bytes and flags the event), nothing half-written, no failure of the database."""
+    for number, bad in enumerate(_hostile()):
+        with pytest.raises(ValueError, match=r"too large|NUL|decimals"):
+            take(engine, [bad], f"s-{number}", many)
+        take(engine, [recorded(pressure()), asked(900)], f"s-{number}", many)
+        assert [
+            len(rows) for name, rows in settled(engine, f"s-{number}").items() if rows and name not in ("consult", "patient", "device")
+        ] == [1]
 
 
 STORY: list[ev.Event] = [

@@ -8,7 +8,7 @@ from werkzeug.exceptions import HTTPException, ServiceUnavailable
 from werkzeug.middleware.proxy_fix import ProxyFix
 from werkzeug.routing import BaseConverter, ValidationError
 
-from appliance.contract.ids import is_station, spell, unspell
+from appliance.contract.ids import SHORT_BITS, is_station, spell, unspell
 from cloud_bridge.console import consults, fresh, guard, patients, queue, review, sessions
 from cloud_bridge.console.desk import EXTENSION, Desk
 from cloud_bridge.console.desk import desk as at_desk
@@ -22,20 +22,21 @@ MOST_BYTES = 64 * 1024
 class ShortNumber(BaseConverter):
     """A short number in an address: as people read it (``7K3M-9QPX``) or in decimal."""
 
-    regex = r"[0-9A-Za-z]{4}-[0-9A-Za-z]{4}|[0-9]{1,13}"
+    regex = r"[0-9A-Za-z]{4}-[0-9A-Za-z]{4}|[0-9]{1,19}"
 
     def to_python(self, value: str) -> int:
-        """The number."""
-        if "-" not in value:
-            return int(value)
+        """The number; anything else, and what no database holds, is no page of ours."""
         try:
-            return unspell(value)
+            number = unspell(value) if "-" in value else int(value)
         except ValueError as error:
             raise ValidationError from error
+        if number >= 1 << 63:
+            raise ValidationError
+        return number
 
     def to_url(self, value: int) -> str:
-        """As people read it."""
-        return spell(value)
+        """As people read it; in decimal where a station used a number that is longer than short."""
+        return spell(value) if 0 <= value < 1 << SHORT_BITS else str(value)
 
 
 class StationId(BaseConverter):

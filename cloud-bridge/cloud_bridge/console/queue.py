@@ -73,7 +73,7 @@ def _rows() -> dict[str, Any]:
 
 
 def _department(text: str) -> Department | None:
-    return Department(int(text)) if text.isdigit() and int(text) in {int(one) for one in Department} else None
+    return next((one for one in Department if str(int(one)) == text), None)
 
 
 def _lists(tx: Connection, department: Department | None) -> dict[str, list[Consult]]:

@@ -5,6 +5,7 @@ from urllib.parse import urlsplit
 from flask import Blueprint, abort, redirect, render_template, request, session, url_for
 from werkzeug.wrappers import Response
 
+from cloud_bridge.answers import typed
 from cloud_bridge.console import guard
 from cloud_bridge.console.desk import desk
 from cloud_bridge.console.present import waited
@@ -27,7 +28,7 @@ def login() -> str:
 @guard.public
 def enter() -> Response | tuple[str, int]:
     """A login and a password: a session, or the form again with one sentence."""
-    login, password = request.form.get("login", "").strip(), request.form.get("password", "")
+    login, password = typed(request.form.get("login", "")), request.form.get("password", "")
     onward = _inside(request.form.get("next", ""))
     with writing(desk().engine) as tx:
         found = accounts.check(tx, desk().hasher, login[:64], password[:200], desk().now())

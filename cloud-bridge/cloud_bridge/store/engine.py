@@ -92,37 +92,34 @@ def translated(tx: Connection) -> Iterator[None]:
 
 
 class Pulse:
-    """Whether anybody has committed anything, asked on a connection of its own without reading a row; safe between threads."""
+    """Whether anybody has committed anything, asked without reading a row; safe between threads."""
 
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
         self._lock = threading.Lock()
         self._connection: Any = None
+        self._turn = 0
 
     def beat(self) -> str:
         """A text that is another one after any commit by anybody (and sometimes without one). OSError while the database is away."""
+        if self._engine.dialect.name == "postgresql":
+            with reading(self._engine) as tx:
+                return str(tx.exec_driver_sql("SELECT pg_current_snapshot()::text").scalar_one())
         with self._lock:
-            try:
-                if self._connection is None:
-                    self._connection = self._engine.raw_connection()
-                return self._ask(self._connection.cursor())
-            except BaseException as error:
-                connection, self._connection = self._connection, None
-                if connection is not None:
-                    connection.invalidate()
-                module: Any = self._engine.dialect.dbapi
-                if self._engine.dialect.name == "postgresql" and isinstance(error, module.OperationalError):
-                    raise _away(error) from error
-                raise
+            return self._version()
 
-    def _ask(self, cursor: Any) -> str:
-        if self._engine.dialect.name == "sqlite":
-            # Counted per connection, so a new connection must not be taken for the old one: its identity is part of the text.
-            return f"{id(self._connection)}/{cursor.execute('PRAGMA data_version').fetchone()[0]}"
-        cursor.execute("SELECT pg_current_snapshot()::text")
-        found = str(cursor.fetchone()[0])
-        self._connection.rollback()
-        return found
+    def _version(self) -> str:
+        """SQLite counts per connection, so one connection is kept for it, and which one it is is part of the text."""
+        try:
+            if self._connection is None:
+                self._connection = self._engine.raw_connection()
+                self._turn += 1
+            return f"{self._turn}/{self._connection.cursor().execute('PRAGMA data_version').fetchone()[0]}"
+        except BaseException:
+            connection, self._connection = self._connection, None
+            if connection is not None:
+                connection.invalidate()
+            raise
 
 
 @contextmanager
