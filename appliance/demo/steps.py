@@ -15,8 +15,10 @@ READING = ("read", "feed", "settle", "observe", "record", "publish", "decode", "
 ANSWER = ("signed", "published", "accepted", "receipt", "shown")
 ON_THE_WIRE = frozenset({"publish", "published", "decode", "accept", "accepted", "receipt"})
 """Steps about a place on the wire: a reading's copy inside a consult request has another place and must not be mistaken for it."""
-WAITING = 4096
-"""How many lines may wait for their way: far more than a parcel's worth, and bounded."""
+WAITING = 512
+"""How many lines may wait for their way. Those of events that are no reading and no answer never find one and drop out in the end."""
+WAYS = 200
+"""How many ways are followed at once; a demo that stays for days forgets the oldest."""
 
 JITTER_NS = 250_000_000
 """How much later than its step a line may have been written: a turn or two of a busy machine's scheduler."""
@@ -111,7 +113,8 @@ class Trail:
     """Every way heard of so far."""
 
     def __init__(self) -> None:
-        self.ways: list[Way] = []
+        self.ways: deque[Way] = deque(maxlen=WAYS)
+        self._made = {READING: 0, ANSWER: 0}
         self._waiting: deque[Line] = deque(maxlen=WAITING)
 
     def hear(self, line: Line) -> list[tuple[Way, Line]]:
@@ -141,7 +144,9 @@ class Trail:
             if _same(way, line, answer):
                 return way
         if "answer" in line.ids if line.step == "signed" else line.step in READING[:5] and "reading_key" in line.ids:
-            self.ways.append(Way(ANSWER if answer else READING, sum(way.answer is answer for way in self.ways) + 1))
+            names = ANSWER if answer else READING
+            self._made[names] += 1
+            self.ways.append(Way(names, self._made[names]))
             return self.ways[-1]
         return None
 

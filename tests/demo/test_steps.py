@@ -5,7 +5,7 @@ import random
 
 import pytest
 
-from appliance.demo.steps import ANSWER, READING, Line, Trail, read_line
+from appliance.demo.steps import ANSWER, READING, WAITING, WAYS, Line, Trail, read_line
 
 PLACE = {"epoch": "aa", "lane": 2, "seq": 7}
 READING_IDS = {
@@ -141,4 +141,18 @@ def test_lines_about_nothing_known_do_not_pile_up() -> None:
     trail = Trail()
     for number in range(200):
         trail.hear(Line("carry", "publish", "t", number, {"epoch": "zz", "lane": 1, "seq": number}))
-    assert trail.ways == []
+    assert len(trail.ways) == 0
+
+
+def test_a_demo_that_stays_forgets_the_oldest_ways_and_goes_on_counting() -> None:
+    """Neither lines nor ways pile up; the newest reading is followed and numbered."""
+    trail = Trail()
+    for number in range(WAYS + 50):
+        trail.hear(Line("collect", "read", "t", number, {"reading_key": f"k{number}"}))
+        trail.hear(Line("carry", "publish", "t", number, {"epoch": "zz", "lane": 0, "seq": number}))
+    assert len(trail.ways) == WAYS
+    assert trail.find(reading_key="k0") is None
+    newest = trail.find(reading_key=f"k{WAYS + 49}")
+    assert newest is not None
+    assert newest.number == WAYS + 50
+    assert len(trail._waiting) <= WAITING
