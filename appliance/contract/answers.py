@@ -5,9 +5,7 @@ It is not a legal digital signature, and no page says so.
 
 from dataclasses import dataclass
 
-import cbor2
-
-from appliance.contract.errors import WireError
+from appliance.contract import cbor
 from appliance.contract.wiring import give, take, wire
 
 DOMAIN = b"tram-answer-v1"
@@ -38,14 +36,10 @@ class Answer:
 
 def answer_bytes(answer: Answer) -> bytes:
     """The bytes to sign and to send: canonical CBOR."""
-    return cbor2.dumps(give(answer), canonical=True)
+    return cbor.dump(give(answer))
 
 
 def read_answer(content: bytes) -> Answer:
     """The answer in signed bytes; WireError when they are not one."""
-    try:
-        data = cbor2.loads(content)
-    except Exception as error:
-        raise WireError("truncated", "answer") from error
-    answer: Answer = take(Answer, data)[0]
+    answer: Answer = take(Answer, cbor.load(content))[0]
     return answer

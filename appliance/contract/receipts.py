@@ -10,10 +10,10 @@ import hashlib
 from dataclasses import dataclass
 from enum import IntEnum
 
-import cbor2
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
 
+from appliance.contract import cbor
 from appliance.contract.errors import WireError
 from appliance.contract.wiring import give, take, wire
 
@@ -94,7 +94,7 @@ def digest(payload: bytes) -> bytes:
 
 def seal_receipt(receipt: Receipt, key: Ed25519PrivateKey) -> bytes:
     """The message: type byte, canonical CBOR, 64 bytes of signature."""
-    body = bytes([RECEIPT]) + cbor2.dumps(give(receipt), canonical=True)
+    body = bytes([RECEIPT]) + cbor.dump(give(receipt))
     return body + key.sign(DOMAIN + body)
 
 
@@ -106,7 +106,7 @@ def open_receipt(payload: bytes, keys: dict[int, Ed25519PublicKey]) -> Receipt:
     if len(payload) <= 1 + SIGNATURE_BYTES or payload[0] != RECEIPT:
         raise WireError("truncated", "receipt")
     body, signature = payload[:-SIGNATURE_BYTES], payload[-SIGNATURE_BYTES:]
-    receipt: Receipt = take(Receipt, _load(body[1:]))[0]
+    receipt: Receipt = take(Receipt, cbor.load(body[1:]))[0]
     key = keys.get(receipt.key_id)
     if key is None:
         raise WireError("signature", f"key {receipt.key_id} is not pinned")
@@ -119,19 +119,12 @@ def open_receipt(payload: bytes, keys: dict[int, Ed25519PublicKey]) -> Receipt:
 
 def write_hello(hello: Hello) -> bytes:
     """The message of a hello."""
-    return bytes([HELLO]) + cbor2.dumps(give(hello), canonical=True)
+    return bytes([HELLO]) + cbor.dump(give(hello))
 
 
 def read_hello(payload: bytes) -> Hello:
     """The hello in a message; WireError when it is none."""
     if payload[:1] != bytes([HELLO]):
         raise WireError("shape", "hello")
-    hello: Hello = take(Hello, _load(payload[1:]))[0]
+    hello: Hello = take(Hello, cbor.load(payload[1:]))[0]
     return hello
-
-
-def _load(data: bytes) -> object:
-    try:
-        return cbor2.loads(data)
-    except Exception as error:
-        raise WireError("truncated", "CBOR") from error
