@@ -215,9 +215,9 @@ def test_lists_of_what_was_answered_and_read(request_900):
 def test_an_emergency_is_heard_until_somebody_opens_it(request_900):
     """What every page asks for: the emergencies nobody has opened."""
     doctor = request_900.doctor()
-    assert doctor.get("/emergencies.json").json == {"unopened": [f"{STATION}/{spell(900)}"]}
+    assert doctor.get("/emergencies.json").json == {"unopened": [f"{STATION}/{spell(900)}"], "corrected": 0}
     doctor.get(URL)
-    assert doctor.get("/emergencies.json").json == {"unopened": []}
+    assert doctor.get("/emergencies.json").json == {"unopened": [], "corrected": 0}
 
 
 def test_a_page_that_has_everything_is_told_so_in_few_bytes(request_900):
@@ -473,6 +473,33 @@ def test_a_correction_of_a_seen_reading_alerts_the_doctor(request_900):
     text = doctor.get(URL).text
     assert "Trạm đã sửa số đo mà bác sĩ đã dựa vào khi ký" in text
     assert "Trạm báo ghi nhầm: đo nhầm người" in text
+
+
+def test_a_correction_after_the_answer_waits_on_every_page_until_a_doctor_has_looked(offices):
+    """Counted on every page and listed with its reason; looked at, or answered again, it is settled; before an answer it is no alarm."""
+    offices.hear(asked(900, (BP, CLIP)), event(ev.ObservationEnteredInError(PATIENT, CLIP.key, "trước khi ký"), 90))
+    doctor, count = offices.doctor(), lambda: doctor.get("/emergencies.json").json["corrected"]
+    offices.time.turn(10)
+    sign(doctor)
+    assert count() == 0
+    offices.time.turn(10)
+    offices.hear(event(ev.ObservationReassigned(PATIENT, BP.key, OTHER, "nhầm người"), 400))
+    assert count() == 1
+    listed = doctor.get("/review/").text
+    assert "nhầm người" in listed
+    assert "BS. Trần Thử" in listed
+    assert offices.doctor("xem").send(f"/review/{STATION}/900/looked").status_code == 403
+    assert doctor.send(f"/review/{STATION}/900/looked").status_code == 302
+    assert doctor.send(f"/review/{STATION}/900/looked").status_code == 404
+    assert count() == 0
+    offices.time.turn(10)
+    offices.hear(event(ev.ObservationEnteredInError(OTHER, BP.key, "ghi nhầm"), 500))
+    assert count() == 1
+    offices.time.turn(10)
+    with reading(offices.engine) as tx:
+        first = kept.of_consult(tx, STATION, 900)[0].answer
+    sign(doctor, "Lời khuyên mới", replaces=spell(first))
+    assert count() == 0
 
 
 def test_a_signed_answer_is_corrected_by_another_signed_one(request_900):

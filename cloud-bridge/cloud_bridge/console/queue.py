@@ -13,7 +13,7 @@ from cloud_bridge import routing
 from cloud_bridge.console import fresh, guard, present
 from cloud_bridge.console.desk import desk
 from cloud_bridge.console.words import DEPARTMENTS, FIELDS, URGENCIES
-from cloud_bridge.store import accounts, consults
+from cloud_bridge.store import accounts, consults, review
 from cloud_bridge.store.consults import Consult
 from cloud_bridge.store.engine import reading
 
@@ -46,10 +46,11 @@ def listing() -> Response:
 @pages.get("/emergencies.json")
 @guard.by_itself
 def emergencies() -> Response:
-    """Emergencies nobody has opened: what the badge and the sound of every page ask for."""
+    """What every page asks for: emergencies nobody has opened (badge and sound), answers to be looked at again (badge)."""
     with reading(desk().engine) as tx:
         unopened = [one for one in consults.unanswered(tx) if one.urgency is Urgency.EMERGENCY and one.opened is None]
-    return jsonify(unopened=[f"{one.station}/{spell(one.consult)}" for one in unopened])
+        corrected = review.count_corrected(tx)
+    return jsonify(unopened=[f"{one.station}/{spell(one.consult)}" for one in unopened], corrected=corrected)
 
 
 def _rows() -> dict[str, Any]:

@@ -2,7 +2,8 @@
 
 from typing import Any
 
-from flask import Blueprint, render_template
+from flask import Blueprint, abort, redirect, render_template, url_for
+from werkzeug.wrappers import Response
 
 from appliance.contract.metrics import Status
 from appliance.contract.readings import Reading
@@ -10,17 +11,17 @@ from cloud_bridge.console import guard, present
 from cloud_bridge.console.desk import desk
 from cloud_bridge.console.words import CLOCKS
 from cloud_bridge.store import devices, review
-from cloud_bridge.store.engine import reading
+from cloud_bridge.store.engine import reading, writing
 
 pages = Blueprint("review", __name__, url_prefix="/review")
 
 
 @pages.get("/")
 def listing() -> str:
-    """Measurements of nobody and readings in dispute, each with its station."""
+    """Corrections after an answer, measurements of nobody and readings in dispute, each with its station."""
     t = guard.say()
     with reading(desk().engine) as tx:
-        nobodys, disputed = review.nobodys(tx), review.disputed(tx)
+        corrected, nobodys, disputed = review.corrected(tx), review.nobodys(tx), review.disputed(tx)
         stations = {one.station for one in nobodys} | {one.station for one in disputed}
         named = {station: devices.names(tx, station) for station in stations}
 
@@ -32,6 +33,18 @@ def listing() -> str:
 
     return render_template(
         "review.html",
+        corrected=corrected,
         nobodys=[(one, shown(one.station, one.reading)) for one in nobodys],
         disputed=[(one, shown(one.station, one.reading)) for one in disputed],
     )
+
+
+@pages.post("/<station:station>/<short:number>/looked")
+def looked(station: str, number: int) -> Response:
+    """A doctor has looked at the corrections of a request, and leaves the answer as it is."""
+    if not guard.me().signs:
+        abort(403)
+    with writing(desk().engine) as tx:
+        if review.looked(tx, station, number, guard.me().login, desk().now()) == 0:
+            abort(404)
+    return redirect(url_for(".listing"))

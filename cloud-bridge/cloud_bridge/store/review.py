@@ -1,13 +1,13 @@
-"""What waits for a person's eyes: measurements of nobody, readings claimed for two people."""
+"""What waits for a person's eyes: corrections after an answer, measurements of nobody, readings claimed for two people."""
 
 from typing import Any, NamedTuple
 
-from sqlalchemy import Connection, select
+from sqlalchemy import Connection, func, select, update
 
 from appliance.contract.readings import Reading
 from cloud_bridge.store.observations import read_reading
 from cloud_bridge.store.patients import living
-from cloud_bridge.store.tables import conflict, observation, unassigned
+from cloud_bridge.store.tables import answer, conflict, consult_reading, correction, observation, unassigned
 
 
 class Nobodys(NamedTuple):
@@ -25,6 +25,48 @@ class Disputed(NamedTuple):
     station: str
     reading: Reading
     patients: tuple[int, ...]
+
+
+class Corrected(NamedTuple):
+    """An answered request of which the station has since corrected a reading, and why."""
+
+    station: str
+    consult: int
+    who: str
+    reasons: tuple[str, ...]
+
+
+def _corrections() -> Any:
+    """Corrections of cited readings that came after the latest answer and that no doctor has looked at."""
+    c, r = correction.c, consult_reading.c
+    signed = select(func.max(answer.c.signed)).where(answer.c.station == r.station, answer.c.consult == r.consult).scalar_subquery()
+    joined = select(r.station, r.consult, c.reason).join(correction, (c.station == r.station) & (c.key == r.key))
+    return joined.where(c.looked.is_(None), signed.is_not(None), c.received > signed)
+
+
+def corrected(tx: Connection) -> list[Corrected]:
+    """The requests a doctor should look at again, in order of station and number (decision 24)."""
+    reasons: dict[tuple[str, int], list[str]] = {}
+    for row in tx.execute(_corrections().order_by(consult_reading.c.station, consult_reading.c.consult, correction.c.received)):
+        reasons.setdefault((row.station, row.consult), []).append(row.reason)
+    found = []
+    for (station, number), why in reasons.items():
+        names = select(answer.c.name).where(answer.c.station == station, answer.c.consult == number).order_by(answer.c.signed.desc())
+        found.append(Corrected(station, number, tx.execute(names).scalars().first() or "", tuple(why)))
+    return found
+
+
+def count_corrected(tx: Connection) -> int:
+    """How many requests that are."""
+    return len({(row.station, row.consult) for row in tx.execute(_corrections())})
+
+
+def looked(tx: Connection, station: str, number: int, login: str, at: int) -> int:
+    """A doctor has looked at the corrections of a request; how many there were."""
+    cited = select(consult_reading.c.key).where(consult_reading.c.station == station, consult_reading.c.consult == number)
+    c = correction.c
+    open_ones = update(correction).where(c.station == station, c.key.in_(cited), c.looked.is_(None))
+    return int(tx.execute(open_ones.values(looked=at, looked_by=login)).rowcount)
 
 
 def nobodys(tx: Connection, limit: int = 100) -> list[Nobodys]:

@@ -170,10 +170,13 @@ correction = Table(
     Column("to_patient", BigInteger),
     Column("reason", Text, nullable=False),
     *_said(),
+    Column("looked", BigInteger),
+    Column("looked_by", String(64)),
     Index(None, "station", "key"),
     Index(None, "station", "to_patient"),
 )  # fmt: skip
-"""A station's word that a reading was entered in error (`to_patient` null) or belongs to somebody else."""
+"""A station's word that a reading was entered in error (`to_patient` null) or belongs to somebody else. `looked` is when a doctor
+said that they have seen it."""
 
 unassigned = Table(
     "unassigned", METADATA,

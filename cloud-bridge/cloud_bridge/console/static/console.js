@@ -130,7 +130,13 @@
     const look = async () => {
       try {
         const answer = await fetch(document.body.dataset.emergencies, { headers: { "X-Tram-Page": "1" }, cache: "no-store" });
-        if (answer.ok) open = (await answer.json()).unopened;
+        if (answer.ok) {
+          const said = await answer.json();
+          open = said.unopened;
+          const count = document.getElementById("review-count");
+          count.hidden = said.corrected === 0;
+          count.textContent = String(said.corrected);
+        }
       } catch { /* asked again below */ }
       alarm.hidden = open.length === 0;
       document.getElementById("alarm-count").textContent = String(open.length);
