@@ -7,7 +7,7 @@ be heard in any order: a line waits until another one tells which way it belongs
 
 import json
 from collections import deque
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import pairwise
 from typing import Any
 
@@ -59,6 +59,15 @@ def read_line(raw: bytes) -> Line | None:
         return Line(str(said["process"]), str(said["step"]), str(said["at"]), int(said["boottime_ns"]), ids)
     except (ValueError, TypeError, KeyError, AttributeError):
         return None
+
+
+def spread(line: Line) -> list[Line]:
+    """One line for each place: the relay says in one that ``count`` events from ``seq`` on went together. At most `WAITING` of them."""
+    place, count = line.place, line.ids.get("count")
+    if place is None or not isinstance(count, int) or line.step not in ON_THE_WIRE:
+        return [line]
+    alone = {name: value for name, value in line.ids.items() if name != "count"}
+    return [replace(line, ids={**alone, "seq": place[2] + more}) for more in range(min(count, WAITING // 2))]
 
 
 @dataclass
@@ -120,7 +129,7 @@ class Trail:
     def hear(self, line: Line) -> list[tuple[Way, Line]]:
         """Take one line; the lines that found their way now (this one, and those that had waited for it), first steps only."""
         found: list[tuple[Way, Line]] = []
-        self._waiting.append(line)
+        self._waiting.extend(spread(line))
         while True:
             before = len(self._waiting)
             for _ in range(before):

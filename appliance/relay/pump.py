@@ -107,6 +107,7 @@ class Pump:
     limit: int = CHUNK_BYTES
     me: bytes = b""
     ask_round: bool = False
+    due: float = float("-inf")
 
     def __post_init__(self) -> None:
         for station, shard in self.stations:
@@ -120,16 +121,18 @@ class Pump:
         `now`: seconds of a clock that never steps; `at`: tenths of a second since 1970; `news`: the store may hold what
         we have not noticed. OSError when the store cannot do it now.
         """
-        self._happen(now)
+        happened = self._happen(now)
         if not self.link.up and not self.opening and now >= self.retry:
             self.opening = True
             self.link.open()
             self._happen(now)
+        if news:
+            self._notice(now)
+            if not happened and now < self.due and self._ripening(now) > 0:
+                return min(self._ripening(now), self.due - now)  # the usual case: one more row that may wait for others
         taken = self._take(now, at)
         if self.ask_round and self.link.up:
             self._ask_round(now)
-        if news:
-            self._notice(now)
         self._speak(now)
         for message in taken:
             self.link.done(message.token)
@@ -137,7 +140,9 @@ class Pump:
         if self.link.up and self.pace.silence(now) > PATIENCE:
             self.link.close("no-puback")
             self._happen(now)
-        return self._wait(now)
+        wait = self._wait(now)
+        self.due = now + wait
+        return wait
 
     def route_changed(self) -> None:
         """The network is another one: try at once."""
@@ -179,8 +184,9 @@ class Pump:
 
     # --- the line -----------------------------------------------------------------------------------------------------
 
-    def _happen(self, now: float) -> None:
-        for one in self.link.happenings():
+    def _happen(self, now: float) -> bool:
+        happened = self.link.happenings()
+        for one in happened:
             if isinstance(one, Message):
                 self.basket.append(one)
             elif isinstance(one, Acked):
@@ -192,6 +198,7 @@ class Pump:
                 self._up(one, now)
             else:
                 self._down(one, now)
+        return bool(happened)
 
     def _up(self, up: Up, now: float) -> None:
         self.opening, self.attempt, self.reason = False, 0, ""
@@ -437,6 +444,18 @@ class Pump:
             if mine or talk.sender.waiting:
                 self.live.add(station)
                 talk.sender.notice(mine, now)
+
+    def _ripening(self, now: float) -> float:
+        """Seconds until something that waits may leave; 0 when somebody must be greeted first."""
+        wait = 3600.0
+        for station in self.live:
+            talk = self.talks[station]
+            if talk.sender.waiting:
+                if not talk.answered and talk.hello is None:
+                    return 0.0
+                ripe = talk.sender.wait(now, metered=self.end.metered, credit=self._credit(talk))
+                wait = wait if ripe is None else min(wait, ripe)
+        return wait
 
     @contextmanager
     def _transaction(self) -> Iterator[Tx]:

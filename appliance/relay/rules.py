@@ -34,7 +34,7 @@ RECEIPT_SECONDS = 2.0
 RECEIPT_EVENTS = 30
 """Receipts of lanes from CONSULT on: at most one in so many seconds, or one for so many events; lane 0 at once (decision 8)."""
 GATHER = 0.7
-"""On an unmetered link a reading goes at once; those that follow it in lanes from READINGS on gather so long: parcels cost more than readings."""
+"""On an unmetered link a reading goes at once; those that follow in lanes from READINGS on gather so long: parcels are what costs."""
 
 BACKOFF_FIRST, BACKOFF_MOST = 1.0, 120.0
 HELLO_FIRST, HELLO_MOST, HELLO_MOST_METERED = 2.0, 60.0, 300.0

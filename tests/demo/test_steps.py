@@ -156,3 +156,14 @@ def test_a_demo_that_stays_forgets_the_oldest_ways_and_goes_on_counting() -> Non
     assert newest is not None
     assert newest.number == WAYS + 50
     assert len(trail._waiting) <= WAITING
+
+
+def test_one_line_of_the_relay_speaks_for_every_event_of_a_parcel() -> None:
+    """The relay says `count` events from `seq` on in one line; each of them is on its way."""
+    trail = Trail()
+    for seq in (7, 8):
+        ids = {"reading_key": f"k{seq}", "measurement": seq}
+        for place, name in enumerate(READING[:5]):
+            trail.hear(Line("collect", name, "t", place, ids | ({"epoch": "aa", "lane": 2, "seq": seq} if name == "record" else {})))
+    found = trail.hear(Line("carry", "publish", "t", 9, {"epoch": "aa", "lane": 2, "seq": 7, "count": 2}))
+    assert sorted(way.ids["reading_key"] for way, line in found if line.step == "publish") == ["k7", "k8"]
