@@ -27,6 +27,7 @@ IDS = frozenset({
 })  # fmt: skip
 """What a step may name."""
 
+_ENCODE = json.JSONEncoder(ensure_ascii=False).encode
 _WORD = re.compile(r"[A-Za-z0-9][A-Za-z0-9 ._:/-]{0,79}")
 
 
@@ -86,24 +87,26 @@ class _Line(logging.Formatter):
 
     def __init__(self, process: str) -> None:
         super().__init__()
-        self._process = process
+        self._process = _ENCODE(process)
 
     def format(self, record: logging.LogRecord) -> str:
         now, boottime_ns = datetime.now(UTC), time.clock_gettime_ns(time.CLOCK_BOOTTIME)
         done = getattr(record, "tram_steps", None)
         if done is not None:
-            ids = _clean(getattr(record, "tram_ids", {}))
+            ids = _ENCODE(_clean(getattr(record, "tram_ids", {})))
             return "\n".join(self._step(name, when_ns, now, boottime_ns, ids) for name, when_ns in done)
         said: dict[str, Any] = {"level": record.levelname.lower(), "text": record.getMessage()}
         if record.exc_info and record.exc_info[1] is not None:
             said.update(_trace(record.exc_info[1]))
-        return self._json(now, boottime_ns, said)
+        return f"{self._head(now, boottime_ns)}, {_ENCODE(said)[1:]}"
 
-    def _step(self, name: str, when_ns: int | None, now: datetime, boottime_ns: int, ids: dict[str, Any]) -> str:
+    def _step(self, name: str, when_ns: int | None, now: datetime, boottime_ns: int, ids: str) -> str:
+        """The line of one step; `ids` is their JSON object, spelt once for all steps of one breath."""
         if when_ns is not None:
             now, boottime_ns = now - timedelta(microseconds=(boottime_ns - when_ns) // 1000), when_ns
-        return self._json(now, boottime_ns, {"step": name, **ids})
+        head = self._head(now, boottime_ns)
+        return f'{head}, "step": {_ENCODE(name)}{", " if ids != "{}" else ""}{ids[1:]}'
 
-    def _json(self, at: datetime, boottime_ns: int, said: dict[str, Any]) -> str:
+    def _head(self, at: datetime, boottime_ns: int) -> str:
         moment = at.isoformat(timespec="microseconds").replace("+00:00", "Z")
-        return json.dumps({"at": moment, "boottime_ns": boottime_ns, "process": self._process, **said}, ensure_ascii=False)
+        return f'{{"at": "{moment}", "boottime_ns": {boottime_ns}, "process": {self._process}'

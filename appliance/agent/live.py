@@ -16,6 +16,7 @@ LEAST_NS = SECOND // 10
 """Never more often than ten times a second (decision 15)."""
 MOST_NS = 4 * SECOND // 5
 """At least this often, also when nothing changes."""
+_ENCODE = json.JSONEncoder(ensure_ascii=False).encode
 
 
 class LiveFile:
@@ -39,7 +40,7 @@ class LiveFile:
             return
         handle = os.open(self._beside, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o640)
         try:
-            os.write(handle, json.dumps({**view, "boottime_ns": now_ns}, ensure_ascii=False).encode())
+            os.write(handle, _ENCODE({**view, "boottime_ns": now_ns}).encode())
         finally:
             os.close(handle)
         os.replace(self._beside, self._path)

@@ -134,14 +134,14 @@ class Observing:
             return observed, None
 
     def _tell(self, one: InHand, observed: Observed, recorded: Recorded | None) -> None:
-        done = (("read", one.read_ns), ("feed", one.fed_ns), ("settle", one.settled_ns), ("observe", None))
-        journal.steps(self._log, done, reading_key=observed.key, measurement=observed.measurement, state=observed.state)
+        """The steps of a reading, when they are true: *observe* and *record* after the commit."""
+        done = [("read", one.read_ns), ("feed", one.fed_ns), ("settle", one.settled_ns), ("observe", None)]
+        ids = {"reading_key": observed.key, "measurement": observed.measurement, "state": observed.state}
         if recorded is not None:
             self._epoch = self._epoch or boots.epoch(self._conn)[1]
-            journal.step(
-                self._log, "record", reading_key=recorded.key, measurement=observed.measurement, epoch=self._epoch,
-                lane=int(recorded.lane), seq=recorded.seq, session=self._session,
-            )  # fmt: skip
+            done.append(("record", None))
+            ids |= {"epoch": self._epoch, "lane": int(recorded.lane), "seq": recorded.seq, "session": self._session}
+        journal.steps(self._log, done, **ids)
 
     def _reading(self, measurement: Measurement, device: int) -> Reading:
         return Reading(
