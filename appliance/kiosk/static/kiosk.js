@@ -30,6 +30,11 @@
   });
   addEventListener("pageshow", (event) => { if (event.persisted) location.reload(); });
 
+  /* Whoever has pressed something is on the way to another page: drawing this one anew would take that way from them. */
+  let left = -Infinity;
+  addEventListener("beforeunload", () => { left = performance.now(); });
+  const leaving = () => performance.now() - left < 10000;
+
   /* --- going blank: the patient leaves the screen, one tap returns to the choice of staff --- */
   const blank = Number(body.dataset.blank || 0);
   let busy = false;
@@ -54,7 +59,7 @@
         aside.textContent = now.quarantine;
         aside.hidden = !now.quarantine;
       }
-      if (now.alarm !== alarmed) {
+      if (now.alarm !== alarmed && !leaving()) {
         if (!now.alarm || !typing()) location.reload(); else loud(now.words);
         alarmed = now.alarm;
       }
@@ -159,7 +164,7 @@
     setInterval(async () => {
       try {
         const now = await ask(consult.dataset.consult);
-        if (now.page !== consult.dataset.page && !typing()) location.reload();
+        if (now.page !== consult.dataset.page && !typing() && !leaving()) location.reload();
       } catch (_error) { /* the status bar says it */ }
     }, 2000);
   }
@@ -178,7 +183,7 @@
         const now = await ask(live.dataset.live);
         misses = 0;
         busy = now.measuring;
-        if (now.page !== live.dataset.page) { location.reload(); return; }
+        if (now.page !== live.dataset.page && !leaving()) { location.reload(); return; }
         for (const [name, text] of Object.entries(now.numbers)) put(name, text);
         put("CUFF", now.pressure);
         say("live-state", now.text);
