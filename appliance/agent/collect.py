@@ -27,10 +27,11 @@ from appliance.database import Connection, StoreError, data_version
 from appliance.devices.driver import SECOND, Driver, Line, Row
 from appliance.devices.drivers.suntech_nibp import EMPTY_MMHG
 from appliance.devices.events import Measurement, Noise, Notice, Said, Sample, Send, Word, shown
-from appliance.devices.port import DeviceError, Port, PortAbsentError, PortUsedError, is_simulated, open_port
+from appliance.devices.port import DeviceError, Port, PortAbsentError, PortUsedError, check_address, is_simulated, open_port
 from appliance.devices.registry import row
 from appliance.devices.settle import OUT, Settler
 from appliance.store import measuring
+from appliance.store.errors import Refused
 
 GATHER_NS = SECOND // 20
 """After a read the line is left alone for 50 ms: a stream of 60 packages a second then costs 20 turns, not 60 to 540."""
@@ -57,8 +58,8 @@ LEAVE_NS = 20 * SECOND
 """How long a collector that is told to stop waits for its cuff to be empty."""
 
 
-class NotInServiceError(ValueError):
-    """What must not be used here: a simulator, or a driver that is for benches, in production (decision 29)."""
+class NotInServiceError(Refused):
+    """What must not be used here: a simulator or a driver for benches in production (decision 29), or what does not exist."""
 
 
 class DeviceTakenError(OSError):
@@ -91,12 +92,17 @@ class Job:
 
 
 def check(job: Job, environment: str) -> Row:
-    """The registry's row for a job; NotInServiceError or UnknownDriverError (both ValueErrors) when it must not run."""
-    which = row(job.driver)
-    if environment == "production" and job.test_data:
-        raise NotInServiceError(f"{job.device}: simulated devices are refused in production")
-    if environment == "production" and not which.service:
-        raise NotInServiceError(f"{job.device}: the driver {which.name} is not for service")
+    """The registry's row for a job; NotInServiceError, with a sentence for people, when it must not or cannot run."""
+    try:
+        which = row(job.driver)
+        check_address(job.port)
+    except ValueError as error:
+        raise NotInServiceError(f"Cài đặt của máy {job.device} sai: {error}", f"{job.device}: {error}") from None
+    if environment == "production" and (job.test_data or not which.service):
+        what = "simulated devices" if job.test_data else f"the driver {which.name}"
+        raise NotInServiceError(
+            f"Máy {job.device} là máy giả hoặc chỉ để thử, không được dùng thật.", f"{job.device}: {what} are refused in production"
+        )
     return which
 
 

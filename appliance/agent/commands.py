@@ -20,6 +20,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from appliance.store.errors import Refused
+
 SECOND = 1_000_000_000
 LARGEST = 1024
 """A command has about 150 bytes."""
@@ -57,7 +59,10 @@ class Ear:
 
     def __init__(self, path: Path, allowed: Callable[[int, int], bool]) -> None:
         if len(os.fsencode(path)) > PATH_BYTES:
-            raise ValueError(f"{path}: a socket's path has at most {PATH_BYTES} bytes; use a shorter paths.run")
+            raise Refused(
+                f"Đường dẫn {path} quá dài: đặt paths.run ngắn hơn.",
+                f"{path}: a socket's path has at most {PATH_BYTES} bytes; use a shorter paths.run",
+            )
         self._path = path
         self._allowed = allowed
         self._lines: dict[int, socket.socket] = {}

@@ -146,6 +146,12 @@ def is_simulated(path: str) -> bool:
     return path.startswith("sim://")
 
 
+def check_address(path: str) -> None:
+    """ValueError for a ``sim://`` address that names an unknown device, option or fault."""
+    if is_simulated(path):
+        SimPort(path)
+
+
 def open_port(path: str, line: Line) -> Port:
     """The open line behind a path or a ``sim://`` address.
 

@@ -10,7 +10,6 @@ from appliance.agent.collect import Collector, DeviceTakenError, Job, NotInServi
 from appliance.contract.events import DeviceRegistered, ObservationRecorded
 from appliance.contract.metrics import Metric, Status
 from appliance.devices.port import PortUsedError
-from appliance.devices.registry import UnknownDriverError
 from appliance.devices.sim.suntech_nibp import result
 from appliance.store import measuring
 from appliance.store.measuring import State
@@ -271,8 +270,10 @@ def test_production_refuses_what_is_not_for_patients() -> None:
             check(job, "production")
         assert check(job, "demo").name == job.driver
     assert check(Job("a", "contec-cms50", "/dev/x"), "production").name == "contec-cms50"
-    with pytest.raises(UnknownDriverError):
+    with pytest.raises(NotInServiceError, match="toaster"):
         check(Job("a", "toaster", "/dev/x"), "demo")
+    with pytest.raises(NotInServiceError, match="colour"):
+        check(Job("a", "contec-cms50", "sim://contec-cms50?colour=red"), "demo")
 
 
 def test_an_impossible_reading_is_refused_and_counted(room: Callable[..., Room], station: Station) -> None:
