@@ -23,7 +23,7 @@ from appliance.kiosk.cuff import Cuffs
 from appliance.kiosk.desk import Desk, Desks
 from appliance.kiosk.here import Clock, Kiosk, Said
 from appliance.kiosk.screens import confirm, consult, home, measure, people, status, tray
-from appliance.kiosk.speech import Pair
+from appliance.kiosk.speech import Pair, Say
 from appliance.settings import Settings
 from appliance.store.errors import Damaged, Refused, WrongSchema
 
@@ -210,10 +210,9 @@ def _at_hand() -> dict[str, object]:
     if window is not None and window.notice is not None and not here.is_poll():
         notice, window.notice = window.notice, None
     try:
-        bar, alarms, staff = status.now(), status.alarms(), rows.staff(here.db())
+        bar, alarms, staff = (_nothing(t), [], []) if "plain" in g else (status.now(), status.alarms(), rows.staff(here.db()))
     except (StoreError, ValueError):
-        bar = present.Bar("error", t("Kho dữ liệu của trạm không đọc được", "The station’s store cannot be read"), "", "")
-        alarms, staff = [], []
+        bar, alarms, staff = _nothing(t), [], []
     name = next((one.name for one in staff if window is not None and one.code == window.staff), "")
     return {
         "t": t, "desk": window, "asset": lambda file: parts.assets.get(file, ""), "bar": bar, "alarms": alarms, "people": staff,
@@ -221,6 +220,11 @@ def _at_hand() -> dict[str, object]:
         "station": parts.settings.station.name or parts.settings.station.id, "station_id": parts.settings.station.id,
         "duty": parts.settings.duty, "version": __version__, "here": request.path, "ribbon": status.simulated(), "errors": {}, "typed": {},
     }  # fmt: skip
+
+
+def _nothing(t: Say) -> present.Bar:
+    """The status bar when nothing can be said about the way up."""
+    return present.Bar("error", t("Không đọc được tình trạng gửi", "The state of sending cannot be read"), "", "")
 
 
 # --- when it does not go well -------------------------------------------------------------------------------------------------------
@@ -284,6 +288,7 @@ def _answers(app: Flask) -> None:
     @app.errorhandler(Exception)
     def bug(error: Exception) -> Response:
         code = spell(int.from_bytes(here.kiosk().urandom(5)))
+        g.plain = True  # what failed may be what every page asks for: this page asks for nothing
         # The message of an exception may hold what somebody typed; the places where it happened hold none of it.
         here.kiosk().log.error("bug %s: %s at %s", code, type(error).__name__, _places(error))
         return _sorry(500, _BUG, f"K500 {code}")
