@@ -62,12 +62,16 @@ class _Child:
     pipes: dict[int, bytearray] = field(default_factory=dict)
 
 
+_IF_STILL_OURS = 'test "$PPID" = "$0" && exec "$@"'
+"""The death signal is set now; whoever had lost its parent before that will never get one, and must not start."""
+
+
 def guarded(command: Sequence[str], rights: Sequence[str] = ()) -> list[str]:
-    """`command`, to be ended by the kernel when the thread that starts it ends."""
+    """`command`, to be started by this process and ended by the kernel when the thread that starts it ends."""
     setpriv = shutil.which("setpriv", path=f"{os.environ.get('PATH', os.defpath)}:/usr/bin:/bin")
     if setpriv is None:
         raise FileNotFoundError("setpriv is missing: apt-get install util-linux")
-    return [setpriv, *rights, "--pdeathsig", "KILL", "--", *command]
+    return [setpriv, *rights, "--pdeathsig", "KILL", "--", "/bin/sh", "-c", _IF_STILL_OURS, str(os.getpid()), *command]
 
 
 class Children:

@@ -1,6 +1,7 @@
 """The demo's processes: heard, restarted, and never left behind."""
 
 import os
+import shlex
 import signal
 import subprocess
 import sys
@@ -9,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from appliance.demo.children import Children, Program, SetupError, Stopped
+from appliance.demo.children import Children, Program, SetupError, Stopped, guarded
 from appliance.demo.loop import Loop
 from tests.polling import until
 
@@ -149,6 +150,17 @@ def test_a_talking_program_hears_lines(world: World) -> None:
     world.children.say("nobody", "hello")
 
 
+def test_a_child_whose_demo_died_before_the_death_signal_was_set_does_not_start(tmp_path: Path) -> None:
+    """Nobody would ever end it: its parent is already somebody else."""
+    mark = tmp_path / "started"
+    command = guarded(["touch", str(mark)])
+    assert subprocess.run(command, check=False).returncode == 0
+    assert mark.exists()
+    mark.unlink()
+    assert subprocess.run(["sh", "-c", f"{shlex.join(command)}; exit $?"], check=False).returncode == 1
+    assert not mark.exists()
+
+
 def test_the_kernel_ends_children_of_a_killed_demo(tmp_path: Path) -> None:
     """SIGKILL of the parent, which can clean up nothing, leaves no child."""
     code = f"""
@@ -165,7 +177,7 @@ while True:
     parent = subprocess.Popen([PY, "-c", code], stdout=subprocess.PIPE, cwd=Path(__file__).parents[2])
     assert parent.stdout is not None
     pid = int(parent.stdout.readline())
-    until(lambda: b"setpriv" not in Path(f"/proc/{pid}/cmdline").read_bytes(), what="the child to be itself")
+    until(lambda: Path(f"/proc/{pid}/cmdline").read_bytes().startswith(f"{PY}\0-c".encode()), what="the child to be itself")
     os.kill(parent.pid, signal.SIGKILL)
     parent.wait()
     parent.stdout.close()
