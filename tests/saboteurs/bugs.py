@@ -1,0 +1,223 @@
+"""The bugs. Each is a function that plants itself into the loaded program and returns a function that takes it out again."""
+
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+from appliance.contract.topics import DOWN, UP
+from appliance.database import Connection
+from appliance.database import transaction as honest_transaction
+from appliance.relay import pump, taking
+from appliance.relay.line import Acked
+from appliance.relay.marks import Marks
+from appliance.relay.pump import Pump
+from appliance.relay.storage import TAKEN, Arrived, Stream
+from appliance.store import consults, measuring, patients
+
+Undo = Callable[[], None]
+
+COMMIT_SECONDS = 0.03
+"""How slow the commit of the first saboteur is: a busy disk, which real SIGKILLs hit."""
+AGAIN = 1 << 40
+"""Where the second saboteur keeps what it takes a second time."""
+
+
+def _swap(place: Any, name: str, value: Any) -> Undo:
+    before = getattr(place, name)
+    setattr(place, name, value)
+    return lambda: setattr(place, name, before)
+
+
+def _together(*undos: Undo) -> Undo:
+    def undo() -> None:
+        for one in undos:
+            one()
+
+    return undo
+
+
+def ack_before_commit() -> Undo:
+    """The bridge receipts what it has inserted, and acknowledges it to the broker, before the commit."""
+    honest = pump.take
+
+    def take(storage: Any, tx: Any, heard: Any, *args: Any) -> Any:
+        taken = honest(storage, tx, heard, *args)
+        mine = getattr(storage, "early", None)
+        if mine is not None and taken.events:
+            mine(tx, taken)
+        return taken
+
+    honest_take = Pump._take
+
+    def early_take(self: Pump, now: float, at: int) -> Any:
+        if self.end.way != DOWN:
+            return honest_take(self, now, at)
+
+        def early(tx: Any, taken: taking.Taken) -> None:
+            for stream in taken.events:
+                talk = self._talk(stream.station, stream_shard(self, stream))
+                talk.owe(stream, 0, (), now)
+                if talk.counter >= talk.reserved:
+                    talk.counter = self.storage.reserve(tx, stream.station, pump.COUNTERS)
+                    talk.reserved = talk.counter + pump.COUNTERS
+                for receipt in self._receipts(tx, talk, now).values():
+                    self.link.publish(pump.topic(talk.shard, stream.station, DOWN, pump.Lane.URGENT), receipt)
+            for message in self.basket:
+                self.link.done(message.token)
+            _linger(self)
+
+        self.storage.early = early  # type: ignore[attr-defined]
+        try:
+            return honest_take(self, now, at)
+        finally:
+            del self.storage.early  # type: ignore[attr-defined]
+
+    return _together(_swap(pump, "take", take), _swap(Pump, "_take", early_take))
+
+
+def stream_shard(one: Pump, stream: Stream) -> int:
+    """The shard a station was heard on, from the messages in hand."""
+    return next(taking.parse(message.topic).shard for message in one.basket if f"/{stream.station}/" in message.topic)
+
+
+def _linger(one: Pump) -> None:
+    """On a real line the early words have left before the slow commit comes; a line in memory needs no time."""
+    wait = getattr(one.link, "wait", None)
+    if wait is not None and not hasattr(one.link, "fuse"):
+        wait(0.0)
+        time.sleep(COMMIT_SECONDS)
+
+
+def no_duplicate_check() -> Undo:
+    """What comes again is taken again."""
+
+    def run(self: Any, heard: Any, parcel: Any) -> None:
+        stream, lane = taking._stream(parcel.header), parcel.header.lane
+        if not self.mine(self.tx, stream):
+            return
+        first, last = parcel.header.first_seq, parcel.header.first_seq + parcel.header.count - 1
+        here = self._here(stream, lane, first, last)
+        times = 0
+        while self._here(stream, lane, first + times * AGAIN, last + times * AGAIN):
+            times += 1
+        arrived = [
+            Arrived(stream, lane, seq + times * AGAIN, event, taking.write_event(event)) for seq, event in enumerate(parcel.events, first)
+        ]
+        if not here:
+            self.marks[stream, lane] = self._marks(stream, lane).add(first, last)
+        self.pending.setdefault((stream, lane), {}).update((one.seq, one.body) for one in arrived)
+        self.taken.arrived += arrived
+        self._told(stream, lane, parcel.header.count)
+
+    return _swap(taking._Batch, "_run", run)
+
+
+def settle_at_puback() -> Undo:
+    """The station takes the broker's PUBACK for a receipt."""
+    honest_publish, honest_happen = Pump._publish, Pump._happen
+
+    def publish(self: Pump, talk: Any, pieces: Any, now: float) -> bool:
+        tokens: dict[int, Any] = self.__dict__.setdefault("tokens", {})
+        link = self.link
+        sent: list[int] = []
+
+        class Spy:
+            def __getattr__(self, name: str) -> Any:
+                return getattr(link, name)
+
+            def publish(self, topic: str, payload: bytes) -> int:
+                sent.append(link.publish(topic, payload))
+                return sent[-1]
+
+        self.link = Spy()  # type: ignore[assignment]
+        try:
+            return honest_publish(self, talk, pieces, now)
+        finally:
+            self.link = link
+            for token, piece in zip(sent, pieces, strict=False):
+                if piece.last:
+                    tokens[token] = (talk, piece.flight.parcel)
+
+    def happen(self: Pump, now: float) -> bool:
+        link, heard = self.link, list(self.link.happenings())
+
+        class Replay:
+            def __getattr__(self, name: str) -> Any:
+                return getattr(link, name)
+
+            def happenings(self) -> Sequence[Any]:
+                return heard
+
+        self.link = Replay()  # type: ignore[assignment]
+        try:
+            done = honest_happen(self, now)
+        finally:
+            self.link = link
+        if self.end.way == UP:
+            for one in heard:
+                if isinstance(one, Acked) and one.token in self.__dict__.get("tokens", {}):
+                    _believe(self, *self.__dict__["tokens"].pop(one.token))
+        return done
+
+    return _together(_swap(Pump, "_publish", publish), _swap(Pump, "_happen", happen))
+
+
+def _believe(one: Pump, talk: Any, parcel: Any) -> None:
+    with one.storage.transaction() as tx:
+        key = (parcel.stream, parcel.lane)
+        marks = talk.sender.vouched.get(key, Marks()).add(parcel.first, parcel.last)
+        one.storage.settle(tx, parcel.stream, parcel.lane, [(parcel.first, parcel.last)], TAKEN, 0)
+        one.storage.close(tx, parcel.stream, parcel.lane, [(parcel.first, parcel.last)])
+        one.storage.vouch(tx, parcel.stream, parcel.lane, marks)
+        talk.sender.vouched[key] = marks
+    talk.sender.flying.pop(parcel.number, None)
+
+
+def two_transactions() -> Undo:
+    """The row is committed first, the outbox gets its event afterwards, in a transaction of its own."""
+    undos = []
+    for module in (measuring, consults, patients):
+        undos += _split(module)
+    return _together(*undos)
+
+
+def _split(module: Any) -> Iterator[Undo]:
+    waiting: list[tuple[Any, ...]] = []
+    honest = module.append
+
+    def append(conn: Connection, event: Any, lane: Any = None) -> tuple[int, int]:
+        lane = event.body.LANE if lane is None else lane
+        row = conn.execute("SELECT next FROM lane WHERE epoch = (SELECT max(id) FROM epoch) AND lane = ?", (int(lane),)).fetchone()
+        seq = (1 if row is None else row[0]) + sum(one[1] == lane for one in waiting)
+        waiting.append((event, lane))
+        return int(lane), seq
+
+    @contextmanager
+    def transaction(conn: Connection) -> Iterator[Connection]:
+        waiting.clear()
+        with honest_transaction(conn) as tx:
+            yield tx
+        later, waiting[:] = list(waiting), []
+        if later:
+            with honest_transaction(conn):
+                for event, lane in later:
+                    honest(conn, event, lane)
+
+    def outbox_row(conn: Connection, lane: int, seq: int) -> tuple[int, int]:
+        epoch, row = conn.execute("SELECT (SELECT max(id) FROM epoch), (SELECT coalesce(max(id), 0) + 1 FROM outbox)").fetchone()
+        return int(epoch), int(row)
+
+    yield _swap(module, "append", append)
+    yield _swap(module, "transaction", transaction)
+    if hasattr(module, "outbox_row"):
+        yield _swap(module, "outbox_row", outbox_row)
+
+
+BUGS: dict[str, Callable[[], Undo]] = {
+    "ack-before-commit": ack_before_commit,
+    "no-duplicate-check": no_duplicate_check,
+    "settle-at-puback": settle_at_puback,
+    "two-transactions": two_transactions,
+}
+"""Every saboteur by its name."""
