@@ -49,11 +49,11 @@ def _spared(name: str) -> Iterator[None]:
 
 with _spared("urllib.request"):
     import paho.mqtt.client as mqtt
-from paho.mqtt.enums import CallbackAPIVersion, MQTTErrorCode, MQTTProtocolVersion  # noqa: E402
-from paho.mqtt.packettypes import PacketTypes  # noqa: E402
-from paho.mqtt.properties import Properties  # noqa: E402
+from paho.mqtt.enums import CallbackAPIVersion, MQTTErrorCode, MQTTProtocolVersion  # noqa: E402 - after `_spared`, which must come first
+from paho.mqtt.packettypes import PacketTypes  # noqa: E402 - after `_spared`, which must come first
+from paho.mqtt.properties import Properties  # noqa: E402 - after `_spared`, which must come first
 
-from appliance.relay.line import Acked, Down, Happening, LinkError, Message, Up  # noqa: E402
+from appliance.relay.line import Acked, Down, Happening, LinkError, Message, Up  # noqa: E402 - after `_spared`, which must come first
 
 USER_TIMEOUT_MS = 20_000
 """Sent and unacknowledged by TCP for so long: the line is dead (recovery from a 90 s black hole: 5.8 s instead of 40 s, measured)."""

@@ -47,7 +47,7 @@ def test_a_transaction_is_all_or_nothing(engine):
 def test_a_reader_keeps_no_writer_waiting_and_sees_one_moment(engine):
     """While a page is being made the carrier commits; the page stays as it began."""
     with reading(engine) as tx:
-        count = lambda: tx.execute(select(func.count()).select_from(tables.station)).scalar_one()  # noqa: E731
+        count = lambda: tx.execute(select(func.count()).select_from(tables.station)).scalar_one()  # noqa: E731 - a question asked twice
         before = count()
         with writing(engine) as other:
             stations.add(other, stations.Station("tram-0009", 0, "x", "", 0, 0, bytes(32), NOW, None))
@@ -128,7 +128,7 @@ def test_a_login_lives_through_its_ways(engine):
 def test_passwords_are_argon2id_and_are_hashed_anew_when_the_rule_gets_stricter(engine):
     """What is kept says argon2id; a login with an old hash leaves a new one."""
     stricter = PasswordHasher(time_cost=2, memory_cost=128, parallelism=1)
-    kept = lambda tx: tx.execute(select(tables.account.c.password)).scalar_one()  # noqa: E731
+    kept = lambda tx: tx.execute(select(tables.account.c.password)).scalar_one()  # noqa: E731 - a question asked twice
     with writing(engine) as tx:
         accounts.add(tx, HASHER, "bs.thu", "mat-khau-thu-nghiem", NOW, name="BS. Thử", role=Role.DOCTOR)
         before = kept(tx)
