@@ -198,6 +198,20 @@ class MeasurementUnassigned:
 
 
 @dataclass(frozen=True, slots=True)
+class MeasurementDiscarded:
+    """An attempt that a person did not keep (*đo lại*). It goes into no record, but nothing that was measured is hidden.
+
+    `patient` is that of the measuring session, 0 when it was in nobody's.
+    """
+
+    KIND: ClassVar[int] = 14
+    LANE: ClassVar[Lane] = Lane.READINGS
+    reading: Reading = wire(1)
+    reason: str = wire(2)
+    patient: int = wire(3, default=0)
+
+
+@dataclass(frozen=True, slots=True)
 class DeviceLabel:
     """The device number of a reading beside a name people know."""
 
@@ -392,7 +406,7 @@ class Unknown:
 
 Body = (
     PatientRegistered | PatientChanged | PatientMerged | PatientUnmerged | ConsentGiven | ConsentWithdrawn
-    | ObservationRecorded | ObservationEnteredInError | ObservationReassigned | MeasurementUnassigned
+    | ObservationRecorded | ObservationEnteredInError | ObservationReassigned | MeasurementUnassigned | MeasurementDiscarded
     | ConsultRequested | ConsultWithdrawn | ConsultOpened | ConsultClaimed | ConsultQuestion | ConsultReply
     | AnswerSigned | AnswerCorrected | AnswerRead | AttachmentOffered | DeviceRegistered | ClockAnchor
     | KeyPublished | Tombstone | Unknown
@@ -402,7 +416,7 @@ KINDS: dict[int, type] = {
     cls.KIND: cls
     for cls in (
         PatientRegistered, PatientChanged, PatientMerged, PatientUnmerged, ConsentGiven, ConsentWithdrawn,
-        ObservationRecorded, ObservationEnteredInError, ObservationReassigned, MeasurementUnassigned,
+        ObservationRecorded, ObservationEnteredInError, ObservationReassigned, MeasurementUnassigned, MeasurementDiscarded,
         ConsultRequested, ConsultWithdrawn, ConsultOpened, ConsultClaimed, ConsultQuestion, ConsultReply,
         AnswerSigned, AnswerCorrected, AnswerRead, AttachmentOffered, DeviceRegistered, ClockAnchor,
         KeyPublished, Tombstone,

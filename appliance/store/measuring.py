@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from enum import IntEnum
 
 from appliance import __version__
-from appliance.contract.events import Event, Marks, MeasurementUnassigned, ObservationRecorded
+from appliance.contract.events import Event, Marks, MeasurementDiscarded, MeasurementUnassigned, ObservationRecorded
 from appliance.contract.lanes import Lane
 from appliance.contract.readings import ClockQuality, Reading, Stamp, impossible
 from appliance.database import Connection, Row, transaction
@@ -334,14 +334,16 @@ def record_within(conn: Connection, measurement: int, *, staff: str, now: Stamp,
 
 
 def discard(conn: Connection, measurement: int, *, reason: str, staff: str, now: Stamp) -> None:
-    """*Đo lại*: the attempt is kept with its reason and goes into no record. Own transaction. Refused once it is saved."""
+    """*Đo lại*: the attempt is kept and sent with its reason and goes into no record. Own transaction. Refused once it is saved."""
     with transaction(conn):
         row = _row(conn, measurement)
         if row.state is State.DISCARDED:
             return
         if row.state not in (State.SETTLED, State.UNASSIGNED):
             raise Refused("Kết quả này đã lưu hoặc đã gửi, không bỏ được nữa.", f"measurement {measurement} is {row.state.name.lower()}")
-        _decide(conn, measurement, State.DISCARDED, staff, now, clean(reason))
+        why = clean(reason)
+        append(conn, Event(now, staff, __version__, MeasurementDiscarded(row.reading, why, row.patient or 0)), Lane.READINGS)
+        _decide(conn, measurement, State.DISCARDED, staff, now, why)
 
 
 def assign(conn: Connection, measurement: int, *, patient: int, staff: str, now: Stamp) -> Recorded:

@@ -22,6 +22,7 @@ from appliance.contract.events import (
     ConsultWithdrawn,
     DeviceRegistered,
     Event,
+    MeasurementDiscarded,
     MeasurementUnassigned,
     ObservationEnteredInError,
     ObservationReassigned,
@@ -173,6 +174,17 @@ def _unassigned(tx: Connection, station: str, event: Event, body: MeasurementUna
     )  # fmt: skip
 
 
+def _discarded(tx: Connection, station: str, event: Event, body: MeasurementDiscarded, at: int, _key: Key) -> None:
+    """Kept beside the record, with its reason; of an erased patient nothing is kept."""
+    if body.patient and patients.erased(tx, station, body.patient):
+        return
+    reading = body.reading
+    once(
+        tx, tables.discarded, station=station, key=reading.key, patient=body.patient, reading=observations.reading_bytes(reading),
+        reason=body.reason, actor=event.actor, wall=event.stamp.wall, received=at,
+    )  # fmt: skip
+
+
 def _requested(tx: Connection, station: str, event: Event, body: ConsultRequested, at: int, _key: Key) -> None:
     """A request can be read alone: patient, device names and readings come with it and need nothing that travels in another lane."""
     who = body.identity.patient
@@ -242,6 +254,7 @@ _TAKERS: dict[type, Callable[..., None]] = {
     ObservationEnteredInError: _in_error,
     ObservationReassigned: _reassigned,
     MeasurementUnassigned: _unassigned,
+    MeasurementDiscarded: _discarded,
     ConsultRequested: _requested,
     ConsultWithdrawn: _withdrawn,
     ConsultReply: _reply,

@@ -200,7 +200,7 @@ def test_lists_of_what_was_answered_and_read(request_900):
     """Waiting, then answered but not read, then closed when the station's practitioner has confirmed."""
     doctor = request_900.doctor()
     sign(doctor)
-    lists = lambda: {name: len(doctor.get(f"/consults.json?list={name}").json["consults"]) for name in ("waiting", "sent", "closed")}  # noqa: E731
+    lists = lambda: {name: len(doctor.get(f"/consults.json?list={name}").json["consults"]) for name in ("waiting", "sent", "closed")}  # noqa: E731 - a question asked twice
     assert lists() == {"waiting": 0, "sent": 1, "closed": 0}
     with reading(request_900.engine) as tx:
         (row,) = kept.of_consult(tx, STATION, 900)
@@ -301,6 +301,19 @@ def test_a_disputed_reading_is_shown_to_a_person_on_both_pages_and_on_the_list(o
     assert spell(PATIENT) in listed
     assert spell(OTHER) in listed
     assert "session-ended" in listed
+
+
+def test_an_attempt_that_was_measured_again_is_listed_beside_the_record(office):
+    """It is on the patient's page with its reason, is no observation, and an erased patient's is gone."""
+    office.hear(recorded(CLIP), event(ev.MeasurementDiscarded(BP, "cử động", PATIENT)))
+    doctor = office.doctor()
+    text = doctor.get(f"/patients/{STATION}/{PATIENT}").text
+    assert "Lần đo không dùng" in text
+    assert "cử động" in text
+    seen = doctor.get(f"/patients/{STATION}/{PATIENT}/observations.json").json["observations"]
+    assert [one["key"] for one in seen] == [CLIP.key.hex()]
+    office.hear(event(ev.Tombstone(PATIENT, "theo yêu cầu")))
+    assert "cử động" not in doctor.get(f"/patients/{STATION}/{PATIENT}").text
 
 
 def test_opening_is_told_and_shown_is_noted_once(request_900):

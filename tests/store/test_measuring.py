@@ -2,7 +2,7 @@
 
 import pytest
 
-from appliance.contract.events import Marks, MeasurementUnassigned, ObservationRecorded
+from appliance.contract.events import Marks, MeasurementDiscarded, MeasurementUnassigned, ObservationRecorded
 from appliance.contract.lanes import Lane
 from appliance.contract.metrics import Status
 from appliance.contract.readings import ClockQuality
@@ -254,6 +254,19 @@ def test_measure_again_keeps_the_attempt(station: Station) -> None:
     assert (row.state, row.why, row.decided_by) == (State.DISCARDED, "moved", "an")
     with pytest.raises(Refused):
         measuring.record(station.conn, seen.measurement, staff="an", now=station.now)
+
+
+def test_a_discarded_attempt_is_sent_with_its_reason_once(station: Station) -> None:
+    """Nothing that was measured is hidden: the attempt goes up with its patient and its reason, and goes into no record."""
+    patient = station.patient()
+    reading = station.reading()
+    seen = station.observe(station.session(patient), reading)
+    for _ in range(2):
+        measuring.discard(station.conn, seen.measurement, reason="cử động", staff="an", now=station.later(1))
+    (event,) = station.events(MeasurementDiscarded.KIND)
+    assert event.body == MeasurementDiscarded(reading, "cử động", patient)
+    assert event.actor == "an"
+    assert station.events(ObservationRecorded.KIND) == []
 
 
 def test_what_is_saved_cannot_be_discarded(station: Station) -> None:

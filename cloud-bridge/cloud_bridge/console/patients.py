@@ -64,11 +64,13 @@ def _load(tx: Connection, station: str, patient: int) -> dict[str, Any]:
     named = devices.names(tx, station)
     place = stations.get(tx, station)
     rows = vitals.rows(found[: vitals.LISTED], patient, named)
+    attempts = [present.attempt(observations.read_reading(one), why, wall, t) for one, why, wall in patients.attempts(tx, station, patient)]
     same = sorted(patients.same_person(tx, station, patient) - {patient})
     return {
         "station": station, "patient": patient, "place": place.name if place else station, "code": spell(patient), "now": now,
         "who": None if who is None else present.banner(who, present.local(now).date(), t), "others": rows, "readings": found,
-        "asked": [(one, t(*URGENCIES[one.urgency])) for one in asked], "same": same, "test_data": any(row.test_data for row in rows),
+        "asked": [(one, t(*URGENCIES[one.urgency])) for one in asked], "same": same, "attempts": attempts,
+        "test_data": any(row.test_data for row in rows),
         "trend": present.trend(found, patient, t),
-        "version": present.fingerprint(who, found, asked, named, same, t.language),
+        "version": present.fingerprint(who, found, asked, named, same, attempts, t.language),
     }  # fmt: skip

@@ -303,6 +303,13 @@ def reading_row(
     )  # fmt: skip
 
 
+def attempt(reading: Reading, why: str, wall: int, t: Say) -> str:
+    """An attempt that somebody measured again, in one line: when, what the device said, why it was not kept."""
+    said = ", ".join(f"{one.label} {one.text} {one.unit}".strip() for one in values(reading, t))
+    test = t(" · dữ liệu thử", " · test data") if reading.status & Status.TEST_DATA else ""
+    return f"{clock(wall)} {day(wall)} · {said}{test} · {why or t('không ghi lý do', 'no reason given')}"
+
+
 def warnings(one: Observation, patient: int, t: Say) -> list[str]:
     """What speaks against a reading, as sentences."""
     said = []

@@ -5,7 +5,7 @@ from collections.abc import Iterable
 from sqlalchemy import ColumnElement, Connection, Row, and_, case, delete, or_, select
 
 from appliance.contract.events import Allergies, Identity, Sex
-from cloud_bridge.store.tables import patient, patient_link, tombstone
+from cloud_bridge.store.tables import discarded, patient, patient_link, tombstone
 from cloud_bridge.store.writing import upsert
 
 _FIELDS = ("name", "birth", "sex", "cccd", "bhyt", "allergies", "allergy_text", "phone", "village", "station_number")
@@ -60,8 +60,16 @@ def erased_of(tx: Connection, stations: Iterable[str]) -> set[tuple[str, int]]:
 
 
 def forget(tx: Connection, station: str, number: int) -> None:
-    """Remove who a patient was. The tombstone itself is the caller's."""
-    tx.execute(delete(patient).where(patient.c.station == station, patient.c.patient == number))
+    """Remove who a patient was, and the attempts that went into no record. The tombstone itself is the caller's."""
+    for table in (patient, discarded):
+        tx.execute(delete(table).where(table.c.station == station, table.c.patient == number))
+
+
+def attempts(tx: Connection, station: str, number: int, limit: int = 50) -> list[tuple[bytes, str, int]]:
+    """(reading, reason, when the box discarded it) of attempts that somebody measured again, newest first."""
+    c = discarded.c
+    query = select(c.reading, c.reason, c.wall).where(c.station == station, c.patient == number).order_by(c.wall.desc(), c.key).limit(limit)
+    return [(bytes(row[0]), row[1], row[2]) for row in tx.execute(query)]
 
 
 def same_person(tx: Connection, station: str, number: int) -> frozenset[int]:

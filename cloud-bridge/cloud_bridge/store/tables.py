@@ -192,6 +192,20 @@ unassigned = Table(
 )  # fmt: skip
 """A measurement that belongs to nobody (decision 14). No machine gives it to a patient."""
 
+discarded = Table(
+    "discarded", METADATA,
+    _station(),
+    Column("key", LargeBinary, primary_key=True),
+    Column("patient", BigInteger, nullable=False),
+    Column("reading", LargeBinary, nullable=False),
+    Column("reason", Text, nullable=False),
+    Column("actor", Text, nullable=False),
+    Column("wall", BigInteger, nullable=False),
+    Column("received", BigInteger, nullable=False),
+    Index(None, "station", "patient"),
+)  # fmt: skip
+"""An attempt that a person measured again (decision 21). In no record; `patient` is 0 when it was nobody's."""
+
 device = Table(
     "device", METADATA,
     _station(),

@@ -281,6 +281,19 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("station", "patient", name=op.f("pk_tombstone")),
     )
     op.create_table(
+        "discarded",
+        sa.Column("station", sa.String(length=16), nullable=False),
+        sa.Column("key", sa.LargeBinary(), nullable=False),
+        sa.Column("patient", sa.BigInteger(), nullable=False),
+        sa.Column("reading", sa.LargeBinary(), nullable=False),
+        sa.Column("reason", sa.Text(), nullable=False),
+        sa.Column("actor", sa.Text(), nullable=False),
+        sa.Column("wall", sa.BigInteger(), nullable=False),
+        sa.Column("received", sa.BigInteger(), nullable=False),
+        sa.PrimaryKeyConstraint("station", "key", name=op.f("pk_discarded")),
+    )
+    op.create_index(op.f("ix_discarded_station_patient"), "discarded", ["station", "patient"], unique=False)
+    op.create_table(
         "unassigned",
         sa.Column("station", sa.String(length=16), nullable=False),
         sa.Column("key", sa.LargeBinary(), nullable=False),
