@@ -470,8 +470,9 @@ def _simulate_device(args: argparse.Namespace) -> int:
 def _simulate_play_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("file", type=Path, help="the recorded bytes, device to host")
     parser.add_argument("--link", type=Path, required=True, metavar="PATH", help="where the pseudo-terminal appears")
-    parser.add_argument("--baud", type=int, default=115200, help="ten bits a byte (default: 115200)")
-    parser.add_argument("--pace", type=int, default=0, metavar="BYTES", help="bytes a second instead of the line rate")
+    parser.add_argument("--driver", default="", help="play at the pace of this family, such as contec-cms50")
+    parser.add_argument("--baud", type=int, default=115200, help="without --driver: ten bits a byte (default: 115200)")
+    parser.add_argument("--pace", type=int, default=0, metavar="BYTES", help="bytes a second instead of either")
     parser.add_argument("--hex", action="store_true", help="the file is hexadecimal text")
     parser.add_argument("--hold", type=float, default=5.0, metavar="SECONDS", help="how long the line stays open afterwards")
 
@@ -479,6 +480,7 @@ def _simulate_play_arguments(parser: argparse.ArgumentParser) -> None:
 def _simulate_play(args: argparse.Namespace) -> int:
     from appliance.agent.collect import stop_on_signals
     from appliance.devices.decode import HexError, read_hex
+    from appliance.devices.registry import UnknownDriverError, row
     from appliance.devices.sim.pty import play_on_pty
 
     content = args.file.read_bytes()
@@ -487,7 +489,11 @@ def _simulate_play(args: argparse.Namespace) -> int:
     except HexError as error:
         print(f"tram: {args.file}: not hex: {error}", file=sys.stderr)
         return USAGE
-    pace = args.pace or args.baud // 10
+    try:
+        pace = args.pace or (row(args.driver).pace if args.driver else args.baud // 10)
+    except UnknownDriverError as error:
+        print(f"tram: {error}", file=sys.stderr)
+        return USAGE
     return play_on_pty(data, args.link, pace=pace, hold_s=args.hold, orders_fd=_orders(), stopping=stop_on_signals())
 
 

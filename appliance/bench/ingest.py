@@ -61,7 +61,7 @@ def run() -> dict[str, Any]:
 def _messages() -> list[Message]:
     """Parcels of many stations; every reading has a moment of its own, and so a key of its own."""
     events = [event for event in day(1) if isinstance(event.body, ObservationRecorded)][:BATCH]
-    found = []
+    found: list[Message] = []
     for parcel in range(PARCELS):
         for station in range(STATIONS):
             name = f"tram-{station:04d}"
