@@ -88,7 +88,7 @@ def test_only_the_deadline_sleeps() -> None:
     found = []
     for path in code("tests"):
         calls = [node.func for node in ast.walk(ast.parse(text(path))) if isinstance(node, ast.Call)]
-        program = "__main__" in text(path)
+        program = "__main__" in text(path) or "saboteurs" in path.parts
         if path.name != "polling.py" and not program and any(ast.unparse(call) in ("time.sleep", "sleep") for call in calls):
             found.append(name(path))
     assert not found
