@@ -17,6 +17,8 @@ from appliance.contract.readings import TICK_NS, ClockQuality, Stamp
 
 BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
 _RTC = Path("/dev/rtc0")
+_ASK_NS = 1_000_000_000
+"""The kernel is asked for the clock's quality this often at most: a stamp is made several times for every reading."""
 _TIME_ERROR = 5
 """adjtimex(2): the kernel's clock is not synchronised."""
 _TIMEX_BYTES = 512
@@ -68,6 +70,8 @@ class Clock:
         self._boottime = boottime
         self._wall = wall
         self._quality = quality
+        self._known = ClockQuality.UNKNOWN
+        self._asked_ns = -_ASK_NS
 
     def boottime_ns(self) -> int:
         """CLOCK_BOOTTIME in nanoseconds."""
@@ -90,4 +94,10 @@ class Clock:
         # Wall and tick differ by a whole number of tenths that stays the same until the wall clock is set: cut off each by
         # itself, they would differ by one more or less from stamp to stamp, which means nothing and takes room on the wire.
         ticks, ahead = at_ns // TICK_NS, (self._wall() - self._boottime()) // TICK_NS
-        return Stamp(self.boot, self.boot_seq, ticks, ticks + ahead, self._quality())
+        return Stamp(self.boot, self.boot_seq, ticks, ticks + ahead, self._quality_now())
+
+    def _quality_now(self) -> ClockQuality:
+        now = self._boottime()
+        if now - self._asked_ns >= _ASK_NS:
+            self._known, self._asked_ns = self._quality(), now
+        return self._known

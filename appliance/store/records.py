@@ -3,7 +3,7 @@
 import zlib
 from typing import Any, TypeVar
 
-from appliance.contract.cbor import dump, load
+from appliance.contract.cbor import dump_given, load
 from appliance.contract.errors import WireError
 from appliance.contract.wiring import give, take
 from appliance.database import Connection
@@ -14,7 +14,7 @@ T = TypeVar("T")
 
 def pack(shape: Any) -> tuple[bytes, int]:
     """The bytes of a wire dataclass and their checksum."""
-    content = dump(give(shape))
+    content = dump_given(give(shape))
     return content, zlib.crc32(content)
 
 
