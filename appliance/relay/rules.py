@@ -81,10 +81,10 @@ class Turns:
     """Whose turn it is: strictly the most urgent lane, but whoever stands behind a border has a floor of 5 %.
 
     The borders lie before READINGS, FORMS, ATTACHMENTS and CONTENT: lanes 0-1 leave 5 % to the rest, READINGS leave
-    5 % of that to what stands behind them, and so on. `owed` counts what went before a border while somebody waited behind it.
+    5 % of that to what stands behind them, and so on. `owed` are the bytes that what waits behind a border has saved up.
     """
 
-    owed: dict[int, int] = field(default_factory=dict)
+    owed: dict[int, float] = field(default_factory=dict)
 
     def choose(self, lanes: Collection[int]) -> int:
         """The lane to send from; `lanes` are those with something to send."""
@@ -92,7 +92,7 @@ class Turns:
         for border in _BORDERS:
             if max(lanes) < border:
                 break
-            if any(low <= lane < border for lane in lanes) and self.owed.get(border, 0) < _OWED:
+            if any(low <= lane < border for lane in lanes) and self.owed.get(border, 0.0) < CHUNK_BYTES:
                 break
             low = border
         return min(lane for lane in lanes if lane >= low)
@@ -101,33 +101,35 @@ class Turns:
         """`size` bytes of `lane` went while `lanes` had something to send."""
         for border in _BORDERS:
             before = 0 if border == Lane.READINGS else border - 1
+            saved = self.owed.get(border, 0.0)
             if lane >= border:
-                self.owed[border] = 0
+                self.owed[border] = max(0.0, saved - size)
             elif lane >= before and max(lanes) >= border:
-                self.owed[border] = self.owed.get(border, 0) + size
+                self.owed[border] = min(saved + size * FLOOR / (1 - FLOOR), 2.0 * CHUNK_BYTES)
 
 
 _BORDERS = (Lane.READINGS, Lane.FORMS, Lane.ATTACHMENTS, Lane.CONTENT)
-_OWED = round(CHUNK_BYTES * (1 / FLOOR - 1))
 
 
 @dataclass
 class Pace:
-    """How much may be on the wire: measured from PUBACKs, the fastest recent rate times the shortest recent round trip.
+    """How much may be on the wire: measured from PUBACKs, the fastest recent rate times the shortest round trip without the
+    time a message itself takes.
 
-    On a link that never queues the product follows the window upwards; on a thin one the rate stays and so does the window.
+    On a link that never queues the product follows the window upwards; on a thin one the rate stays and so does the
+    window. The shortest trip is kept long: queues of our own must not pass for distance.
     """
 
     flying: dict[int, tuple[float, int, int, bool]] = field(default_factory=dict)
     delivered: int = 0
     rates: deque[tuple[float, float]] = field(default_factory=deque)
-    trips: deque[tuple[float, float]] = field(default_factory=deque)
-
+    trip: tuple[float, float, int] | None = None
+    """When the shortest trip was seen, how long it was, and the bytes of its message."""
     window: int = WINDOW
     """Messages that may be un-PUBACKed together."""
 
     RATE_SECONDS = 20.0
-    TRIP_SECONDS = 60.0
+    TRIP_SECONDS = 600.0
 
     @property
     def room(self) -> int:
@@ -152,27 +154,26 @@ class Pace:
             return False
         at, size, before, full = flight
         self.delivered += size
-        trip = max(now - at, 1e-4)
-        rate = (self.delivered - before) / trip
-        _keep(self.trips, now, trip, self.TRIP_SECONDS)
-        if full or not self.rates or rate > max(one for _, one in self.rates):
-            _keep(self.rates, now, rate, self.RATE_SECONDS)
-        product = max(one for _, one in self.rates) * min(one for _, one in self.trips)
-        self.window = max(WINDOW, min(WINDOW_MOST, round(PIPES * product / CHUNK_BYTES)))
+        took = max(now - at, 1e-4)
+        rate = (self.delivered - before) / took
+        if self.trip is None or took <= self.trip[1] or now - self.trip[0] > self.TRIP_SECONDS:
+            self.trip = (now, took, size)
+        while self.rates and (len(self.rates) > 24 or self.rates[0][0] < now - self.RATE_SECONDS):
+            self.rates.popleft()
+        best = max((one for _, one in self.rates), default=0.0)
+        if full or rate > best:
+            self.rates.append((now, rate))
+        best = max(best, rate)
+        distance = max(0.0, self.trip[1] - self.trip[2] / best)
+        self.window = max(WINDOW, min(WINDOW_MOST, round(PIPES * best * distance / CHUNK_BYTES)))
         return True
 
     def lost(self) -> None:
         """The connection is gone: nothing is in flight, and the next link may be another one."""
         self.flying.clear()
         self.rates.clear()
-        self.trips.clear()
+        self.trip = None
         self.window = WINDOW
-
-
-def _keep(samples: deque[tuple[float, float]], now: float, value: float, seconds: float) -> None:
-    samples.append((now, value))
-    while len(samples) > 24 or samples[0][0] < now - seconds:
-        samples.popleft()
 
 
 def soonest(*waits: float | None, most: float = 3600.0) -> float:
