@@ -306,9 +306,10 @@ def questions(it: Reading, t: Say) -> tuple[str, ...]:
     Never because a value is clinically low or high.
     """
     asked: list[str] = []
-    for one in it.numerics:
-        row = TABLE[one.metric]
-        asked += [f"{t(row.vi, row.en)}: {t(*STATUSES[flag])}" for flag in STATUS_WORDS if one.status & _FLAGS & flag]
+    for flag in STATUS_WORDS:
+        flagged = [TABLE[one.metric] for one in it.numerics if one.status & _FLAGS & flag and one.metric in MAIN]
+        if flagged:
+            asked.append(", ".join(t(row.vi, row.en) for row in flagged) + ": " + t(*STATUSES[flag]))
     systolic, mean, diastolic = (it.value(metric) for metric in (Metric.SYSTOLIC, Metric.MEAN, Metric.DIASTOLIC))
     if systolic is not None and mean is not None and diastolic is not None and not diastolic < mean < systolic:
         asked.append(
@@ -514,7 +515,8 @@ _UNSEEN: dict[str, Pair] = {
 def alarm(consult: int, why: str, waited_s: int | None, urgency: Urgency, duty: tuple[str, str], t: Say, *, acknowledged: bool) -> Alarm:
     """The words of the screen. `duty` is (name, number) of the settings; without a number only 115 stands there."""
     name, phone = duty
-    numbers = f"{phone}, {EMERGENCY_NUMBER}" if phone else EMERGENCY_NUMBER
+    whole = phone.replace(" ", "\u00a0")  # a number that is read aloud is not broken over two lines
+    numbers = f"{whole}, {EMERGENCY_NUMBER}" if phone else EMERGENCY_NUMBER
     text = t(f"CHƯA AI XEM. Gọi ngay: {numbers}. Không chờ phần mềm.", f"NOBODY HAS SEEN IT. Call now: {numbers}. Do not wait for it.")
     since = t("đã chờ từ trước khi máy khởi động lại", "waiting since before the restart")
     if waited_s is not None:

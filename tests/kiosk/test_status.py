@@ -5,7 +5,7 @@ from appliance.store import consults
 from appliance.store.consults import ConsultDraft
 from tests.kiosk.station import FIRST, NURSE, Station, make
 
-WORDS = "CHƯA AI XEM. Gọi ngay: 0900 000 000, 115. Không chờ phần mềm."
+WORDS = "CHƯA AI XEM. Gọi ngay: 0900\u00a0000\u00a0000, 115. Không chờ phần mềm."
 
 
 def ask(station: Station, consult: int = 7001, urgency: Urgency = Urgency.EMERGENCY) -> int:
