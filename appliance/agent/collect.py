@@ -301,8 +301,6 @@ class Collector:
         if data:
             self._take(self._driver.feed(data, now), now)
             self._gather_ns = now + GATHER_NS
-            if self._observing.waiting and not self._row.writes and not self._observing.failing:
-                self._gather_ns = max(self._gather_ns, self._observing.due_ns)  # a burst: read on when it is committed
         self._take(self._driver.tick(now), now)
 
     def _take(self, said: list[Said], read_ns: int) -> None:
