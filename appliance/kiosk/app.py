@@ -99,16 +99,12 @@ def serve(app: Flask, host: str, port: int) -> None:
     _one_arena()
     parts: Kiosk = app.extensions["kiosk"]
     try:
-        wait(
-            app,
-            host=host,
-            port=port,
-            threads=THREADS,
-            ident=None,
-            max_request_body_size=LARGEST,
-            channel_timeout=30,
-            clear_untrusted_proxy_headers=True,
-        )
+        measure.end_left_over(parts)
+    except StoreError as error:
+        parts.log.error("store: %s", error.reason)  # the pages will say it
+    try:
+        # A form beyond `LARGEST` gets our own sentence, one far beyond it gets waitress's.
+        wait(app, host=host, port=port, threads=THREADS, ident=None, max_request_body_size=4 * LARGEST, clear_untrusted_proxy_headers=True)
     finally:
         parts.cuffs.close()
 

@@ -156,7 +156,7 @@ def banner(identity: Identity, today: date, t: Say) -> Banner:
     elif identity.bhyt:
         label, text = "BHYT", grouped(identity.bhyt)
     else:
-        label, text = t("Số tại trạm", "Station no."), identity.station_number or spell(identity.patient)
+        label, text = t("Mã tại trạm", "Station code"), identity.station_number or spell(identity.patient)
     allergic = identity.allergies is Allergies.KNOWN
     return Banner(
         patient=identity.patient,
@@ -382,13 +382,16 @@ def live(
         lost=lost,
         numbers={m.name: number_text(seen[m.name]["value"], t) if not quiet and m.name in seen else "" for m in metrics},
         pressure="" if lost or pressure is None else str(pressure),
-        signal=None if lost or signals.get("pleth") is None else int(signals["pleth"]),
+        signal=None if lost or row.get("invalid") in _NO_FINGER or signals.get("pleth") is None else int(signals["pleth"]),
         note="" if lost else t(*_STRAY) if stray else _note(row, t),
         cuff_off=died or row.get("message") == TAKE_OFF,
         inflated=held,
         test_data=bool(row.get("test_data")),
     )
 
+
+_NO_FINGER = frozenset({"probe-error", "finger-out", "sensor-off"})
+"""Reasons with which a device's signal is no pulse."""
 
 _STRAY: Pair = (
     "Lần đo này bắt đầu trước khi xác nhận người bệnh nên không tính. Lấy máy ra, rồi đo lại từ đầu.",
@@ -461,6 +464,10 @@ class Bar:
     quarantine: str
 
 
+_AT_ONCE = 100
+"""Tenths of a second that need no saying: a row that is younger is simply on its way."""
+
+
 def bar(queue: Queue, most: int, now: int, t: Say) -> Bar:
     """The sentence about the way up. `most` is the longest the queue has been since it was last empty.
 
@@ -468,7 +475,7 @@ def bar(queue: Queue, most: int, now: int, t: Say) -> Bar:
     """
     aside = t(f"Cần kiểm tra {queue.quarantined} mục", f"{queue.quarantined} to check") if queue.quarantined else ""
     oldest = ""
-    if queue.waiting and queue.oldest is not None:
+    if queue.waiting and queue.oldest is not None and now - queue.oldest >= _AT_ONCE:
         oldest = t(f"lâu nhất {span(now - queue.oldest, t)}", f"oldest {span(now - queue.oldest, t)}")
     heard = "" if queue.received is None else ago(queue.received, now, t)
     if queue.error and queue.waiting and not queue.online:

@@ -38,6 +38,15 @@ SEX: dict[Sex, Pair] = {
     Sex.UNKNOWN: ("Không rõ", "Unknown"),
 }
 
+ROLES: dict[str, Pair] = {
+    "nurse": ("Điều dưỡng", "Nurse"),
+    "midwife": ("Nữ hộ sinh", "Midwife"),
+    "physician-assistant": ("Y sĩ", "Physician assistant"),
+    "doctor": ("Bác sĩ", "Doctor"),
+    "technician": ("Kỹ thuật viên", "Technician"),
+}
+"""What staff are, by the role kept with them; another word is shown as it was written."""
+
 ALLERGIES: dict[Allergies, Pair] = {
     Allergies.UNKNOWN: ("Chưa hỏi / không rõ", "Not asked / unknown"),
     Allergies.NONE_KNOWN: ("Đã hỏi: không có", "Asked: none known"),

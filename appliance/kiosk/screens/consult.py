@@ -248,7 +248,7 @@ def _cited(row: ConsultRow, one: Reading) -> present.ReadingShown:
 def _answer(row: AnswerRow) -> dict[str, Any]:
     t, now, it = here.speech(), here.now(), row.content
     facts = (
-        (t("Chẩn đoán", "Diagnosis"), it.diagnosis), (t("Thuốc", "Medicine"), it.medicine), (t("Chuyển tuyến", "Refer"), it.refer),
+        (t("Nhận định", "Assessment"), it.diagnosis), (t("Thuốc", "Medicine"), it.medicine), (t("Chuyển tuyến", "Refer"), it.refer),
         (t("Hẹn khám lại", "Follow-up"), it.follow_up),
     )  # fmt: skip
     return {

@@ -7,7 +7,7 @@ from appliance.kiosk import here, rows
 from appliance.kiosk.forms import clean
 from appliance.kiosk.screens.consult import summaries
 from appliance.kiosk.screens.measure import end_open
-from appliance.kiosk.speech import LANGUAGES
+from appliance.kiosk.speech import LANGUAGES, ROLES
 from appliance.store import measuring, staff
 
 screen = Blueprint("home", __name__)
@@ -20,7 +20,8 @@ def start() -> Response:
     """Who is working? One tap. (PINs come later; the actor is recorded from now on.)"""
     if here.desk().staff:
         return here.go("/home")
-    return here.page("start.html")
+    t = here.speech()
+    return here.page("start.html", roles={role: t(*words) for role, words in ROLES.items()})
 
 
 @screen.post("/staff")

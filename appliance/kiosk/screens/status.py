@@ -65,6 +65,7 @@ def bar() -> Response:
         {
             "look": shown.look, "text": shown.text, "more": shown.more, "quarantine": shown.quarantine,
             "alarm": alarm_mark(found), "words": "" if loudest is None else loudest.text,
+            "since": "" if loudest is None else loudest.since,
         }
     )  # fmt: skip
 

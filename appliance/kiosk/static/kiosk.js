@@ -59,6 +59,8 @@
         aside.textContent = now.quarantine;
         aside.hidden = !now.quarantine;
       }
+      const since = document.getElementById("alarm-since");
+      if (since && now.since) since.textContent = now.since;
       if (now.alarm !== alarmed && !leaving()) {
         if (!now.alarm || !typing()) location.reload(); else loud(now.words);
         alarmed = now.alarm;
@@ -259,7 +261,7 @@
     if (!pad || !field) return;
     const before = field.value.slice(0, field.selectionStart);
     if (before === "" || (/\s$/.test(before) && ["name", "village"].includes(field.name))) capital = true;
-    for (const key of pad.querySelectorAll("button")) if (/^\p{L}$/u.test(key.dataset.key)) key.textContent = capital ? key.dataset.key.toUpperCase() : key.dataset.key;
+    for (const key of pad.querySelectorAll("button")) if (/^\p{L}$/u.test(key.dataset.key) && !TONES[key.dataset.key]) key.textContent = capital ? key.dataset.key.toUpperCase() : key.dataset.key;
   };
   const draw = (rows) => {
     pad.replaceChildren(...rows.map((row) => {
