@@ -209,10 +209,13 @@ def _at_hand() -> dict[str, object]:
         bar, alarms, staff = (_nothing(t), [], []) if "plain" in g else (status.now(), status.alarms(), rows.staff(here.db()))
     except (StoreError, ValueError):
         bar, alarms, staff = _nothing(t), [], []
+    cuffs = measure.cuffs_on()
     name = next((one.name for one in staff if window is not None and one.code == window.staff), "")
     return {
         "t": t, "desk": window, "asset": lambda file: parts.assets.get(file, ""), "bar": bar, "alarms": alarms, "people": staff,
-        "alarm_mark": status.alarm_mark(alarms), "notice": notice, "staff_name": name, "blank_s": parts.settings.kiosk.blank_s,
+        "alarm_mark": status.mark(alarms, cuffs),
+        "cuffs": [(one, here.device_name(one)) for one in cuffs], "notice": notice, "staff_name": name,
+        "blank_s": parts.settings.kiosk.blank_s,
         "station": parts.settings.station.name or parts.settings.station.id, "station_id": parts.settings.station.id,
         "duty": parts.settings.duty, "version": __version__, "here": request.path, "ribbon": status.simulated(), "errors": {}, "typed": {},
     }  # fmt: skip

@@ -36,7 +36,7 @@ class Clock(Protocol):
 class Kiosk:
     """The parts of one kiosk. `most` is how long the queue has been since it was last empty (for *Đang gửi a/b*);
     `counted` is when what was set aside was last counted, and how much it was; `moved` how much waits to be sent, and
-    since when it has been that much.
+    since when it has been that much. `off` are the devices whose cuff a person has taken off while the line was dead.
     """
 
     settings: Settings
@@ -50,6 +50,7 @@ class Kiosk:
     most: int = 0
     counted: tuple[float, int] = (float("-inf"), 0)
     moved: tuple[int, float] = (0, float("-inf"))
+    off: set[str] = field(default_factory=set)
 
 
 def kiosk() -> Kiosk:
@@ -165,5 +166,17 @@ def is_poll() -> bool:
 
 POLLS = frozenset({"status.bar", "status.health", "measure.live", "consult.follow"})
 """Endpoints that pages and programs ask by themselves."""
-OPEN = frozenset({"home.start", "home.choose", "home.language", "home.blank", "status.bar", "status.health", "status.called", "static"})
+OPEN = frozenset(
+    {
+        "home.start",
+        "home.choose",
+        "home.language",
+        "home.blank",
+        "status.bar",
+        "status.health",
+        "status.called",
+        "static",
+        "measure.cuff_off_anywhere",
+    }
+)
 """Endpoints that need nobody at the window."""

@@ -383,7 +383,7 @@ def live(
         numbers={m.name: number_text(seen[m.name]["value"], t) if not quiet and m.name in seen else "" for m in metrics},
         pressure="" if lost or pressure is None else str(pressure),
         signal=None if lost or row.get("invalid") in _NO_FINGER or signals.get("pleth") is None else int(signals["pleth"]),
-        note="" if lost else t(*_STRAY) if stray else _note(row, t),
+        note=t(*_STRAY) if stray else _note(row, t, lost=lost),
         cuff_off=died or row.get("message") == TAKE_OFF,
         inflated=held,
         test_data=bool(row.get("test_data")),
@@ -399,9 +399,9 @@ _STRAY: Pair = (
 )
 
 
-def _note(row: Mapping[str, Any], t: Say) -> str:
-    """The one thing to say beside the numbers: why there are none, else what the collector has to tell."""
-    word = row.get("invalid") or row.get("message") or ""
+def _note(row: Mapping[str, Any], t: Say, *, lost: bool) -> str:
+    """The one thing to say beside the numbers: why there are none, else what the collector has to tell (of a lost device only that)."""
+    word = (not lost and row.get("invalid")) or row.get("message") or ""
     return invalid(str(word), t) if word and word != TAKE_OFF else ""
 
 

@@ -8,7 +8,7 @@ from appliance.kiosk.present import Queue, ReadingShown
 from appliance.kiosk.speech import Say
 from appliance.store import measuring, patients
 from appliance.store import staff as store_staff
-from appliance.store.measuring import ObservationRow
+from appliance.store.measuring import MeasurementRow, ObservationRow, State
 from appliance.store.outbox import SET_ASIDE
 from appliance.store.staff import Staff
 
@@ -46,6 +46,14 @@ def readings(conn: Connection, patient: int, limit: int) -> list[ObservationRow]
 def shown(row: ObservationRow, now: int, t: Say) -> ReadingShown:
     """A saved reading for the screen, with what must be said about how it came to the patient."""
     return present.reading(row.reading, row.device_name, now, t, row.marks)
+
+
+def sent_unassigned(conn: Connection, limit: int) -> list[MeasurementRow]:
+    """What nobody claimed in time and was sent without a name, the newest first."""
+    ids = conn.execute(
+        "SELECT id FROM measurement WHERE state = ? ORDER BY id DESC LIMIT ?", (int(State.SENT_UNASSIGNED), limit)
+    ).fetchall()
+    return [one for row in ids if (one := measuring.measurement(conn, row[0])) is not None]
 
 
 # --- the way up ---------------------------------------------------------------------------------------------------------------------

@@ -108,6 +108,17 @@ def test_a_dead_line_with_air_in_the_cuff_says_take_it_off(station: Station, cuf
     assert '<section id="off" class="off" role="alertdialog">' in text
 
 
+def test_a_cuff_that_must_come_off_is_said_on_every_page(station: Station) -> None:
+    """Whoever's page is open, also the page without anybody; until a person says that it is off."""
+    station.live("cuff", state="lost", message="take-the-cuff-off")
+    for window in (station.window(), station.window("")):
+        assert "THÁO VÒNG BÍT RA KHỎI TAY NGAY — Máy đo huyết áp" in window.get("/").text
+    assert window.data("/status.json")["alarm"] == "cuff"
+    window.post("/devices/cuff/cuff-off")
+    assert "THÁO VÒNG BÍT" not in window.get("/").text
+    assert window.data("/status.json")["alarm"] == ""
+
+
 def test_a_dead_collector_with_air_in_the_cuff_says_take_it_off(station: Station, cuff: Room) -> None:
     """The live file grows old with pressure in it: the same words; *Đã tháo* ends them when the line is back."""
     window = station.window()

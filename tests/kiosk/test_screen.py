@@ -183,7 +183,7 @@ def test_every_screen_fits_its_screen(station: Station, address: str, chromium: 
     page.get_by_role("button", name="Đã đọc và xác nhận").click()
     look("read", "Đã đọc:")
     visit("/consults", "consults", "Yêu cầu hỏi bác sĩ")
-    visit(f"/consults/{consult}/withdraw", "withdraw", "Vì sao rút lại")
+    visit(f"/consults/{consult}/withdraw", "withdraw", "Vì sao rút")
     visit("/aside", "aside", "Mục cần kiểm tra")
     visit("/nowhere", "error", "Không có trang này")
     page.get_by_role("button", name="EN").click()
@@ -196,6 +196,8 @@ def test_every_screen_fits_its_screen(station: Station, address: str, chromium: 
     look("alarm", "CHƯA AI XEM")
     page.get_by_role("button", name="Tôi đã gọi").click()
     look("alarm-called", "CHƯA AI XEM")
+    station.live("cuff", state="lost", message="take-the-cuff-off", test_data=True)
+    visit(f"/patients/{station.first}", "alarm-and-cuff", "THÁO VÒNG BÍT")
     complaints = [one for one in window.complaints if "422" not in one and "404" not in one]
     window.close()
     assert complaints == []

@@ -33,6 +33,32 @@ def test_assigning_needs_two_identifiers_and_is_marked_late(station: Station) ->
     assert "Không có kết quả nào chờ" in window.get("/tray").text
 
 
+def test_what_was_sent_without_a_name_is_listed_apart(station: Station) -> None:
+    """After 15 minutes it travels as nobody's, and stays to be seen."""
+    station.measure("oxi", None)
+    station.hand.turn(15 * 60 + 1)
+    measuring.send_unassigned(station.conn, station.now)
+    text = station.window().get("/tray").text
+    assert "Đã gửi không có tên" in text
+    assert "SpO₂ 98%" in text
+
+
+def test_a_reading_that_comes_again_for_somebody_else_is_shown_to_a_person(station: Station) -> None:
+    """The same reading in another patient's session: both names, nothing moved, until somebody has seen it."""
+    window = station.window()
+    session = window.open(station.first)
+    reading = station.reading("oxi", SPO2=98, PULSE_RATE=60)
+    measuring.observe(station.conn, reading, device="oxi", began=session, now=station.now, raw=b"")
+    other = window.open(station.second)
+    assert measuring.observe(station.conn, reading, device="oxi", began=other, now=station.now, raw=b"").state == "repeat"
+    text = window.get("/tray").text
+    assert f"của {FIRST}; lúc đang đo cho {SECOND}" in text
+    held = measuring.held(station.conn)[0].id
+    window.post(f"/held/{held}/seen")
+    assert SECOND not in window.text
+    assert measuring.held(station.conn) == []
+
+
 def test_after_a_quarter_of_an_hour_nothing_is_assigned(station: Station) -> None:
     """The tray says that it goes without a name; the form of an old page is refused with what to do."""
     measurement = station.measure("oxi", None)

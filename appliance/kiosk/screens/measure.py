@@ -7,6 +7,7 @@ at the device or in the store (the wrong-patient race).
 
 import threading
 from contextlib import closing
+from dataclasses import replace
 
 from flask import Blueprint, jsonify, request
 from werkzeug.wrappers import Response
@@ -185,7 +186,27 @@ def _live(it: Session, metrics: tuple[Metric, ...]) -> present.LiveShown:
     parts = here.kiosk()
     data, inflated = live.read(parts.settings.paths.run, it.device), parts.cuffs.inflated(it.id)
     began = None if _commanded(it.device) else it.id  # a cuff's cycle belongs to the press that started it
-    return present.live(data, parts.clock.boottime_ns(), metrics, here.speech(), session=began, inflated=inflated)
+    shown = present.live(data, parts.clock.boottime_ns(), metrics, here.speech(), session=began, inflated=inflated)
+    return replace(shown, cuff_off=_still_on(it.device, danger=shown.cuff_off))
+
+
+def _still_on(device: str, *, danger: bool) -> bool:
+    """Whether a cuff must be taken off by hand: until a person says that it is off, or the device that it is empty."""
+    off = here.kiosk().off
+    if not danger:
+        off.discard(device)
+    return danger and device not in off
+
+
+def cuffs_on() -> list[str]:
+    """The devices whose cuff a person has to take off, whoever's page is open: the line died while it held air."""
+    parts = here.kiosk()
+    found = []
+    for device in filter(_commanded, parts.settings.devices):
+        shown = present.live(live.read(parts.settings.paths.run, device), parts.clock.boottime_ns(), (), here.speech())
+        if shown.cuff_off and device not in parts.off:
+            found.append(device)
+    return found
 
 
 @screen.get("/live/<device>.json", endpoint="live")
@@ -274,7 +295,15 @@ def stop(session: int) -> Response:
 def cuff_off(session: int) -> Response:
     """A person has taken the cuff off after the line had died."""
     here.kiosk().cuffs.taken_off(session)
+    here.kiosk().off.add(_session_or_404(session).device)
     return here.go(f"/sessions/{session}")
+
+
+@screen.post("/devices/<device>/cuff-off")
+def cuff_off_anywhere(device: str) -> Response:
+    """The same from any other page: the strip that says so stands on all of them."""
+    here.kiosk().off.add(device)
+    return here.go("/")
 
 
 # --- save, measure again, end -------------------------------------------------------------------------------------------------------

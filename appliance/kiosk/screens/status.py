@@ -8,6 +8,7 @@ from werkzeug.wrappers import Response
 from appliance import __version__
 from appliance.contract.ids import spell
 from appliance.kiosk import here, live, present, rows
+from appliance.kiosk.screens.measure import cuffs_on
 from appliance.store import consults, staff
 
 screen = Blueprint("status", __name__)
@@ -43,9 +44,9 @@ def alarms() -> list[present.Alarm]:
     ]
 
 
-def alarm_mark(shown: list[present.Alarm]) -> str:
-    """The alarms in one word: when it changes, pages are drawn anew."""
-    return ".".join(f"{spell(one.consult)}{'a' if one.acknowledged else 'n'}" for one in shown)
+def mark(shown: list[present.Alarm], cuffs: list[str]) -> str:
+    """What shouts, in one word: when it changes, pages are drawn anew."""
+    return ".".join([*(f"{spell(one.consult)}{'a' if one.acknowledged else 'n'}" for one in shown), *cuffs])
 
 
 def simulated() -> bool:
@@ -64,7 +65,7 @@ def bar() -> Response:
     return jsonify(
         {
             "look": shown.look, "text": shown.text, "more": shown.more, "quarantine": shown.quarantine,
-            "alarm": alarm_mark(found), "words": "" if loudest is None else loudest.text,
+            "alarm": mark(found, cuffs_on()), "words": "" if loudest is None else loudest.text,
             "since": "" if loudest is None else loudest.since,
         }
     )  # fmt: skip

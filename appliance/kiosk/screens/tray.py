@@ -14,10 +14,13 @@ from appliance.kiosk.forms import clean
 from appliance.kiosk.screens.confirm import ERROR, ticked
 from appliance.kiosk.screens.measure import commit
 from appliance.kiosk.speech import WHY, pair
-from appliance.store import boots, measuring
-from appliance.store.measuring import ASSIGN_TENTHS, MeasurementRow, State
+from appliance.store import boots, measuring, patients
+from appliance.store.measuring import ASSIGN_TENTHS, Held, MeasurementRow, State
 
 screen = Blueprint("tray", __name__)
+
+_GONE = 10
+"""So many of those that were sent without a name are listed."""
 
 
 @screen.get("/tray")
@@ -33,7 +36,25 @@ def tray() -> Response:
                 "may": measuring.assignable(row.reading.stamp, stamp), "left": t(f"còn {left}", f"{left} left"),
             }
         )  # fmt: skip
-    return here.page("tray.html", rows=shown)
+    gone = [_shown(one) for one in rows.sent_unassigned(here.db(), _GONE)]
+    return here.page("tray.html", rows=shown, gone=gone, held=[_held(one) for one in measuring.held(here.db())])
+
+
+def _held(it: Held) -> dict[str, object]:
+    """The same reading came again while the device was another patient's: shown, never moved."""
+    return {"id": it.id, "shown": _shown(it.measurement), "whose": _name(it.measurement.patient), "again": _name(it.session.patient)}
+
+
+def _name(patient: int | None) -> str:
+    known = None if patient is None else patients.get(here.db(), patient)
+    return here.speech()("chưa có tên", "nobody yet") if known is None else known.name
+
+
+@screen.post("/held/<int:held>/seen")
+def seen(held: int) -> Response:
+    """A person has looked at a repeated reading."""
+    measuring.close_held(here.db(), held, staff=here.desk().staff, now=here.stamp())
+    return here.go("/tray")
 
 
 def _left(row: MeasurementRow, now: Stamp) -> int:

@@ -83,12 +83,13 @@
     cover.hidden = false;
     sound();
   };
+  const LOUD = ".alarm:not([hidden]), .off:not([hidden]), .cuffstrip";
   let tone = null;
   const sound = () => {
     if (tone) return;
     tone = new AudioContext();
     const beep = () => {
-      if (!document.querySelector(".alarm:not([hidden])")) { tone.close(); tone = null; clearInterval(again); return; }
+      if (!document.querySelector(LOUD)) { tone.close(); tone = null; clearInterval(again); return; }
       for (const [at, pitch] of [[0, 880], [0.3, 660], [0.6, 880]]) {
         const voice = tone.createOscillator(), level = tone.createGain();
         voice.frequency.value = pitch;
@@ -102,7 +103,7 @@
     tone.resume().then(beep, () => {});
     document.addEventListener("pointerdown", () => tone && tone.resume(), { once: true });
   };
-  if (document.querySelector(".alarm:not([hidden])")) sound();
+  if (document.querySelector(LOUD)) sound();
 
   /* --- one thing per page: the steps of a form --- */
   for (const form of document.querySelectorAll("form.steps")) {
@@ -194,7 +195,7 @@
         const wave = document.getElementById("wave");
         if (wave) wave.setAttribute("width", String(now.signal ?? 0));
         const off = document.getElementById("off");
-        if (off) off.hidden = !now.cuff_off;
+        if (off) { off.hidden = !now.cuff_off; if (now.cuff_off) sound(); }
       } catch (_error) {
         misses += 1;
         if (misses > 3) {
