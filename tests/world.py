@@ -80,6 +80,12 @@ class Fused:
 
         return call
 
+    def __setattr__(self, name: str, value: Any) -> None:
+        if name in ("real", "fuse", "early"):
+            super().__setattr__(name, value)
+        else:
+            setattr(self.real, name, value)
+
     @contextmanager
     def transaction(self) -> Iterator[Any]:
         """A transaction that can be cut at its beginning, before its commit, and just after it."""
@@ -179,6 +185,7 @@ class NetLink:
     """One end's line: satisfies `appliance.relay.line.Link`."""
 
     largest = 1 << 20
+    eager = False
 
     def __init__(self, net: Net, listens: str, keep: bool) -> None:
         self.net = net

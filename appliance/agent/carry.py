@@ -153,7 +153,7 @@ class Carrier:
             news = self._tray(now) or version != self.version
             if not (stirred or news or now >= self.due):
                 return self.due - now
-            wait = self.pump.turn(now, self.clock.stamp().wall, news=news)
+            wait = self.pump.turn(now, self.wall(), news=news)
             self.version = version
             self._tell(now)
             wait = min(wait, self._probe(now))
@@ -170,6 +170,10 @@ class Carrier:
             return False
         self.tray_due = now + TRAY_SECONDS
         return measuring.send_unassigned(self.conn, self.clock.stamp()) > 0
+
+    def wall(self) -> int:
+        """Tenths of a second since 1970, by the box's clock."""
+        return int(self.clock.now().timestamp() * 10)
 
     def _probe(self, now: float) -> float:
         """While a request waits for its answer, ask the line after a while of silence."""
@@ -192,7 +196,7 @@ class Carrier:
         news = (state, reason if state != "online" else "")
         if news == self.told and (talk.heard <= self.told_at or now - self.told_at < HEARD_SECONDS):
             return
-        wall = self.clock.stamp().wall
+        wall = self.wall()
         ago = None if talk.heard == float("-inf") else wall - int((now - talk.heard) * 10)
         retry = None if pump.link.up or pump.retry == float("-inf") else wall + max(0, int((pump.retry - now) * 10))
         with transaction(self.conn):
@@ -246,11 +250,10 @@ def run(conn: Connection, settings: Settings, clock: Clock, log: logging.Logger,
         try:
             wait = 0.0
             while not stop():
-                stirred = bool(link.wait(min(wait, POLL), *routes.descriptors)) or link.stirred
-                if routes.changed():
+                if link.wait(min(wait, POLL), *routes.descriptors) and routes.changed():
                     loop.pump.route_changed()
-                    stirred = True
-                wait = loop.turn(stirred=stirred)
+                    loop.due = float("-inf")
+                wait = loop.turn(stirred=link.stirred)
         finally:
             link.close()
             routes.close()

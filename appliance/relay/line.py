@@ -63,6 +63,9 @@ class Link(Protocol):
         """True between `Up` and `Down`."""
         ...
 
+    eager: bool
+    """Set by whoever has more to send than the window lets: then a PUBACK is worth waking up for."""
+
     @property
     def room(self) -> int:
         """How many more messages the broker lets us have un-PUBACKed."""

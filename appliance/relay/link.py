@@ -157,6 +157,8 @@ class MqttLink:
     clock: Callable[[], float] = time.monotonic
     version: str = ""
     up: bool = False
+    eager: bool = False
+    _acked: list[Happening] = field(default_factory=list)
     _happened: deque[Happening] = field(default_factory=deque)
     _phase: str = "idle"
     _deadline: float = 0.0
@@ -193,12 +195,13 @@ class MqttLink:
 
     @property
     def stirred(self) -> bool:
-        """True when something has happened that nobody has asked for yet."""
-        return bool(self._happened)
+        """True when something has happened that is worth a turn: a PUBACK alone only where somebody waits for room."""
+        return bool(self._happened) or (self.eager and bool(self._acked))
 
     def happenings(self) -> Sequence[Happening]:
         """What has happened since the last call."""
-        happened = list(self._happened)
+        happened = [*self._acked, *self._happened]
+        self._acked.clear()
         self._happened.clear()
         return happened
 
@@ -251,25 +254,25 @@ class MqttLink:
 
     def wait(self, seconds: float, *others: int) -> list[int]:
         """Wait for the line, for one of the descriptors `others`, or for the time; the readable ones of `others`."""
-        if self._happened:
-            seconds = 0.0
+        sock, client = self._sock, self._client
         reads: list[int] = list(others)
         writes: list[int] = []
-        sock = self._sock
+        number = -1
         if sock is not None:
-            seconds = min(seconds, max(0.0, self._next_check() - self.clock()))
-            if self._stream is not None and self._stream.pending():
-                seconds = 0.0
-            if self._client is None:
-                (writes if self._wants == "write" else reads).append(sock.fileno())
-            else:
-                reads.append(sock.fileno())
-                if self._client.want_write():
-                    writes.append(sock.fileno())
-        ready, writable, _ = select.select(reads, writes, [], max(0.0, seconds))
-        if sock is not None and sock is self._sock:
             number = sock.fileno()
-            self._step(readable=number in ready, writable=number in writable)
+            if client is None:
+                (writes if self._wants == "write" else reads).append(number)
+            else:
+                reads.append(number)
+                if client.want_write():
+                    writes.append(number)
+            seconds = min(seconds, self._next_check() - self.clock())
+        ahead = self._stream is not None and self._stream.pending() > 0
+        if ahead or self.stirred:
+            seconds = 0.0
+        ready, writable, _ = select.select(reads, writes, [], max(0.0, seconds))
+        if sock is not None and (ahead or number in ready or writable or self.clock() >= self._next_check()):
+            self._step(readable=ahead or number in ready, writable=bool(writable))
         self._raise_bug()
         return [one for one in others if one in ready]
 
@@ -437,7 +440,8 @@ class MqttLink:
     def _on_publish(self, mid: int, reason: Any, _properties: Any) -> None:
         self._flying.discard(mid)
         refusal = _slug(str(reason)) if reason.is_failure else ""
-        self._happened.append(Acked(self._token(mid), refusal, nobody=reason.value == 16))
+        acked = Acked(self._token(mid), refusal, nobody=reason.value == 16)
+        (self._happened if refusal else self._acked).append(acked)
 
     def _on_message(self, message: Any) -> None:
         try:
@@ -474,6 +478,7 @@ class MqttLink:
         self._generation += 1
         self._phase, self.up = "idle", False
         self._flying.clear()
+        self._acked.clear()
         self._receive_maximum, self._largest, self._resumed = NO_LIMIT, 0, False
         sock, self._sock = self._sock, None
         client, self._client, self._stream = self._client, None, None

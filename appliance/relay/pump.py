@@ -476,6 +476,7 @@ class Pump:
             if due is None or due > now:
                 continue
             if self.link.room <= len(talk.due) + 1:
+                self.link.eager = True
                 return  # a PUBACK makes room
             if talk.due and talk.counter + len(talk.due) > talk.reserved:
                 with self._transaction() as tx:
@@ -526,6 +527,7 @@ class Pump:
 
     def _send(self, now: float, at: int) -> None:
         """Parcels, as far as the window, the broker and the other end's credit allow."""
+        self.link.eager = False
         for station in list(self.live):
             talk = self.talks[station]
             sender = talk.sender
@@ -535,6 +537,7 @@ class Pump:
             room = min(self.pace.room, self.link.room if self.link.up else 0)
             again, credit, metered = self._again(talk, now), self._credit(talk), self.end.metered
             if room <= 0:
+                self.link.eager = True
                 return
             if talk.verified and sender.sendable(now, metered=metered, again=again, credit=credit):
                 with self._transaction() as tx:
@@ -542,6 +545,7 @@ class Pump:
                     pieces = sender.next_pieces(tx, room, now, at, metered=metered, again=again, credit=credit)
                 if not self._publish(talk, pieces, now):
                     return
+                self.link.eager = self.link.eager or len(pieces) >= room
 
     def _publish(self, talk: Talk, pieces: Sequence[Piece], now: float) -> bool:
         for piece in pieces:

@@ -33,8 +33,10 @@ GRACE = 5.0
 RECEIPT_SECONDS = 2.0
 RECEIPT_EVENTS = 30
 """Receipts of lanes from CONSULT on: at most one in so many seconds, or one for so many events; lane 0 at once (decision 8)."""
-GATHER = 0.7
-"""On an unmetered link a reading goes at once; those that follow in lanes from READINGS on gather so long: parcels are what costs."""
+GATHER = 1.0
+BUSY = 3.0
+"""On an unmetered link a reading goes at once; while more than `BUSY` rows a second leave lanes from READINGS on, they gather
+this long: what costs is the parcel, not the reading."""
 
 BACKOFF_FIRST, BACKOFF_MOST = 1.0, 120.0
 HELLO_FIRST, HELLO_MOST, HELLO_MOST_METERED = 2.0, 60.0, 300.0
@@ -59,14 +61,34 @@ def resend_after(silent: int) -> float:
     return min(RESEND_MOST, RESEND * 2.0 ** min(silent, 16))
 
 
-def ready(lane: int, rows: int, age: float, metered: bool, since_last: float) -> float:
+def ready(lane: int, rows: int, age: float, metered: bool, since_last: float, rate: float) -> float:
     """Seconds until `rows` waiting events of a lane may leave (0: now). `age` is how long the oldest has been waiting,
-    `since_last` how long ago this lane's group (lanes from READINGS on) last made a parcel.
+    `since_last` how long ago lanes from READINGS on last made a parcel, `rate` how many of their rows leave in a second.
     """
     if lane in AT_ONCE or rows >= BATCH_ROWS:
         return 0.0
-    wait = BATCH_SECONDS - age if metered else GATHER - since_last
-    return max(0.0, wait)
+    if metered:
+        return max(0.0, BATCH_SECONDS - age)
+    return max(0.0, GATHER - since_last) if rate > BUSY else 0.0
+
+
+@dataclass
+class Rate:
+    """How many rows leave in a second: those of the last seconds, older ones fading."""
+
+    rows: float = 0.0
+    at: float = float("-inf")
+
+    FADE_SECONDS = 2.0
+
+    def now(self, now: float) -> float:
+        """Rows a second."""
+        return self.rows * 2.0 ** (-(now - self.at) / self.FADE_SECONDS) / (self.FADE_SECONDS * 1.4427) if self.rows else 0.0
+
+    def left(self, rows: int, now: float) -> None:
+        """So many rows left."""
+        faded = self.rows * 2.0 ** (-(now - self.at) / self.FADE_SECONDS) if self.rows else 0.0
+        self.rows, self.at = faded + rows, now
 
 
 def receipt_wait(lane: int, events: int, since_last: float) -> float:

@@ -16,7 +16,7 @@ from appliance.contract.lanes import CHUNK_BYTES, Lane
 from appliance.contract.parcels import Header, pack, split
 from appliance.contract.receipts import LaneReceipt
 from appliance.relay.marks import Marks, Range, marks_of
-from appliance.relay.rules import Turns, ready, resend_after
+from appliance.relay.rules import Rate, Turns, ready, resend_after
 from appliance.relay.storage import SET_ASIDE, TAKEN, Parcel, Queued, Storage, Stream, Tx, Waiting
 
 ROWS_AT_ONCE = 256
@@ -63,6 +63,7 @@ class Sender:
         self.turns = Turns()
         self.silent = 0
         self.gathered = float("-inf")
+        self.rate = Rate()
 
     # --- what there is ------------------------------------------------------------------------------------------------
 
@@ -154,7 +155,7 @@ class Sender:
         return pieces
 
     def _ready(self, row: Waiting, since: float, now: float, metered: bool) -> float:
-        return ready(row.lane, row.next - 1 - row.frozen, now - since, metered, now - self.gathered)
+        return ready(row.lane, row.next - 1 - row.frozen, now - since, metered, now - self.gathered, self.rate.now(now))
 
     def _ripe(self, now: float, metered: bool) -> dict[int, Waiting]:
         ripe: dict[int, Waiting] = {}
@@ -196,6 +197,7 @@ class Sender:
         self._advance(row, first + count - 1)
         if row.lane >= Lane.READINGS:
             self.gathered = now
+            self.rate.left(count, now)
         parcel = Parcel(number, stream, row.lane, first, first + count - 1, len(payload))
         flight = Flight(parcel, split(payload, self.limit), fresh=True, told=told(stream, row.lane, first, events[:count]))
         self.todo.setdefault(row.lane, deque()).append(flight)

@@ -14,6 +14,7 @@ from appliance.relay.rules import (
     WINDOW,
     WINDOW_MOST,
     Pace,
+    Rate,
     Turns,
     backoff,
     hello_again,
@@ -38,20 +39,39 @@ def test_boxes_that_lost_their_link_together_do_not_come_back_together() -> None
 
 def test_urgent_lanes_never_wait() -> None:
     """Lanes 0 and 1 leave at once, metered or not."""
-    assert {ready(lane, 1, 0.0, metered, 0.0) for lane in (0, 1) for metered in (True, False)} == {0.0}
+    assert {ready(lane, 1, 0.0, metered, 0.0, 99.0) for lane in (0, 1) for metered in (True, False)} == {0.0}
 
 
 def test_a_metered_link_waits_for_thirty_rows_or_a_minute() -> None:
     """What comes first."""
-    assert ready(2, 29, 10.0, True, 1000.0) == 50.0
-    assert ready(2, 30, 0.0, True, 0.0) == 0.0
-    assert ready(2, 1, 60.0, True, 0.0) == 0.0
+    assert ready(2, 29, 10.0, True, 1000.0, 0.0) == 50.0
+    assert ready(2, 30, 0.0, True, 0.0, 0.0) == 0.0
+    assert ready(2, 1, 60.0, True, 0.0, 0.0) == 0.0
 
 
-def test_an_unmetered_link_sends_a_reading_at_once_and_gathers_those_that_follow() -> None:
-    """The first of a row goes now, the next ones together."""
-    assert ready(2, 1, 0.0, False, 1000.0) == 0.0
-    assert 0 < ready(2, 1, 0.0, False, 0.1) < GATHER
+def left(per_second: float, seconds: float = 30.0) -> tuple[float, float]:
+    """A stream of rows, each sent at once: the rate at its end, and the time."""
+    rate, now = Rate(), 0.0
+    while now < seconds:
+        now += 1 / per_second
+        rate.left(1, now)
+    return rate.now(now), now
+
+
+def test_an_unmetered_link_sends_a_reading_at_once_and_gathers_a_stream() -> None:
+    """Two readings a second go one by one; ten a second gather for a second."""
+    assert ready(2, 1, 0.0, False, 0.1, left(2.0)[0]) == 0.0
+    assert ready(2, 1, 0.0, False, 0.1, left(10.0)[0]) == GATHER - 0.1
+    assert ready(2, 1, 0.0, False, 5.0, left(10.0)[0]) == 0.0
+
+
+def test_the_rate_is_that_of_the_last_seconds() -> None:
+    """And fades when nothing leaves."""
+    for per_second in (0.5, 2.0, 10.0):
+        assert 0.7 * per_second <= left(per_second)[0] <= 1.5 * per_second
+    rate = Rate()
+    rate.left(100, 0.0)
+    assert rate.now(30.0) < 0.01
 
 
 def test_receipts_of_lane_0_go_at_once_others_every_two_seconds_or_thirty_events() -> None:
