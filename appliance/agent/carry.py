@@ -3,8 +3,10 @@
 It may be killed at any instant and started again: everything under way is in the store. One worker at a time, by a lock.
 """
 
+import ctypes
 import errno
 import fcntl
+import gc
 import logging
 import os
 import random
@@ -242,11 +244,22 @@ def stop_on_signals() -> Callable[[], bool]:
     return lambda: bool(heard)
 
 
+def trim() -> None:
+    """Give back what loading the program left behind (1-2 MiB, measured) and leave what stays out of every later collection."""
+    gc.collect()
+    gc.freeze()
+    try:
+        ctypes.CDLL(None).malloc_trim(0)
+    except (AttributeError, OSError):  # another C library than GNU's
+        return
+
+
 def run(conn: Connection, settings: Settings, clock: Clock, log: logging.Logger, *, stop: Callable[[], bool]) -> None:
     """Carry until `stop()`. `CarrierBusyError` when another carrier runs on this store; OSError when the settings' files cannot be read."""
     with alone(settings.paths.data):
         link, routes = station_link(settings), Routes()
         loop = carrier(conn, settings, clock, log, link)
+        trim()
         try:
             wait = 0.0
             while not stop():

@@ -1,0 +1,409 @@
+"""The line to a real broker, and to one that misbehaves; each habit of paho that loses or blocks messages, and what is done about it."""
+
+import datetime as dt
+import shutil
+import socket
+import ssl
+import struct
+from collections import deque
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.x509.oid import NameOID
+
+from appliance.relay.line import Acked, Down, LinkError, Message, Up
+from appliance.relay.link import NOTSENT_BYTES, USER_TIMEOUT_MS, Broker, MqttLink, tls_context
+from tests import servers
+from tests.polling import until
+from tests.relay.brokers import CONNECT, PUBACK, PUBLISH, HandBroker, heard, packet
+
+TOPIC = "v1/07/tram-0001/down/0"
+UP_TOPIC = "v1/07/tram-0001/up/0"
+
+
+@pytest.fixture
+def link() -> Iterator[Callable[..., MqttLink]]:
+    """A function that makes a link to a port; all are closed with the test."""
+    made: list[MqttLink] = []
+
+    def make(port: int, **options: Any) -> MqttLink:
+        broker = options.pop("broker", Broker("127.0.0.1", port))
+        given = {"client_id": "tram-0001", "topics": [TOPIC], "connect_timeout": 5.0} | options
+        made.append(MqttLink(broker, **given))
+        return made[-1]
+
+    yield make
+    for one in made:
+        one.close()
+
+
+@pytest.fixture
+def hand() -> Iterator[Callable[..., HandBroker]]:
+    """A function that makes a broker that does what it is told."""
+    made: list[HandBroker] = []
+
+    def make(**options: Any) -> HandBroker:
+        made.append(HandBroker(**options))
+        return made[-1]
+
+    yield make
+    for one in made:
+        one.close()
+
+
+def opened(one: MqttLink, broker: HandBroker | None = None) -> MqttLink:
+    """The link, up."""
+    one.open()
+    heard(one, Up, broker)
+    return one
+
+
+# --- real brokers ------------------------------------------------------------------------------------------------------------------
+
+
+def test_the_line_comes_up_on_mqtt_5_and_on_3_1_1(broker: servers.Broker, link: Callable[..., MqttLink]) -> None:
+    """MQTT 5 first; a broker that does not know it is asked again at once in 3.1.1, and that is remembered."""
+    one = link(broker.port)
+    one.open()
+    first = heard(one, (Up, Down))
+    if broker.kind == "iotcore":
+        assert isinstance(first, Down)
+        assert first.again
+        one.open()
+        heard(one, Up)
+        one.close()
+        one.happenings()
+        one.open()
+        heard(one, Up)
+    assert one.version == ("5" if broker.kind == "mosquitto" else "3.1.1")
+
+
+def test_a_message_comes_again_until_it_is_acknowledged(broker: servers.Broker, link: Callable[..., MqttLink]) -> None:
+    """Trap 9: with a kept session and the same client id, what was not acknowledged is delivered again; what was, is not."""
+    version = "5" if broker.kind == "mosquitto" else "3.1.1"
+    taker = opened(link(0, broker=Broker("127.0.0.1", broker.port, version=version), client_id="taker", keep=True))
+    giver = opened(link(0, broker=Broker("127.0.0.1", broker.port, version=version), client_id="giver", topics=[UP_TOPIC]))
+    giver.publish(TOPIC, b"one")
+    heard(giver, Acked)
+    assert heard(taker, Message).payload == b"one"
+    taker.close()
+    taker.happenings()
+    taker.open()
+    again = heard(taker, Message)
+    assert again.payload == b"one"
+    taker.done(again.token)
+    giver.publish(TOPIC, b"two")
+    assert heard(taker, Message).payload == b"two"
+    taker.close()
+    taker.happenings()
+    taker.open()
+    assert heard(taker, Message).payload == b"two"
+
+
+def test_the_brokers_receive_maximum_is_kept(mosquitto: Callable[..., servers.Broker], link: Callable[..., MqttLink]) -> None:
+    """Trap 1: CONNACK's ReceiveMaximum bounds what is un-PUBACKed; one more is refused here, before it can break the connection."""
+    one = opened(link(mosquitto("max_inflight_messages 5").port))
+    assert one.room == 5
+    for _ in range(5):
+        one.publish(UP_TOPIC, b"x")
+    with pytest.raises(LinkError, match="window"):
+        one.publish(UP_TOPIC, b"x")
+
+
+def test_the_brokers_largest_packet_is_known_before_anything_is_sent(
+    mosquitto: Callable[..., servers.Broker], link: Callable[..., MqttLink]
+) -> None:
+    """Traps 1 and 2: what the broker would answer with a disconnect is never handed to paho, and the next message passes."""
+    one = opened(link(mosquitto("max_packet_size 1000").port))
+    assert 800 < one.largest < 1000
+    with pytest.raises(LinkError, match="packet-size"):
+        one.publish(UP_TOPIC, bytes(one.largest + 1))
+    one.publish(UP_TOPIC, bytes(one.largest))
+    assert heard(one, Acked).refusal == ""
+
+
+def test_a_refused_message_says_so(mosquitto: Callable[..., servers.Broker], link: Callable[..., MqttLink], tmp_path: Path) -> None:
+    """MQTT 5: the broker's reason comes through (in 3.1.1 it says Success and drops the message)."""
+    acl = tmp_path / "acl"
+    acl.write_text("topic read v1/#\n")
+    tmp_path.chmod(0o755)
+    for folder in tmp_path.parents:
+        if folder.owner() == tmp_path.owner() and str(folder).startswith("/tmp/pytest"):
+            folder.chmod(0o755)
+    acl.chmod(0o644)
+    one = opened(link(mosquitto(f"acl_file {acl}").port))
+    one.publish(UP_TOPIC, b"x")
+    assert heard(one, Acked).refusal == "not-authorized"
+
+
+def test_nobody_listening_is_told_by_mqtt_5(mosquitto: Callable[..., servers.Broker], link: Callable[..., MqttLink]) -> None:
+    """A free sign that the bridge is missing."""
+    one = opened(link(mosquitto().port))
+    one.publish(UP_TOPIC, b"x")
+    assert heard(one, Acked).nobody
+
+
+def test_a_broker_that_wants_a_name_says_so(mosquitto: Callable[..., servers.Broker], link: Callable[..., MqttLink]) -> None:
+    """A reason a technician can use."""
+    one = link(mosquitto("", anonymous=False).port)
+    one.open()
+    assert heard(one, Down).reason == "not-authorized"
+
+
+def test_nothing_of_an_old_connection_is_sent_on_a_new_one(broker: servers.Broker, link: Callable[..., MqttLink]) -> None:
+    """Trap 2: what is unreceipted comes from our own table, never out of paho's memory."""
+    version = "5" if broker.kind == "mosquitto" else "3.1.1"
+    where = Broker("127.0.0.1", broker.port, version=version)
+    one = opened(link(0, broker=where))
+    one.publish(UP_TOPIC, b"old")
+    broker.restart()
+    heard(one, Down)
+    listener = opened(link(0, broker=where, client_id="listener", topics=[UP_TOPIC]))
+    opened(one)
+    one.publish(UP_TOPIC, b"new")
+    assert heard(listener, Message).payload == b"new"
+
+
+# --- TLS ---------------------------------------------------------------------------------------------------------------------------
+
+
+def certificate(folder: Path, name: str, signer: tuple[Any, Any] | None = None) -> tuple[Any, Any]:
+    """A key and a certificate for 127.0.0.1 (or an authority, without `signer`), as PEM files `name.key` and `name.pem`."""
+    key = ec.generate_private_key(ec.SECP256R1())
+    subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
+    issuer, signing = (subject, key) if signer is None else (signer[0].subject, signer[1])
+    now = dt.datetime.now(dt.UTC)
+    made = (
+        x509.CertificateBuilder()
+        .subject_name(subject)
+        .issuer_name(issuer)
+        .public_key(key.public_key())
+        .serial_number(x509.random_serial_number())
+        .not_valid_before(now - dt.timedelta(days=1))
+        .not_valid_after(now + dt.timedelta(days=1))
+        .add_extension(x509.BasicConstraints(ca=signer is None, path_length=None), critical=True)
+        .add_extension(x509.SubjectAlternativeName([x509.DNSName("localhost")]), critical=False)
+        .sign(signing, hashes.SHA256())
+    )
+    (folder / f"{name}.pem").write_bytes(made.public_bytes(serialization.Encoding.PEM))
+    plain = key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
+    (folder / f"{name}.key").write_bytes(plain)
+    return made, key
+
+
+@pytest.fixture
+def secure(mosquitto: Callable[..., servers.Broker]) -> Iterator[tuple[servers.Broker, Path]]:
+    """A mosquitto that wants client certificates, and the folder with everybody's."""
+    folder = servers.folder(servers.unprivileged("mosquitto"), "tls")
+    folder.chmod(0o755)
+    authority = certificate(folder, "ca")
+    certificate(folder, "server", authority)
+    certificate(folder, "client", authority)
+    certificate(folder, "other")
+    for file in folder.iterdir():
+        file.chmod(0o644)
+    lines = [f"cafile {folder}/ca.pem", f"certfile {folder}/server.pem", f"keyfile {folder}/server.key", "require_certificate true"]
+    yield mosquitto("\n".join(lines)), folder
+    shutil.rmtree(folder, ignore_errors=True)
+
+
+def test_tls_with_certificates_on_both_sides(secure: tuple[servers.Broker, Path], link: Callable[..., MqttLink]) -> None:
+    """The line comes up without blocking; the session is kept for the next connection, which is cheaper by half."""
+    running, folder = secure
+    context = tls_context(f"{folder}/ca.pem", f"{folder}/client.pem", f"{folder}/client.key")
+    one = opened(link(0, broker=Broker("localhost", running.port, context)))
+    one.publish(UP_TOPIC, b"x")
+    heard(one, Acked)
+    one.close()
+    one.happenings()
+    opened(one)
+    assert isinstance(one._sock, ssl.SSLSocket)
+    assert one._sock.session_reused
+
+
+def test_a_broker_nobody_vouches_for_is_not_spoken_to(secure: tuple[servers.Broker, Path], link: Callable[..., MqttLink]) -> None:
+    """Another authority: the reason is the certificate, so that a technician looks there."""
+    running, folder = secure
+    one = link(0, broker=Broker("localhost", running.port, tls_context(f"{folder}/other.pem")))
+    one.open()
+    assert heard(one, Down).reason == "certificate"
+
+
+# --- a broker that misbehaves --------------------------------------------------------------------------------------------------------
+
+
+def test_nothing_is_queued_while_the_line_is_down(link: Callable[..., MqttLink], hand: Callable[..., HandBroker]) -> None:
+    """Trap 3: publish() refuses, and the connection that follows carries nothing."""
+    broker = hand()
+    one = link(broker.port)
+    with pytest.raises(LinkError, match="down"):
+        one.publish(UP_TOPIC, b"x")
+    opened(one, broker)
+    for _ in range(20):
+        one.wait(0.0)
+        broker.step()
+    assert broker.published() == []
+
+
+def test_a_broker_that_never_acknowledges_holds_nothing_of_ours(link: Callable[..., MqttLink], hand: Callable[..., HandBroker]) -> None:
+    """Traps 2 and 4: after the connection broke, the next one starts empty, with its whole window."""
+    broker = hand()
+    one = opened(link(broker.port), broker)
+    for _ in range(30):
+        one.publish(UP_TOPIC, b"x")
+    broker.drop()
+    heard(one, Down, broker)
+    broker.packets.clear()
+    opened(one, broker)
+    for _ in range(20):
+        one.wait(0.0)
+        broker.step()
+    assert broker.published() == []
+    assert one.room == 65_535
+
+
+def test_an_exception_in_a_callback_ends_the_program(link: Callable[..., MqttLink], hand: Callable[..., HandBroker]) -> None:
+    """Trap 5: no thread dies silently; whoever turns the crank gets the bug."""
+    broker = hand()
+    one = opened(link(broker.port), broker)
+
+    class Full(list[Any]):
+        def append(self, _one: Any) -> None:
+            raise RuntimeError("a bug")
+
+    one._happened = Full()  # type: ignore[assignment]
+    broker.message(TOPIC, b"x")
+    with pytest.raises(RuntimeError, match="a bug"):
+        until(lambda: one.wait(0.01), 5.0, every=0.0)
+    one._happened = deque()
+
+
+def test_the_socket_does_not_hoard_and_does_not_wait_for_ever(link: Callable[..., MqttLink], hand: Callable[..., HandBroker]) -> None:
+    """Trap 6: small packets leave at once, a dead line is noticed in 20 s, the kernel keeps little unsent."""
+    broker = hand()
+    one = opened(link(broker.port), broker)
+    assert one._sock is not None
+    options = {
+        name: one._sock.getsockopt(socket.IPPROTO_TCP, getattr(socket, name))
+        for name in ("TCP_NODELAY", "TCP_USER_TIMEOUT", "TCP_NOTSENT_LOWAT")
+    }
+    assert options == {"TCP_NODELAY": 1, "TCP_USER_TIMEOUT": USER_TIMEOUT_MS, "TCP_NOTSENT_LOWAT": NOTSENT_BYTES}
+
+
+def test_a_dead_broker_is_told_not_raised(link: Callable[..., MqttLink], free_port: Callable[[], int]) -> None:
+    """Trap 7: nobody listens there; open() returns at once and the next happening says why."""
+    one = link(free_port())
+    one.open()
+    assert heard(one, Down).reason == "refused"
+
+
+def test_a_broker_that_says_nothing_is_given_up(link: Callable[..., MqttLink], hand: Callable[..., HandBroker]) -> None:
+    """Trap 7: the time for a connection is ours, and waiting for it blocks nobody."""
+    broker = hand(mute=True)
+    one = link(broker.port, connect_timeout=0.2)
+    one.open()
+    down = heard(one, Down, broker)
+    assert (down.reason, one.version) == ("timeout", "3.1.1")
+
+
+def test_a_name_that_does_not_exist_is_told(link: Callable[..., MqttLink]) -> None:
+    """Without a name server there is no address."""
+    one = link(0, broker=Broker("tram.invalid", 1883))
+    one.open()
+    assert heard(one, Down).reason == "name"
+
+
+@pytest.mark.parametrize(("code", "reason"), [(0x87, "not-authorized"), (0x86, "bad-user-name-or-password"), (0x8A, "banned")])
+def test_a_refused_connection_names_its_reason(
+    code: int, reason: str, link: Callable[..., MqttLink], hand: Callable[..., HandBroker]
+) -> None:
+    """MQTT 5 says why."""
+    broker = hand(connack=code)
+    one = link(broker.port)
+    one.open()
+    assert heard(one, Down, broker).reason == reason
+
+
+@pytest.mark.parametrize("code", [0x84, 0x01])
+def test_a_broker_that_refuses_mqtt_5_politely_is_asked_in_3_1_1(
+    code: int, link: Callable[..., MqttLink], hand: Callable[..., HandBroker]
+) -> None:
+    """Both ways of saying so are understood."""
+    broker = hand(connack=code)
+    one = link(broker.port)
+    one.open()
+    assert heard(one, Down, broker).again
+    broker.connack = 0
+    opened(one, broker)
+    assert [body[6] for first, body in broker.packets if first == CONNECT] == [5, 4]
+
+
+def test_a_refused_subscription_is_no_connection(link: Callable[..., MqttLink], hand: Callable[..., HandBroker]) -> None:
+    """Whoever cannot hear receipts must not believe to be online."""
+    broker = hand(suback=0x87)
+    one = link(broker.port)
+    one.open()
+    assert heard(one, Down, broker).reason == "subscription-not-authorized"
+    assert not one.up
+
+
+def test_messages_cut_into_bytes_and_glued_together_are_the_same(link: Callable[..., MqttLink], hand: Callable[..., HandBroker]) -> None:
+    """However TCP delivers them."""
+    broker = hand()
+    one = opened(link(broker.port), broker)
+    name = TOPIC.encode()
+    bodies = [struct.pack("!H", len(name)) + name + struct.pack("!HB", mid, 0) + bytes([mid]) * (mid * 7) for mid in range(1, 30)]
+    stream = b"".join(packet(PUBLISH | 2, body) for body in bodies)
+    assert broker.conn is not None
+    found: list[Any] = []
+    place, size = 0, 1
+    while place < len(stream):
+        broker.conn.sendall(stream[place : place + size])
+        place, size = place + size, size % 97 + 13
+        one.wait(0.01)
+        found += one.happenings()
+    until(lambda: one.wait(0.01) or found.extend(one.happenings()) or len(found) >= 29, 5.0, every=0.0)
+    assert [(each.payload[0], len(each.payload)) for each in found] == [(mid, mid * 7) for mid in range(1, 30)]
+
+
+def test_an_acknowledgement_of_an_old_connection_goes_nowhere(link: Callable[..., MqttLink], hand: Callable[..., HandBroker]) -> None:
+    """Message numbers begin anew with every connection: a late done() must not acknowledge somebody else's message."""
+    broker = hand()
+    one = opened(link(broker.port), broker)
+    broker.message(TOPIC, b"x", mid=1)
+    old = heard(one, Message, broker)
+    broker.drop()
+    heard(one, Down, broker)
+    opened(one, broker)
+    broker.message(TOPIC, b"y", mid=1)
+    new = heard(one, Message, broker)
+    one.done(old.token)
+    for _ in range(10):
+        one.wait(0.0)
+        broker.step()
+    assert [first for first, _ in broker.packets if first == PUBACK] == []
+    one.done(new.token)
+    until(lambda: broker.step() or [first for first, _ in broker.packets if first == PUBACK], 5.0)
+
+
+def test_the_brokers_keepalive_rules(link: Callable[..., MqttLink], hand: Callable[..., HandBroker]) -> None:
+    """MQTT 5: ServerKeepAlive replaces ours."""
+    broker = hand(properties=b"\x13\x00\x07")
+    one = opened(link(broker.port, keepalive=300), broker)
+    assert one.keepalive == 7
+    assert one._client is not None
+    assert one._client._keepalive == 7
+
+
+def test_closing_says_goodbye(link: Callable[..., MqttLink], hand: Callable[..., HandBroker]) -> None:
+    """DISCONNECT, so that the broker does not wait."""
+    broker = hand()
+    one = opened(link(broker.port), broker)
+    one.close()
+    until(lambda: broker.step() or any(first == 0xE0 for first, _ in broker.packets), 5.0)
+    assert [type(each) for each in one.happenings()] == [Down]
