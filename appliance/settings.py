@@ -236,7 +236,7 @@ class Kiosk:
     secret_file: Path = setting(
         Path("/var/lib/tram/kiosk.secret"), path("/var/lib/tram/kiosk.secret"), "Signs the cookies; made where it is missing."
     )
-    blank_s: int = setting(300, whole(15, 3600, 300), "Seconds without a touch after which the patient's page closes.")
+    blank_s: int = setting(120, whole(15, 3600, 300), "Seconds without a touch after which the patient's page closes.")
 
 
 @dataclass(frozen=True, slots=True)

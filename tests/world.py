@@ -32,7 +32,7 @@ from appliance.store.inbox import StationStore
 from appliance.store.migrations import migrate
 from appliance.store.outbox import append
 from cloud_bridge.carrier import bridge_end
-from cloud_bridge.store import migrations, relay_tables
+from cloud_bridge.store import migrations, relay_tables, tables
 from cloud_bridge.store import outbox as bridge_outbox
 from cloud_bridge.store.engine import open_engine
 from cloud_bridge.store.inbox import BridgeStore
@@ -311,6 +311,18 @@ def make_bridge(url: str) -> None:
     migrations.migrate(engine)
     with engine.begin() as tx:
         bridge_outbox.set_store_id(tx, STORE)
+        public = Ed25519PrivateKey.from_private_bytes(STATION_KEY).public_key().public_bytes_raw()
+        known = {
+            "id": STATION,
+            "shard": SHARD,
+            "name": STATION,
+            "organisation": "",
+            "tier": 0,
+            "key_id": 0,
+            "public": public,
+            "registered": 0,
+        }
+        tx.execute(tables.station.insert().values(**known))
         tx.exec_driver_sql(
             "CREATE TABLE told (uid BIGINT PRIMARY KEY, times INTEGER NOT NULL, lane INTEGER NOT NULL, place INTEGER NOT NULL)"
         )

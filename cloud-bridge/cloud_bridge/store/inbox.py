@@ -15,6 +15,7 @@ from appliance.relay.storage import Arrived, Bad, Peer, Stream
 from cloud_bridge.store import relay_tables as t
 from cloud_bridge.store.engine import reading, writing
 from cloud_bridge.store.outbox import Outbox, set_apart
+from cloud_bridge.store.tables import station
 from cloud_bridge.store.writing import upsert
 
 REDEEMED = 2
@@ -154,6 +155,9 @@ class BridgeStore(Outbox):
         return tx.scalar(select(t.peer.c.shard).where(t.peer.c.station == station))
 
     def everyone(self, tx: Connection) -> list[tuple[str, int]]:
-        """Every station that has spoken on one of our shards."""
-        c = t.peer.c
-        return [(row[0], row[1]) for row in tx.execute(select(c.station, c.shard).where(c.shard.in_(self.shards)))]
+        """Every station that has spoken on one of our shards or is registered there: an older copy of this store that somebody
+        put back may never have heard of one that has spoken to us since.
+        """
+        heard = select(t.peer.c.station, t.peer.c.shard).where(t.peer.c.shard.in_(self.shards))
+        here = select(station.c.id, station.c.shard).where(station.c.shard.in_(self.shards), station.c.revoked.is_(None))
+        return list({row[0]: row[1] for query in (heard, here) for row in tx.execute(query)}.items())
