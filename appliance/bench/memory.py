@@ -25,15 +25,17 @@ def run(readings: int = READINGS) -> dict[str, Any]:
         "bench": "memory",
         "readings": readings,
         "rate_per_s": RATE,
-        **_readings(readings),
+        "unmetered": _readings(readings, metered=False),
+        "metered": _readings(readings // 2, metered=True),
         "stream_60hz": _stream(),
         "baseline_kib": _bare(),
         "baseline": "a bare Python interpreter, memory in KiB",
     }
 
 
-def _readings(readings: int) -> dict[str, Any]:
-    with stand() as here:
+def _readings(readings: int, *, metered: bool) -> dict[str, Any]:
+    """One run on a link that is paid by the byte (parcels wait for 30 rows or 60 s) or on one that is not (each goes at once)."""
+    with stand(metered=metered) as here:
         patient = here.patient()
         here.headless(patient)
         here.rest(3)
