@@ -1,0 +1,227 @@
+"""`tram carry` as a loop and as a process: alone on its store, silent when idle, honest to the kiosk, gone at the first word."""
+
+import io
+import json
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from appliance import journal
+from appliance.agent import carry
+from appliance.agent.carry import CarrierBusyError, alone, carrier, station_link
+from appliance.agent.routes import Routes
+from appliance.contract.events import Department, Urgency
+from appliance.contract.receipts import HELLO
+from appliance.database import StoreError
+from appliance.settings import load
+from appliance.store import consults
+from appliance.store.consults import ConsultDraft
+from tests import servers
+from tests.conftest import ROOT
+from tests.polling import until
+from tests.relay.brokers import HandBroker
+from tests.store.station import Station, settings_at, station_at
+
+FORBIDDEN = ("flask", "waitress", "sqlite_utils", "serial", "jinja2", "werkzeug", "sqlite3", "asyncio", "gpiozero", "urllib.request")
+"""What a carrier must never load."""
+MOST_KIB = 20 * 1024
+
+
+def told(station: Station) -> tuple[Any, ...] | None:
+    """What the kiosk is told: (state, reason)."""
+    row = station.conn.execute("SELECT state, reason FROM carrier").fetchone()
+    return None if row is None else tuple(row)
+
+
+@pytest.fixture
+def made(tmp_path: Path) -> Iterator[Callable[..., tuple[Station, carry.Carrier]]]:
+    """A function that makes a station whose settings name a broker's port, and its carrier's loop."""
+    stations: list[tuple[Station, carry.Carrier]] = []
+
+    def make(port: int, extra: str = "") -> tuple[Station, carry.Carrier]:
+        station = station_at(tmp_path)
+        settings_at(tmp_path, f"[broker]\nport = {port}\n{extra}")
+        settings = load([tmp_path / "tram.toml"])
+        loop = carrier(station.conn, settings, station.clock, journal.open("carry", io.StringIO()), station_link(settings))
+        stations.append((station, loop))
+        return stations[-1]
+
+    yield make
+    for station, loop in stations:
+        loop.pump.link.close("closed")
+        station.conn.close()
+
+
+def work(station: Station, loop: carry.Carrier, seconds: float = 1.0) -> None:
+    """Some rounds of the loop; the clock is turned by hand, the wire is real."""
+    for _ in range(20):
+        loop.pump.link.wait(0.005)  # type: ignore[attr-defined]  # the real line
+        station.later(seconds / 20)
+        loop.turn(stirred=loop.pump.link.stirred)  # type: ignore[attr-defined]
+
+
+def test_without_a_broker_the_kiosk_hears_that_the_line_is_down(made: Callable[..., Any], free_port: Callable[[], int]) -> None:
+    """And the loop goes on trying, ever less often, writing nothing meanwhile."""
+    station, loop = made(free_port())
+    work(station, loop)
+    assert told(station) == ("offline", "refused")
+    before = loop.conn.total_changes
+    tries = loop.pump.attempt
+    for _ in range(10):
+        work(station, loop, 60)
+    assert loop.pump.attempt > tries + 4
+    assert loop.conn.total_changes == before
+
+
+def test_a_broker_without_a_bridge_is_not_online(made: Callable[..., Any]) -> None:
+    """*Online* means that the bridge has answered."""
+    broker = HandBroker(acks=True)
+    station, loop = made(broker.port)
+    try:
+        for _ in range(30):
+            broker.step()
+            work(station, loop, 0.1)
+        assert told(station) == ("waiting", "")
+        hellos = [body for body in broker.published() if bytes([HELLO]) in body]
+        assert hellos
+    finally:
+        broker.close()
+
+
+def test_a_refused_password_is_a_fault_for_a_technician(made: Callable[..., Any]) -> None:
+    """No waiting mends it, and the kiosk says so."""
+    broker = HandBroker(connack=0x86)
+    station, loop = made(broker.port)
+    try:
+        until(lambda: broker.step() or work(station, loop, 0.1) or (told(station) or ("",))[0] == "error", 10.0, every=0.0)
+        assert told(station) == ("error", "bad-user-name-or-password")
+    finally:
+        broker.close()
+
+
+def test_a_store_that_cannot_do_it_now_is_tried_again_later(made: Callable[..., Any], free_port: Callable[[], int]) -> None:
+    """An OSError ends nothing: the loop waits, longer each time, and comes back."""
+    _, loop = made(free_port())
+    real, calls = loop.pump.storage, []
+
+    class Full:
+        def __getattr__(self, name: str) -> Any:
+            calls.append(name)
+            raise StoreError("full", "tram.db", "the disk is full", "")
+
+    loop.pump.storage = Full()
+    waits = [loop.turn(stirred=True) for _ in range(3)]
+    assert waits == sorted(waits)
+    assert waits[0] < waits[2]
+    loop.pump.storage = real
+    assert loop.turn(stirred=True) >= 0
+    assert calls
+
+
+def test_a_request_without_an_answer_keeps_the_line_awake(made: Callable[..., Any]) -> None:
+    """While a consult waits, the bridge is asked after five minutes of silence on a metered line."""
+    broker = HandBroker(acks=True)
+    station, loop = made(broker.port, "[link]\nmetered = true\n")
+    try:
+        until(lambda: broker.step() or work(station, loop, 0.01) or loop.pump.link.up, 10.0, every=0.0)
+        talk = loop.pump.talks["tram-0001"]
+        talk.hello, talk.answered, talk.verified, talk.heard = None, True, True, loop.clock.monotonic()
+        broker.packets.clear()
+        work(station, loop, 400)
+        assert broker.published() == []
+        draft = ConsultDraft(station.patient(), Urgency.URGENT, Department.GENERAL, "Đau ngực")
+        consults.request(station.conn, draft, consult=7, staff="an", now=station.now)
+        for _ in range(10):
+            work(station, loop, 40)
+            broker.step()
+        assert any(bytes([HELLO]) in body for body in broker.published())
+    finally:
+        broker.close()
+
+
+def test_one_carrier_a_store(tmp_path: Path) -> None:
+    """A second one says so and leaves; the lock goes with its holder."""
+    with alone(tmp_path), pytest.raises(CarrierBusyError, match="another tram carry"), alone(tmp_path):
+        pass
+    with alone(tmp_path):
+        pass
+
+
+def test_a_change_of_the_routes_is_heard() -> None:
+    """The kernel tells; without netlink nothing is told and nothing breaks."""
+    routes = Routes()
+    try:
+        assert routes.changed() in (False, True)
+        assert not routes.changed()
+        assert len(routes.descriptors) in (0, 1)
+    finally:
+        routes.close()
+    assert routes.descriptors == ()
+    assert not routes.changed()
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root may make a network namespace")
+def test_a_link_that_comes_up_wakes_the_carrier() -> None:
+    """In a namespace of its own: the loopback goes up, and the socket is readable at once."""
+    program = (
+        "import select, subprocess\nfrom appliance.agent.routes import Routes\nroutes = Routes()\nroutes.changed()\n"
+        "subprocess.run(['ip', 'link', 'set', 'lo', 'up'], check=True)\n"
+        "ready = select.select(routes.descriptors, [], [], 5)[0]\nprint(bool(ready) and routes.changed())\n"
+    )
+    unshare, ip = servers.find("unshare"), servers.find("ip")
+    if unshare is None or ip is None:
+        pytest.skip("unshare and ip are not installed")
+    ran = subprocess.run([unshare, "-n", sys.executable, "-c", program], capture_output=True, text=True, check=False, cwd=ROOT, timeout=60)
+    if "Operation not permitted" in ran.stderr:
+        pytest.skip("this machine makes no network namespaces")
+    assert ran.stdout.strip() == "True", ran.stderr
+
+
+def start(folder: Path, *, log: Path) -> "subprocess.Popen[str]":
+    """The real command."""
+    command = [sys.executable, "-m", "appliance.cli", "--config", str(folder / "tram.toml"), "carry"]
+    with log.open("a") as err:
+        return subprocess.Popen(command, cwd=ROOT, stderr=err, stdout=subprocess.DEVNULL, text=True)
+
+
+def test_the_process_starts_without_a_broker_and_leaves_at_the_first_word(tmp_path: Path, free_port: Callable[[], int]) -> None:
+    """SIGTERM ends it with 0 within a moment; a second one on the same store leaves with a word; what it loads is what it needs."""
+    station = station_at(tmp_path)
+    settings_at(tmp_path, f"[broker]\nport = {free_port()}\n")
+    log = tmp_path / "journal"
+    process = start(tmp_path, log=log)
+    try:
+        until(lambda: told(station) is not None, 20.0)
+        second = start(tmp_path, log=tmp_path / "second")
+        assert second.wait(20) == 75
+        assert "another tram carry" in (tmp_path / "second").read_text()
+        maps = Path(f"/proc/{process.pid}/maps").read_text()
+        assert "sqlcipher3" in maps
+        dirty = sum(
+            int(line.split()[1]) for line in Path(f"/proc/{process.pid}/smaps_rollup").read_text().splitlines() if "Private_Dirty" in line
+        )
+        assert dirty <= MOST_KIB
+    finally:
+        process.send_signal(signal.SIGTERM)
+    assert process.wait(10) == 0
+    lines = [json.loads(line) for line in log.read_text().splitlines()]
+    assert {line["process"] for line in lines} == {"carry"}
+    station.conn.close()
+
+
+def test_what_the_carrier_loads_is_what_it_needs() -> None:
+    """No Flask, no migrations, no second SQLite, no asyncio; urllib.request only for who asks for it."""
+    program = (
+        "import sys\nimport appliance.cli\nfrom appliance.agent.carry import run\n"
+        f"print([name for name in {FORBIDDEN!r} if name in sys.modules])\n"
+        "import urllib.request\nprint(urllib.request.getproxies.__name__)\n"
+    )
+    ran = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True, cwd=ROOT, timeout=60)
+    assert ran.stdout.splitlines()[0] == "[]"
+    assert ran.stdout.splitlines()[1].startswith("getproxies")
