@@ -541,15 +541,16 @@ def _demo(args: argparse.Namespace) -> int:
 def _bench_arguments(parser: argparse.ArgumentParser) -> None:
     from appliance.bench import NAMES
 
-    parser.add_argument("name", choices=NAMES)
-    parser.add_argument("--json", action="store_true", help="one JSON object instead of a table")
+    parser.add_argument("name", nargs="?", choices=NAMES, help="one of them (default: all, one after the other)")
+    parser.add_argument("--json", action="store_true", help="one JSON object for each instead of a table")
 
 
 def _bench(args: argparse.Namespace) -> int:
-    from appliance.bench import run, table
+    from appliance.bench import NAMES, run, table
 
-    found = run(args.name)
-    print(json.dumps(found, ensure_ascii=False) if args.json else table(found))
+    for name in (args.name,) if args.name else NAMES:
+        found = run(name)
+        print(json.dumps(found, ensure_ascii=False) if args.json else f"{table(found)}\n", flush=True)
     return DONE
 
 
