@@ -5,7 +5,7 @@ Every step runs inside a transaction of the caller (`transaction`), whose handle
 it now raises OSError: nothing happened, and the same step is tried again later.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager
 from typing import Any, NamedTuple, Protocol
 
@@ -168,8 +168,8 @@ class Storage(Protocol):
 
     # --- what the other end says -----------------------------------------------------------------------------------
 
-    def marks(self, tx: Tx, stream: Stream, lane: int) -> Marks:
-        """What of a lane is in."""
+    def marks(self, tx: Tx, places: Sequence[tuple[Stream, int]]) -> dict[tuple[Stream, int], Marks]:
+        """What of some lanes is in; a lane nobody has heard of may be left out. Held against other carriers until the end of `tx`."""
         ...
 
     def all_marks(self, tx: Tx, stream: Stream) -> dict[int, Marks]:
@@ -180,7 +180,7 @@ class Storage(Protocol):
         """Every stream that has been heard of a station."""
         ...
 
-    def keep_marks(self, tx: Tx, stream: Stream, lane: int, marks: Marks) -> None:
+    def keep_marks(self, tx: Tx, marks: Mapping[tuple[Stream, int], Marks]) -> None:
         """Replace them."""
         ...
 

@@ -141,6 +141,7 @@ def turn_away(storage: Storage, tx: Tx, heard: Heard, at: int) -> Bad:
 def take(storage: Storage, tx: Tx, heard: Sequence[Heard], apply: Apply, mine: Callable[[Tx, Stream], bool], at: int) -> Taken:
     """Take messages of stations that are ours inside one transaction. `mine` says whether a stream is one that this end takes."""
     batch = _Batch(storage, tx, mine, at)
+    batch.expect(heard)
     for one in heard:
         batch.hear(one)
     batch.keep()
@@ -172,14 +173,22 @@ class _Batch:
         self.mine = mine
         self.at = at
         self.taken = Taken()
+        self.known: dict[tuple[Stream, int], Marks] = {}
         self.marks: dict[tuple[Stream, int], Marks] = {}
         self.pending: dict[tuple[Stream, int], dict[int, bytes]] = {}
 
     def keep(self) -> None:
         """Write the new events and the marks."""
-        self.storage.insert(self.tx, self.taken.arrived, self.at)
-        for (stream, lane), marks in self.marks.items():
-            self.storage.keep_marks(self.tx, stream, lane, marks)
+        if self.taken.arrived:
+            self.storage.insert(self.tx, self.taken.arrived, self.at)
+        if self.marks:
+            self.storage.keep_marks(self.tx, self.marks)
+
+    def expect(self, heard: Sequence[Heard]) -> None:
+        """Read the marks of all lanes these messages speak of, in one question."""
+        places = {(_stream(one.content.header), one.content.header.lane) for one in heard if isinstance(one.content, Run)}
+        if places:
+            self.known = dict.fromkeys(places, Marks()) | self.storage.marks(self.tx, sorted(places))
 
     def hear(self, heard: Heard) -> None:
         """Take one message."""
@@ -253,8 +262,10 @@ class _Batch:
             self._refuse(whole)
 
     def _marks(self, stream: Stream, lane: int) -> Marks:
-        known = self.marks.get((stream, lane))
-        return self.storage.marks(self.tx, stream, lane) if known is None else known
+        place = (stream, lane)
+        if place not in self.marks and place not in self.known:
+            self.known[place] = self.storage.marks(self.tx, [place]).get(place, Marks())
+        return self.marks.get(place) or self.known[place]
 
     def _here(self, stream: Stream, lane: int, first: int, last: int) -> dict[int, bytes]:
         """The bodies of a range that are kept already, or will be by this batch."""

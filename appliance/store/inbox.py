@@ -4,7 +4,7 @@ Tables inbox, inbox_event, fragment, quarantine, peer. A stream of the way down 
 epoch of ours that it is addressed to, sixteen bytes together: what was said to an older epoch never counts for this one.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 
 from appliance.contract.events import Unknown
@@ -57,10 +57,14 @@ class StationStore(Outbox):
 
     # --- what came ----------------------------------------------------------------------------------------------------
 
-    def marks(self, tx: Connection, stream: Stream, lane: int) -> Marks:
-        """What of a lane is in."""
-        row = tx.execute("SELECT highest, holes FROM inbox WHERE origin = ? AND lane = ?", (_name(stream), lane)).fetchone()
-        return Marks() if row is None else read_marks(row[0], row[1])
+    def marks(self, tx: Connection, places: Sequence[tuple[Stream, int]]) -> dict[tuple[Stream, int], Marks]:
+        """What of some lanes is in."""
+        found = {}
+        for stream, lane in places:
+            row = tx.execute("SELECT highest, holes FROM inbox WHERE origin = ? AND lane = ?", (_name(stream), lane)).fetchone()
+            if row is not None:
+                found[stream, lane] = read_marks(row[0], row[1])
+        return found
 
     def all_marks(self, tx: Connection, stream: Stream) -> dict[int, Marks]:
         """What of every lane is in."""
@@ -72,12 +76,12 @@ class StationStore(Outbox):
         names = [bytes(row[0]) for row in tx.execute("SELECT DISTINCT origin FROM inbox").fetchall()]
         return [Stream(station, name[:STORE_BYTES], name[STORE_BYTES:]) for name in names]
 
-    def keep_marks(self, tx: Connection, stream: Stream, lane: int, marks: Marks) -> None:
+    def keep_marks(self, tx: Connection, marks: Mapping[tuple[Stream, int], Marks]) -> None:
         """Replace them."""
-        tx.execute(
+        tx.executemany(
             "INSERT INTO inbox (origin, lane, contiguous, highest, holes) VALUES (?, ?, ?, ?, ?) ON CONFLICT (origin, lane)"
             " DO UPDATE SET contiguous = excluded.contiguous, highest = excluded.highest, holes = excluded.holes",
-            (_name(stream), lane, marks.contiguous, marks.highest, write_holes(marks)),
+            [(_name(stream), lane, one.contiguous, one.highest, write_holes(one)) for (stream, lane), one in marks.items()],
         )
 
     def insert(self, tx: Connection, arrived: Sequence[Arrived], at: int) -> None:

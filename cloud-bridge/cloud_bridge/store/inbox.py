@@ -3,10 +3,10 @@
 The other half of what the relay asks of a store; `BridgeStore` is the whole of it on one engine, SQLite or PostgreSQL.
 """
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
 
-from sqlalchemy import Connection, Engine, delete, func, select, update
+from sqlalchemy import Connection, Engine, delete, func, select, tuple_, update
 
 from appliance.contract.events import Unknown
 from appliance.contract.parcels import Fragment
@@ -45,13 +45,14 @@ class BridgeStore(Outbox):
         with tx.begin_nested():
             yield
 
-    def marks(self, tx: Connection, stream: Stream, lane: int) -> Marks:
-        """What of a lane is in."""
+    def marks(self, tx: Connection, places: Sequence[tuple[Stream, int]]) -> dict[tuple[Stream, int], Marks]:
+        """What of some lanes is in; on PostgreSQL these rows are held until the end of the transaction."""
         c = t.inbox.c
-        row = tx.execute(
-            select(c.highest, c.holes).where(c.station == stream.station, c.epoch == stream.origin, c.lane == lane).with_for_update()
-        ).first()
-        return Marks() if row is None else read_marks(row[0], row[1])
+        here = tuple_(c.station, c.epoch, c.lane).in_([(stream.station, stream.origin, lane) for stream, lane in places])
+        query = select(c.station, c.epoch, c.lane, c.highest, c.holes).where(here).order_by(c.station, c.epoch, c.lane).with_for_update()
+        found = {(row[0], bytes(row[1]), row[2]): read_marks(row[3], row[4]) for row in tx.execute(query)}
+        known = {(stream, lane): found.get((stream.station, stream.origin, lane)) for stream, lane in places}
+        return {place: marks for place, marks in known.items() if marks is not None}
 
     def all_marks(self, tx: Connection, stream: Stream) -> dict[int, Marks]:
         """What of every lane is in."""
@@ -64,16 +65,21 @@ class BridgeStore(Outbox):
         rows = tx.execute(select(t.inbox.c.epoch).where(t.inbox.c.station == station).distinct())
         return [Stream(station, bytes(row[0])) for row in rows]
 
-    def keep_marks(self, tx: Connection, stream: Stream, lane: int, marks: Marks) -> None:
+    def keep_marks(self, tx: Connection, marks: Mapping[tuple[Stream, int], Marks]) -> None:
         """Replace them."""
-        values = {"contiguous": marks.contiguous, "highest": marks.highest, "holes": write_holes(marks)}
-        row = upsert(tx, t.inbox).values(station=stream.station, epoch=stream.origin, lane=lane, **values)
-        tx.execute(row.on_conflict_do_update(index_elements=["station", "epoch", "lane"], set_=values))
+        rows = [
+            {
+                "station": stream.station, "epoch": stream.origin, "lane": lane,
+                "contiguous": one.contiguous, "highest": one.highest, "holes": write_holes(one),
+            }
+            for (stream, lane), one in marks.items()
+        ]  # fmt: skip
+        new = upsert(tx, t.inbox)
+        changes = {name: new.excluded[name] for name in ("contiguous", "highest", "holes")}
+        tx.execute(new.on_conflict_do_update(index_elements=["station", "epoch", "lane"], set_=changes), rows)
 
     def insert(self, tx: Connection, arrived: Sequence[Arrived], at: int) -> None:
         """Keep new events, each for ever under its key."""
-        if not arrived:
-            return
         rows = [
             {
                 "station": one.stream.station, "epoch": one.stream.origin, "lane": one.lane, "seq": one.seq, "kind": one.event.kind,
