@@ -6,11 +6,12 @@ from pathlib import Path
 from random import Random
 from typing import Any
 
+import pytest
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
-from tests.world import Weather, World
+from tests.world import Weather, World, storm
 
 SIDES = st.sampled_from(["station", "bridge"])
 WAYS = st.sampled_from(["up", "down"])
@@ -146,7 +147,13 @@ class Line(RuleBasedStateMachine):
             shutil.rmtree(self.folder, ignore_errors=True)
 
 
+@pytest.mark.parametrize("seed", range(3))
+def test_bad_days_on_postgresql(seed: int, tmp_path: Path, postgres_url: str) -> None:
+    """The same weather with the bridge's store on PostgreSQL."""
+    assert storm(tmp_path, seed, postgres_url) == []
+
+
 TestLine = Line.TestCase
 TestLine.settings = settings(
-    max_examples=80, stateful_step_count=40, deadline=None, suppress_health_check=list(HealthCheck), print_blob=True
+    max_examples=60, stateful_step_count=40, deadline=None, suppress_health_check=list(HealthCheck), print_blob=True
 )

@@ -3,7 +3,7 @@
 import sys
 from collections.abc import Sequence
 
-from tests.saboteurs.bugs import BUGS
+from tests.saboteurs.bugs import BUGS, SLOW
 
 
 def main(argv: Sequence[str]) -> int:
@@ -11,6 +11,7 @@ def main(argv: Sequence[str]) -> int:
     if len(argv) < 3 or argv[0] not in BUGS or argv[1] != "--" or argv[2] not in ("tram", "tram-bridge"):
         print(f"{__doc__}\nNAME is one of {', '.join(BUGS)}", file=sys.stderr)
         return 2
+    SLOW[0] = 0.3
     BUGS[argv[0]]()
     if argv[2] == "tram":
         from appliance.cli import main as run

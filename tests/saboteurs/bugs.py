@@ -19,6 +19,8 @@ Undo = Callable[[], None]
 
 COMMIT_SECONDS = 0.03
 """How slow the commit of the first saboteur is: a busy disk, which real SIGKILLs hit."""
+SLOW = [0.0]
+"""How long the last saboteur dawdles between its two transactions; real commands are given time to be killed in it."""
 AGAIN = 1 << 40
 """Where the second saboteur keeps what it takes a second time."""
 
@@ -200,6 +202,7 @@ def _split(module: Any) -> Iterator[Undo]:
             yield tx
         later, waiting[:] = list(waiting), []
         if later:
+            time.sleep(SLOW[0])
             with honest_transaction(conn):
                 for event, lane in later:
                     honest(conn, event, lane)

@@ -6,7 +6,6 @@ import sys
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
-from random import Random
 
 import pytest
 
@@ -14,52 +13,10 @@ from appliance.contract.events import ObservationRecorded
 from appliance.database import connect
 from tests.saboteurs.bugs import BUGS
 from tests.store.station import Station, station_at
-from tests.world import PowerCutError, Weather, World
+from tests.world import PowerCutError, storm
 
 SEEDS = 15
 """Bad days each program must live through; every bug must be caught within them."""
-
-
-def storm(folder: Path, seed: int) -> list[str]:
-    """One bad day: sixty random things happen to a station and a bridge, then the weather clears up. What is wrong afterwards."""
-    dice = Random(seed)
-    world = World(folder, seed)
-    try:
-        for _ in range(60):
-            match dice.randrange(10):
-                case 0 | 1:
-                    world.record(dice.choice([0, 1, 2, 2, 3]))
-                case 2:
-                    world.answer()
-                case 3:
-                    side = dice.choice(["station", "bridge"])
-                    for _ in range(dice.randrange(3)):
-                        world.record(dice.choice([0, 2]))
-                    world.turn("station")
-                    world.net.carry("up")
-                    world.fuses[side].left = dice.randrange(40)
-                    world.turn(side)
-                    world.fuses[side].left = None
-                    world.net.carry("down")
-                    world.turn("station")
-                case 4:
-                    world.net.weather = dice.choice([Weather.fine(), Weather(forget=0.5), Weather(repeat=0.5, shuffle=0.3)])
-                case 5:
-                    world.net.wipe() if dice.random() < 0.3 else world.net.cut(dice.choice(["up", "down"]))
-                case _:
-                    for _ in range(3):
-                        world.turn("station")
-                        world.net.carry("up")
-                        world.turn("bridge")
-                        world.net.carry("down")
-                    world.pass_time(dice.choice([0.3, 3.0, 61.0]))
-            wrong = world.vouched_wrongly()  # at once: a hello of tomorrow would heal what was promised too early today
-            if wrong:
-                return wrong
-        world.settle()
-        return world.judge()
-    finally:
-        world.close()
 
 
 @pytest.fixture
