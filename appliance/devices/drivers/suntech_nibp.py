@@ -95,8 +95,9 @@ INFLATED_MMHG = 20
 """Above this a cycle has certainly begun; falling to empty afterwards without *complete* is a lost *complete*."""
 LOST_COMPLETE_NS = 5 * SECOND
 """How long after that the *complete* is still waited for."""
-RESULT_TRIES = 3
-"""Questions for the result (asking is harmless)."""
+RESULT_TRIES = 5
+"""Questions for the result (asking is harmless). It counts when two answers are alike: the sum of bytes misses one damaged
+frame in 256, and a wrong number is the worst this driver could say."""
 REST_S = 30.0
 """Least rest of the arm between two cycles (judgement; the kiosk's protocol waits 60 s)."""
 STALE_NS = SECOND // 2
@@ -142,6 +143,8 @@ class SuntechNibp:
         self._cycle = False  # a start of ours was confirmed since then
         self._fell_ns: int | None = None
         self._tries = 0
+        self._heard_result = b""  # the result as it was heard first; it counts when it is heard twice alike
+        self._again = False
         self._free_ns = 0  # no start before this
         self._warned = False
         self._left: Notice | None = None  # said when the cuff is empty
@@ -235,6 +238,9 @@ class SuntechNibp:
             return [sample]
         if self.state is not State.READING:
             return [_refused(frame, "unasked")]
+        if frame != self._heard_result:
+            self._heard_result, self._again = frame, True
+            return [Notice(Word.STATE, "result-heard", frame=frame)]
         if sample.valid and self._highest <= INFLATED_MMHG:
             sample = _refused(frame, "pressure-never-rose")  # good numbers without a squeeze are somebody else's
         self._finish(now_ns, Notice(Word.FAILED, sample.invalid) if sample.invalid else None)
@@ -284,7 +290,7 @@ class SuntechNibp:
     def _reply_in_cycle(self, word: str, now_ns: int) -> list[Said]:
         if word == "complete":
             self._enter(State.READING, now_ns)
-            self._tries = 0
+            self._tries, self._heard_result, self._again = 0, b"", False
             return []
         if word in ("received", "busy") or word.startswith("unknown"):
             return []
@@ -383,12 +389,13 @@ class SuntechNibp:
         return self._poll(now_ns, POLL_NS)
 
     def _tick_reading(self, now_ns: int) -> list[Said]:
-        due = self._sent_ns + (GAP_NS if self._tries == 0 else REPLY_NS)
+        due = self._sent_ns + (GAP_NS if self._tries == 0 or self._again else REPLY_NS)
         if now_ns < due:
             return []
         if self._tries >= RESULT_TRIES:
             return self._leave(now_ns, Notice(Word.FAILED, "no-result"))
         self._tries += 1
+        self._again = False
         return [self._send(ASK_RESULT, now_ns)]
 
     def _tick_emptying(self, now_ns: int) -> list[Said]:
