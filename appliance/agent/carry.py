@@ -38,6 +38,8 @@ AWAY = 1.0
 AWAY_MOST = 15.0
 HEARD_SECONDS = 600.0
 """The carrier row is written when its state changes, and so often while receipts come: the card is not for heartbeats."""
+KEEPALIVE_METERED = 900
+"""Seconds of silence on a metered line: a ping each minute would cost 294 kB a day, one in 15 minutes 20 kB (decision 9)."""
 PROBE, PROBE_METERED = 60.0, 300.0
 """While a request waits for its answer, the line is tried after so much silence (decision 9: at most 5 min)."""
 TRAY_SECONDS = 30.0
@@ -97,7 +99,7 @@ def station_link(settings: Settings) -> MqttLink:
         broker_of(settings),
         client_id=f"tram-{station}",
         topics=[station_filter(shard, station, DOWN)],
-        keepalive=settings.link.keepalive_s,
+        keepalive=max(settings.link.keepalive_s, KEEPALIVE_METERED) if settings.link.metered else settings.link.keepalive_s,
         connect_timeout=settings.link.connect_timeout_s,
     )
 
