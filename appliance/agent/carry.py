@@ -26,13 +26,15 @@ from appliance.contract.topics import DOWN, UP, station_filter
 from appliance.database import Connection, data_version, transaction
 from appliance.relay.link import Broker, MqttLink, tls_context
 from appliance.relay.pump import End, Pump
+from appliance.relay.rules import BUSY
 from appliance.relay.storage import Arrived, Stream
 from appliance.settings import Settings
 from appliance.store import boots, downlink, keys, measuring
 from appliance.store.inbox import StationStore
 
-POLL = 0.1
-"""How often the store is asked whether another process has committed: an urgent request waits 50 ms on average."""
+POLL, POLL_BUSY = 0.1, 0.2
+"""How often the store is asked whether another process has committed: an urgent request waits 50 ms on average, 100 ms
+while readings stream in (each of them is a commit, and being woken costs more than what there is to do)."""
 AWAY = 1.0
 """The wait after the store could not do it, doubling up to `AWAY_MOST`."""
 AWAY_MOST = 15.0
@@ -152,6 +154,8 @@ class Carrier:
     def turn(self, *, stirred: bool) -> float:
         """One round: turn the pump when there is a reason to; seconds until the next reason. `stirred`: the line has moved."""
         now = self.clock.monotonic()
+        if self.away > AWAY and now < self.due:
+            return self.due - now
         try:
             version = data_version(self.conn)
             news = self._tray(now) or version != self.version
@@ -174,6 +178,11 @@ class Carrier:
             return False
         self.tray_due = now + TRAY_SECONDS
         return measuring.send_unassigned(self.conn, self.clock.stamp()) > 0
+
+    @property
+    def poll(self) -> float:
+        """Seconds until the store is to be asked again."""
+        return POLL_BUSY if self.pump.talks[self.station].sender.rate.now(self.clock.monotonic()) > BUSY else POLL
 
     def wall(self) -> int:
         """Tenths of a second since 1970, by the box's clock."""
@@ -265,7 +274,7 @@ def run(conn: Connection, settings: Settings, clock: Clock, log: logging.Logger,
         try:
             wait = 0.0
             while not stop():
-                if link.wait(min(wait, POLL), *routes.descriptors) and routes.changed():
+                if link.wait(min(wait, loop.poll), *routes.descriptors) and routes.changed():
                     loop.pump.route_changed()
                     loop.due = float("-inf")
                 wait = loop.turn(stirred=link.stirred)
