@@ -206,6 +206,8 @@ class Carrier:
         state, reason = pump.state(self.station, now), pump.reason
         if state != "online" and reason in BLAME:
             state = "error"
+        elif state == "waiting" and pump.nobody:
+            reason = "no-bridge"  # MQTT 5 told: nobody is subscribed
         news = (state, reason if state != "online" else "")
         if news == self.told and (talk.heard <= self.told_at or now - self.told_at < HEARD_SECONDS):
             return

@@ -32,6 +32,8 @@ REFUSED = 16
 """Refused messages one receipt names."""
 SILENT = 15.0
 """With a parcel unreceipted so long, the other end is not called online any more."""
+ASKED = 3
+"""How often the bridge asks a station that does not answer and for which nothing waits."""
 NONCE_BYTES = 8
 SMALLEST = 256
 """A broker that takes no payload of so many bytes cannot carry this."""
@@ -501,6 +503,8 @@ class Pump:
             return []
         talk.tries += 1
         talk.hello = now + hello_again(talk.tries, self.end.metered or self.end.way == DOWN)
+        if self.end.way == DOWN and talk.tries >= ASKED and not talk.sender.busy:
+            talk.hello = None  # it is away, and will say hello itself when it comes
         origins = [stream.origin for stream in self.end.streams(tx, talk.station)] or [self.end.me(tx)]
         return [
             write_hello(Hello(talk.station, origin, talk.nonce, self.end.software, current=origin == origins[-1])) for origin in origins

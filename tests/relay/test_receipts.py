@@ -395,6 +395,21 @@ def test_an_unanswered_hello_is_repeated_ever_less_often(world: World) -> None:
     assert 60 <= len(world.net.carried) <= 70
 
 
+def test_a_station_that_is_away_is_not_asked_for_ever(world: World) -> None:
+    """The bridge asks round when it begins; who does not answer says hello himself when he comes."""
+    world.settle()
+    world.net.cut("down")
+    world.cut_power("bridge")
+    before = len(world.net.carried)
+    for _ in range(1000):
+        world.turn("bridge")
+        world.pass_time(10)
+    assert len(world.net.carried) - before == 3
+    uid = world.answer()
+    world.settle()
+    assert world.told_station()[uid] == 1
+
+
 def test_a_database_that_is_away_leaves_the_messages_unacknowledged(world: World) -> None:
     """The bridge stays up, acknowledges nothing, and takes everything when the database is back."""
     world.settle()
