@@ -234,6 +234,7 @@ class ConsultRequested:
     devices: tuple[DeviceLabel, ...] = wire(7, default=())
     field: ConsultField = wire(8, default=ConsultField.TU_VAN)
     attachments: int = wire(9, default=0)
+    staff_name: str = wire(10, default="")
 
 
 @dataclass(frozen=True, slots=True)
@@ -292,6 +293,30 @@ class ConsultReply:
 
 
 @dataclass(frozen=True, slots=True)
+class EmergencyPressed:
+    """Somebody at the station pressed the emergency button, with or without a PIN (`actor` of the event is then empty).
+
+    It says that a person there needs help now and names nobody; `call` is its number.
+    """
+
+    KIND: ClassVar[int] = 26
+    LANE: ClassVar[Lane] = Lane.URGENT
+    call: int = wire(1)
+    note: str = wire(2, default="")
+
+
+@dataclass(frozen=True, slots=True)
+class ConsultEscalated:
+    """Nobody opened the request in time: it has gone on to tier `tier`, whose name for people is `to`."""
+
+    KIND: ClassVar[int] = 27
+    LANE: ClassVar[Lane] = Lane.URGENT
+    consult: int = wire(1)
+    tier: int = wire(2)
+    to: str = wire(3)
+
+
+@dataclass(frozen=True, slots=True)
 class AnswerSigned:
     """`content` is the exact CBOR that was signed (an `answers.Answer`); `signature` is the bridge's Ed25519 over it.
 
@@ -344,6 +369,22 @@ class AttachmentOffered:
     media_type: str = wire(3)
     size: int = wire(4)
     preview_of: bytes | None = wire(5, default=None)
+    caption: str = wire(6, default="")
+
+
+@dataclass(frozen=True, slots=True)
+class AttachmentChunk:
+    """Part number `part` (from 0) of the `parts` parts of the content with this digest. Chunks of a preview travel in CONSULT.
+
+    Each is an event of its own, so that receipts say which parts are missing and only those are sent again.
+    """
+
+    KIND: ClassVar[int] = 41
+    LANE: ClassVar[Lane] = Lane.ATTACHMENTS
+    digest: bytes = wire(1)
+    part: int = wire(2)
+    parts: int = wire(3)
+    data: bytes = wire(4)
 
 
 @dataclass(frozen=True, slots=True)
@@ -397,6 +438,58 @@ class Tombstone:
 
 
 @dataclass(frozen=True, slots=True)
+class StaffChanged:
+    """Who a staff code stands for. No PIN and nothing of one ever travels."""
+
+    KIND: ClassVar[int] = 54
+    LANE: ClassVar[Lane] = Lane.READINGS
+    code: str = wire(1)
+    name: str = wire(2)
+    role: str = wire(3)
+    active: bool = wire(4, default=True)
+
+
+@dataclass(frozen=True, slots=True)
+class AuditHead:
+    """The head of the station's audit chain: `head` is the hash of entry number `count`.
+
+    `before` is the hash that the station's own rows give for entry `before_count`, the number of the head it sent last,
+    reckoned anew from all rows: whoever takes away, changes or moves an entry cannot make both agree with what the bridge has.
+    """
+
+    KIND: ClassVar[int] = 55
+    LANE: ClassVar[Lane] = Lane.READINGS
+    count: int = wire(1)
+    head: bytes = wire(2)
+    before_count: int = wire(3, default=0)
+    before: bytes = wire(4, default=b"")
+
+
+@dataclass(frozen=True, slots=True)
+class Duty:
+    """One shift: who answers for a department of a tier from `start` to `end` (tenths of a second since 1970)."""
+
+    department: Department = wire(1)
+    tier: int = wire(2)
+    start: int = wire(3)
+    end: int = wire(4)
+    name: str = wire(5)
+    phone: str = wire(6, default="")
+
+
+@dataclass(frozen=True, slots=True)
+class RotaPublished:
+    """Who is on duty between `start` and `end` for this station; a higher `version` replaces what was said of the same hours."""
+
+    KIND: ClassVar[int] = 60
+    LANE: ClassVar[Lane] = Lane.FORMS
+    version: int = wire(1)
+    start: int = wire(2)
+    end: int = wire(3)
+    shifts: tuple[Duty, ...] = wire(4, default=())
+
+
+@dataclass(frozen=True, slots=True)
 class Unknown:
     """A kind of a later version: kept as its raw CBOR, receipted as received, read again after an update."""
 
@@ -408,8 +501,9 @@ Body = (
     PatientRegistered | PatientChanged | PatientMerged | PatientUnmerged | ConsentGiven | ConsentWithdrawn
     | ObservationRecorded | ObservationEnteredInError | ObservationReassigned | MeasurementUnassigned | MeasurementDiscarded
     | ConsultRequested | ConsultWithdrawn | ConsultOpened | ConsultClaimed | ConsultQuestion | ConsultReply
-    | AnswerSigned | AnswerCorrected | AnswerRead | AttachmentOffered | DeviceRegistered | ClockAnchor
-    | KeyPublished | Tombstone | Unknown
+    | EmergencyPressed | ConsultEscalated
+    | AnswerSigned | AnswerCorrected | AnswerRead | AttachmentOffered | AttachmentChunk | DeviceRegistered | ClockAnchor
+    | KeyPublished | Tombstone | StaffChanged | AuditHead | RotaPublished | Unknown
 )  # fmt: skip
 
 KINDS: dict[int, type] = {
@@ -418,8 +512,9 @@ KINDS: dict[int, type] = {
         PatientRegistered, PatientChanged, PatientMerged, PatientUnmerged, ConsentGiven, ConsentWithdrawn,
         ObservationRecorded, ObservationEnteredInError, ObservationReassigned, MeasurementUnassigned, MeasurementDiscarded,
         ConsultRequested, ConsultWithdrawn, ConsultOpened, ConsultClaimed, ConsultQuestion, ConsultReply,
-        AnswerSigned, AnswerCorrected, AnswerRead, AttachmentOffered, DeviceRegistered, ClockAnchor,
-        KeyPublished, Tombstone,
+        EmergencyPressed, ConsultEscalated,
+        AnswerSigned, AnswerCorrected, AnswerRead, AttachmentOffered, AttachmentChunk, DeviceRegistered, ClockAnchor,
+        KeyPublished, Tombstone, StaffChanged, AuditHead, RotaPublished,
     )
 }  # fmt: skip
 """Every kind this version can read, by its number."""

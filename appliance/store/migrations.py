@@ -19,9 +19,44 @@ STATION = Migrations("station")
 @STATION()
 def s001_first(db: Any) -> None:
     """What a station needs for one reading and one consult to travel."""
-    for statement in _FIRST.split(";\n"):
+    _run(db, _FIRST)
+
+
+def _run(db: Any, statements: str) -> None:
+    """Each statement of a text; they end with a semicolon and a line's end (a trigger's own semicolons stand inside a line)."""
+    for statement in statements.split(";\n"):
         if statement.strip():
             db.execute(statement)
+
+
+@STATION()
+def s002_staff_and_audit(db: Any) -> None:
+    """PINs with their lock, and the audit chain, to which rows can only be added."""
+    _run(db, _STAFF_AND_AUDIT)
+
+
+@STATION()
+def s003_patients(db: Any) -> None:
+    """What finding, confirming and merging patients needs."""
+    _run(db, _PATIENTS)
+
+
+@STATION()
+def s004_corrections(db: Any) -> None:
+    """What a person says about a reading that was wrong; the reading stays."""
+    _run(db, _CORRECTIONS)
+
+
+@STATION()
+def s005_pictures(db: Any) -> None:
+    """Pictures of a consult and their content."""
+    _run(db, _PICTURES)
+
+
+@STATION()
+def s006_duty(db: Any) -> None:
+    """Who is on duty, and where a request has gone on to."""
+    _run(db, _DUTY)
 
 
 def migrate(conn: Connection) -> list[str]:
@@ -138,4 +173,25 @@ CREATE TABLE quarantine (
   origin BLOB, lane INTEGER, first_seq INTEGER, count INTEGER, at INTEGER NOT NULL, state INTEGER NOT NULL DEFAULT 0);
 
 CREATE TABLE carrier (id INTEGER PRIMARY KEY CHECK (id = 1), state TEXT NOT NULL, heard INTEGER, tried INTEGER, retry INTEGER, reason TEXT NOT NULL DEFAULT '');
+"""
+
+_STAFF_AND_AUDIT = """
+CREATE TABLE audit (
+  id INTEGER PRIMARY KEY, wall INTEGER NOT NULL, boot INTEGER NOT NULL, ticks INTEGER NOT NULL, actor TEXT NOT NULL, action TEXT NOT NULL,
+  patient INTEGER NOT NULL DEFAULT 0, subject TEXT NOT NULL DEFAULT '', hash BLOB NOT NULL);
+CREATE INDEX audit_patient ON audit (patient) WHERE patient <> 0;
+CREATE TRIGGER audit_stays BEFORE DELETE ON audit BEGIN SELECT RAISE(ABORT, 'the audit log is append-only'); END;
+CREATE TRIGGER audit_same BEFORE UPDATE ON audit BEGIN SELECT RAISE(ABORT, 'the audit log is append-only'); END;
+"""
+
+_PATIENTS = """
+"""
+
+_CORRECTIONS = """
+"""
+
+_PICTURES = """
+"""
+
+_DUTY = """
 """
