@@ -103,6 +103,7 @@ class Pump:
     counts: Counts = field(default_factory=Counts)
     attempt: int = 0
     retry: float = float("-inf")
+    failed: tuple[float, int, float] = (float("-inf"), 0, 0.0)
     opening: bool = False
     reason: str = ""
     nobody: bool = False
@@ -130,7 +131,8 @@ class Pump:
             self._happen(now)
         if news:
             self._notice(now)
-            if not happened and now < self.due and self._ripening(now) > 0:
+            self._hurry(now)
+            if not (happened or self.basket) and now < self.due and self._ripening(now) > 0:
                 return min(self._ripening(now), self.due - now)  # the usual case: one more row that may wait for others
         taken = self._take(now, at)
         if self.ask_round and self.link.up:
@@ -227,10 +229,21 @@ class Pump:
         self.pace.lost()
         self.basket.clear()  # none of it was acknowledged: it comes again
         if not down.again:
-            self.retry = now + backoff(self.attempt, self.end.dice())
+            self.failed = (now, self.attempt, self.end.dice())
+            self.retry = now + backoff(*self.failed[1:], urgent=self._urgent())
             self.attempt += 1
         for talk in self.talks.values():
             talk.answered = False
+
+    def _hurry(self, now: float) -> None:
+        """Something of lane 0 has come to wait for a line that is down: the next try is not far away."""
+        soon = self.failed[0] + backoff(*self.failed[1:], urgent=True)
+        if not self.link.up and not self.opening and soon < self.retry and self._urgent():
+            self.retry, self.due = soon, now
+
+    def _urgent(self) -> bool:
+        """True while the other end has not vouched for something of lane 0."""
+        return any(self.talks[station].sender.urgent for station in self.live)
 
     # --- what came in -------------------------------------------------------------------------------------------------
 

@@ -39,16 +39,20 @@ BUSY = 3.0
 this long: what costs is the parcel, not the reading."""
 
 BACKOFF_FIRST, BACKOFF_MOST = 1.0, 120.0
+BACKOFF_URGENT = 5.0
+"""The longest wait while something of lane 0 has not been vouched for: an emergency's first byte leaves within 5 s of the link's
+return (decision 9), also where nothing tells us that it has returned."""
 HELLO_FIRST, HELLO_MOST, HELLO_MOST_METERED = 2.0, 60.0, 300.0
 """An unanswered hello is repeated with doubling waits between these."""
 
 
-def backoff(attempt: int, draw: float) -> float:
+def backoff(attempt: int, draw: float, *, urgent: bool = False) -> float:
     """Seconds until try number `attempt` (from 0) of a connection: full jitter, `draw` in [0, 1), 1 to 120 s.
 
-    1,300 boxes that lost the district's link in one second must not come back in one second.
+    1,300 boxes that lost the district's link in one second must not come back in one second. `urgent`: something of
+    lane 0 waits, and 5 s are the most.
     """
-    return draw * min(BACKOFF_MOST, BACKOFF_FIRST * 2.0 ** min(attempt, 16))
+    return draw * min(BACKOFF_URGENT if urgent else BACKOFF_MOST, BACKOFF_FIRST * 2.0 ** min(attempt, 16))
 
 
 def hello_again(tries: int, metered: bool) -> float:

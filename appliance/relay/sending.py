@@ -72,6 +72,15 @@ class Sender:
         """True when something is waiting, to be sent, or not yet vouched for."""
         return bool(self.waiting or self.flying or self.todo)
 
+    @property
+    def urgent(self) -> bool:
+        """True when something of lane 0 is waiting, to be sent, or not yet vouched for."""
+        return (
+            Lane.URGENT in self.todo
+            or any(lane == Lane.URGENT for _, lane in self.waiting)
+            or any(flight.parcel.lane == Lane.URGENT for flight in self.flying.values())
+        )
+
     def reset(self, tx: Tx) -> None:
         """Forget what is under way and read the store: memory may have gone ahead of a transaction that failed."""
         self.flying, self.todo, self.waiting = {}, {}, {}
