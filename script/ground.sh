@@ -42,6 +42,12 @@ has_vietnamese_font() {
   has fc-list && [ -n "$(fc-list ':lang=vi' family 2>/dev/null)" ]
 }
 
+# The node program inside the playwright package needs it, and no Debian 12 package of ours brings it.
+has_atomic() {
+  for folder in /lib /usr/lib /lib/*-linux-gnu /usr/lib/*-linux-gnu /usr/lib64; do [ -e "$folder/libatomic.so.1" ] && return 0; done
+  return 1
+}
+
 # The Debian packages that $1 (demo or test) still needs, one word each.
 missing() {
   find_python >/dev/null || printf 'python3 python3-venv '
@@ -51,6 +57,7 @@ missing() {
   has_postgres || printf 'postgresql '
   has chromium || printf 'chromium '
   has_vietnamese_font || printf 'fonts-dejavu-core '
+  has_atomic || printf 'libatomic1 '
   has setpriv || printf 'util-linux '
 }
 
