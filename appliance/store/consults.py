@@ -187,7 +187,7 @@ def _cited(conn: Connection, draft: ConsultDraft) -> tuple[Reading, ...]:
     found = []
     for measurement in chosen:
         row = conn.execute(
-            "SELECT patient, reading, crc, wall, id, state FROM observation WHERE measurement = ?", (measurement,)
+            "SELECT coalesce(owner, patient), reading, crc, wall, id, state FROM observation WHERE measurement = ?", (measurement,)
         ).fetchone()
         if row is None or row[0] != draft.patient or row[5] != 0:
             raise Refused(

@@ -21,6 +21,7 @@ from appliance.contract.events import (
 )
 from appliance.contract.wiring import give, take
 from appliance.database import Connection, transaction
+from appliance.store import history
 from appliance.store.keys import pinned
 from appliance.store.opening import station_of
 
@@ -116,12 +117,19 @@ def _erase(conn: Connection, body: Tombstone, at: int) -> None:
         conn.execute("DELETE FROM answer WHERE consult = ?", (consult,))
         conn.execute("DELETE FROM message WHERE consult = ?", (consult,))
     conn.execute("DELETE FROM consult WHERE patient = ?", (patient,))
+    # What was saved for them and given to somebody else since is that person's, and stays; what was given to them goes.
+    conn.execute("UPDATE observation SET patient = owner, owner = NULL WHERE patient = :who AND owner <> :who", {"who": patient})
+    mine = "(owner = :who OR (owner IS NULL AND patient = :who))"
     conn.execute(
-        "DELETE FROM measurement WHERE id IN (SELECT measurement FROM observation WHERE patient = :who)"
-        " OR session IN (SELECT id FROM session WHERE patient = :who)",
+        f"DELETE FROM measurement WHERE id IN (SELECT measurement FROM observation WHERE {mine})"  # noqa: S608 - a condition of this function
+        " OR (session IN (SELECT id FROM session WHERE patient = :who)"
+        " AND NOT EXISTS (SELECT 1 FROM observation WHERE observation.measurement = measurement.id))",
         {"who": patient},
     )
-    conn.execute("DELETE FROM observation WHERE patient = ?", (patient,))
+    conn.execute(f"DELETE FROM observation WHERE {mine}", {"who": patient})  # noqa: S608 - as above
+    conn.execute("DELETE FROM correction WHERE NOT EXISTS (SELECT 1 FROM observation WHERE observation.id = correction.observation)")
+    conn.execute("UPDATE correction SET reason = '' WHERE patient = :who OR to_patient = :who", {"who": patient})
+    history.forget(conn, patient)
     conn.execute("DELETE FROM session WHERE patient = ?", (patient,))
     conn.execute(
         "UPDATE patient SET name = '', folded = '', given = '', birth = '', sex = 0, cccd = '', bhyt = '', allergies = 0,"

@@ -14,7 +14,7 @@ from appliance.contract.events import Event, Marks, MeasurementDiscarded, Measur
 from appliance.contract.lanes import Lane
 from appliance.contract.readings import ClockQuality, Reading, Stamp, impossible
 from appliance.database import Connection, Row, transaction
-from appliance.store import devices
+from appliance.store import devices, history
 from appliance.store.errors import Damaged, Refused
 from appliance.store.outbox import append
 from appliance.store.patients import clean, present
@@ -114,9 +114,16 @@ class MeasurementRow:
     decided: int | None
 
 
+STANDS, TAKEN_BACK = 0, 1
+"""`observation.state`: it stands; it was entered in error (`corrections`)."""
+
+
 @dataclass(frozen=True, slots=True)
 class ObservationRow:
-    """One saved reading of a patient. `received` is when the bridge vouched for it, None as long as it has not."""
+    """One saved reading of a patient. `received` is when the bridge vouched for it, None as long as it has not.
+
+    `patient` is whom it was saved for, `owner` whose it is now; `moved` is True once it was given to somebody else.
+    """
 
     id: int
     measurement: int
@@ -129,6 +136,8 @@ class ObservationRow:
     state: int
     device_name: str
     received: int | None
+    owner: int
+    moved: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -279,12 +288,12 @@ def _again(conn: Connection, measurement: int, key: bytes, device: str, began: i
     return Observed(measurement, "repeat", key, "other-patient")
 
 
-_OWNER = """SELECT coalesce(observation.patient, session.patient) FROM measurement
+_OWNER = """SELECT coalesce(observation.owner, observation.patient, session.patient) FROM measurement
 LEFT JOIN observation ON observation.measurement = measurement.id LEFT JOIN session ON session.id = measurement.session
 WHERE measurement.id = ?"""
 
 _MEASUREMENT = """SELECT measurement.id, measurement.key, measurement.device, measurement.session,
-coalesce(observation.patient, session.patient), measurement.reading, measurement.raw, measurement.state, measurement.why,
+coalesce(observation.owner, observation.patient, session.patient), measurement.reading, measurement.raw, measurement.state, measurement.why,
 measurement.decided_by, measurement.decided, measurement.crc FROM measurement
 LEFT JOIN observation ON observation.measurement = measurement.id LEFT JOIN session ON session.id = measurement.session"""
 
@@ -396,11 +405,12 @@ def _give(conn: Connection, row: MeasurementRow, patient: int, staff: str, now: 
     lane, seq = append(conn, Event(stamp, staff, __version__, body), _lane(conn, patient))
     epoch, outbox = outbox_row(conn, lane, seq)
     content, crc = pack(row.reading)
-    conn.execute(
+    made = conn.execute(
         "INSERT INTO observation (key, patient, measurement, reading, lane, seq, epoch, marks, staff, wall, outbox, crc)"
         " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
         (row.key, patient, row.id, content, lane, seq, epoch, int(marks), staff, stamp.wall, outbox, crc),
     )
+    history.keep(conn, patient, int(made.lastrowid), row.reading)
     _decide(conn, row.id, State.RECORDED, staff, now, row.why)
     return Recorded(lane, seq, row.key, patient)
 
@@ -454,22 +464,33 @@ def undecided(conn: Connection, patient: int) -> list[MeasurementRow]:
 
 
 def observations(conn: Connection, patient: int, limit: int = 50) -> list[ObservationRow]:
-    """What was saved of a patient, the newest first."""
-    rows = conn.execute(
-        "SELECT observation.id, measurement, key, patient, reading, marks, staff, wall, observation.state, observation.crc,"
-        " CASE WHEN outbox.state = 2 THEN outbox.received END"
-        " FROM observation LEFT JOIN outbox ON outbox.id = observation.outbox WHERE patient = ?"
-        " ORDER BY wall DESC, observation.id DESC LIMIT ?",
-        (patient, limit),
-    ).fetchall()
+    """What belongs to a patient, the newest first: saved for them or given to them later, and not given to somebody else."""
+    newest = "ORDER BY wall DESC, observation.id DESC LIMIT ?"
+    rows = conn.execute(f"{_OBSERVATION} WHERE patient = ? AND owner IS NULL {newest}", (patient, limit)).fetchall()
+    moved = conn.execute(f"{_OBSERVATION} WHERE owner = ? {newest}", (patient, limit)).fetchall()
+    if moved:
+        rows = sorted([*rows, *moved], key=lambda row: (row[7], row[0]), reverse=True)[:limit]
     return [_observation(conn, row) for row in rows]
+
+
+def observation(conn: Connection, observation: int) -> ObservationRow | None:
+    """One saved reading; Damaged when its row is not what was written."""
+    row = conn.execute(f"{_OBSERVATION} WHERE observation.id = ?", (observation,)).fetchone()
+    return None if row is None else _observation(conn, row)
+
+
+_OBSERVATION = """SELECT observation.id, measurement, key, patient, reading, marks, staff, wall, observation.state, observation.crc,
+CASE WHEN outbox.state = 2 THEN outbox.received END, coalesce(owner, patient), owner IS NOT NULL
+FROM observation LEFT JOIN outbox ON outbox.id = observation.outbox"""
 
 
 def _observation(conn: Connection, row: Row) -> ObservationRow:
     reading = unpack(Reading, row[4], row[9], "observation", row[0])
     device = devices.get(conn, reading.device)
     name = "" if device is None else device.name
-    return ObservationRow(row[0], row[1], bytes(row[2]), row[3], reading, Marks(row[5]), row[6], row[7], row[8], name, row[10])
+    return ObservationRow(
+        row[0], row[1], bytes(row[2]), row[3], reading, Marks(row[5]), row[6], row[7], row[8], name, row[10], row[11], bool(row[12])
+    )
 
 
 def refusals(conn: Connection, limit: int = 50) -> list[Refusal]:

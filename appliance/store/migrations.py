@@ -10,7 +10,11 @@ from typing import Any
 
 from sqlite_utils import Database, Migrations
 
+from appliance.contract.readings import Reading
 from appliance.database import Connection, transaction
+from appliance.store.errors import Damaged
+from appliance.store.history import keep
+from appliance.store.records import unpack
 from appliance.store.version import MIN_READER, SCHEMA
 
 STATION = Migrations("station")
@@ -43,8 +47,18 @@ def s003_patients(db: Any) -> None:
 
 @STATION()
 def s004_corrections(db: Any) -> None:
-    """What a person says about a reading that was wrong; the reading stays."""
+    """What a person says about a reading that was wrong; the reading stays. Beside it the values that a trend draws."""
     _run(db, _CORRECTIONS)
+    for row in db.execute("SELECT id, patient, reading, crc FROM observation WHERE state = 0").fetchall():
+        _draw(db, *row)
+
+
+def _draw(db: Any, observation: int, patient: int, content: bytes, crc: int) -> None:
+    """The row of a trend for a reading that was saved before there were trends; a damaged one has none."""
+    try:
+        keep(db, patient, observation, unpack(Reading, content, crc, "observation", observation))
+    except Damaged:
+        return
 
 
 @STATION()
@@ -188,9 +202,38 @@ _PATIENTS = """
 """
 
 _CORRECTIONS = """
+CREATE TABLE correction (
+  id INTEGER PRIMARY KEY, observation INTEGER NOT NULL, key BLOB NOT NULL, patient INTEGER NOT NULL, to_patient INTEGER, reason TEXT NOT NULL,
+  staff TEXT NOT NULL, wall INTEGER NOT NULL, lane INTEGER NOT NULL, seq INTEGER NOT NULL);
+CREATE INDEX correction_observation ON correction (observation);
+CREATE INDEX correction_key ON correction (key);
+CREATE INDEX correction_patient ON correction (patient);
+
+ALTER TABLE observation ADD COLUMN owner INTEGER;
+CREATE INDEX observation_owner ON observation (owner) WHERE owner IS NOT NULL;
+
+CREATE TABLE vital (
+  patient INTEGER NOT NULL, wall INTEGER NOT NULL, observation INTEGER NOT NULL, device INTEGER NOT NULL, source INTEGER NOT NULL,
+  status INTEGER NOT NULL, systolic REAL, diastolic REAL, spo2 REAL, pulse REAL, temperature REAL,
+  PRIMARY KEY (patient, wall, observation)) WITHOUT ROWID;
 """
 
 _PICTURES = """
+CREATE TABLE content (
+  id INTEGER PRIMARY KEY, digest BLOB NOT NULL UNIQUE, media_type TEXT NOT NULL, size INTEGER NOT NULL, at INTEGER NOT NULL,
+  first INTEGER, last INTEGER);
+
+CREATE TABLE content_part (id INTEGER PRIMARY KEY, data BLOB NOT NULL);
+
+CREATE TABLE picture (
+  id INTEGER PRIMARY KEY, consult INTEGER NOT NULL, patient INTEGER NOT NULL, content INTEGER NOT NULL, preview INTEGER NOT NULL,
+  caption TEXT NOT NULL, source TEXT NOT NULL, staff TEXT NOT NULL, at INTEGER NOT NULL, offered INTEGER, UNIQUE (consult, content));
+CREATE INDEX picture_content ON picture (content);
+CREATE INDEX picture_preview ON picture (preview);
+
+CREATE TABLE ticket (
+  id INTEGER PRIMARY KEY, digest BLOB NOT NULL UNIQUE, consult INTEGER NOT NULL, patient INTEGER NOT NULL, staff TEXT NOT NULL,
+  boot INTEGER NOT NULL, expires INTEGER NOT NULL, used INTEGER);
 """
 
 _DUTY = """

@@ -15,7 +15,7 @@ from pathlib import Path
 from appliance.contract.codec import read_event
 from appliance.contract.events import Department, Urgency
 from appliance.database import Connection
-from appliance.store import consults, measuring, patients
+from appliance.store import consults, corrections, measuring, patients
 from appliance.store.consults import ConsultDraft
 from appliance.store.patients import PatientDraft
 from tests.store.station import Doctor, Station, station_at
@@ -74,7 +74,23 @@ def _observed(conn: Connection, measurement: int) -> tuple[bool, ...]:
     queued = row is not None and _one(conn, "SELECT 1 FROM outbox WHERE id = ? AND kind = 10", row[0])
     counted = conn.execute("SELECT count(*) FROM outbox WHERE kind = 10").fetchone()[0]
     saved = conn.execute("SELECT count(*) FROM observation").fetchone()[0]
-    return row is not None, decided, queued if row is not None else counted != saved
+    drawn = _one(conn, "SELECT 1 FROM vital WHERE observation = (SELECT id FROM observation WHERE measurement = ?)", measurement)
+    return row is not None, decided, queued if row is not None else counted != saved, drawn
+
+
+def _saved(station: Station) -> int:
+    measurement = station.saved(1)
+    return int(station.conn.execute("SELECT id FROM observation WHERE measurement = ?", (measurement,)).fetchone()[0])
+
+
+def _corrected(conn: Connection, observation: int) -> tuple[bool, ...]:
+    changed = _one(conn, "SELECT 1 FROM observation WHERE id = ? AND (owner IS NOT NULL OR state <> 0)", observation)
+    redrawn = not _one(conn, "SELECT 1 FROM vital WHERE observation = ? AND patient = 1", observation)
+    said = _one(conn, "SELECT 1 FROM correction WHERE observation = ?", observation)
+    key = bytes(conn.execute("SELECT key FROM observation WHERE id = ?", (observation,)).fetchone()[0])
+    rows = conn.execute("SELECT body FROM outbox WHERE kind IN (11, 12)").fetchall()
+    queued = any(getattr(read_event(bytes(row[0])).body, "key", b"") == key for row in rows)
+    return changed, redrawn, said, queued
 
 
 STEPS: dict[str, tuple[Prepared, Step, Left]] = {
@@ -85,6 +101,8 @@ STEPS: dict[str, tuple[Prepared, Step, Left]] = {
         _request,
         lambda conn, number: (_one(conn, "SELECT 1 FROM consult WHERE id = ?", number), _queued(conn, 20, "consult", number)),
     ),
+    "in error": (_saved, lambda at, number: corrections.enter_in_error(at.conn, number, "Gõ nhầm", "an", at.now), _corrected),
+    "reassign": (_saved, lambda at, number: corrections.reassign(at.conn, number, 2, "Nhầm người", "an", at.now), _corrected),
     "confirm_read": (
         _answered,
         lambda at, number: consults.confirm_read(at.conn, number, 1, "an", at.now),
@@ -132,6 +150,7 @@ def run(folder: Path, name: str, every: str, stride: int) -> dict[str, object]:
     station = station_at(folder)
     DOCTOR.pinned_at(station)
     station.patient()
+    station.patient("Thử Nghiệm Hai")
     none = whole = 0
     torn: list[list[bool]] = []
     place = 0
