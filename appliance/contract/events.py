@@ -374,14 +374,16 @@ class AttachmentOffered:
 
 @dataclass(frozen=True, slots=True)
 class AttachmentChunk:
-    """Part number `part` (from 0) of the `parts` parts of the content with this digest. Chunks of a preview travel in CONSULT.
+    """Part number `part` (from 0) of the `parts` parts of the content whose SHA-256 begins with the 8 bytes of `name`.
 
-    Each is an event of its own, so that receipts say which parts are missing and only those are sent again.
+    Each is an event of its own, so that receipts say which parts are missing and only those are sent again. Chunks of a
+    preview travel in CONSULT. The offer has the whole digest, the sender and the software: a chunk repeats none of it,
+    because every byte here is paid for each time. Empty `data` says that the content was erased.
     """
 
     KIND: ClassVar[int] = 41
     LANE: ClassVar[Lane] = Lane.ATTACHMENTS
-    digest: bytes = wire(1)
+    name: bytes = wire(1)
     part: int = wire(2)
     parts: int = wire(3)
     data: bytes = wire(4)

@@ -22,7 +22,7 @@ from appliance.contract.events import (
 from appliance.contract.ids import spell
 from appliance.contract.readings import Reading, Stamp
 from appliance.database import Connection, Row, transaction
-from appliance.store import devices
+from appliance.store import devices, pictures
 from appliance.store.errors import Refused, Taken
 from appliance.store.outbox import RECEIVED, SET_ASIDE, append
 from appliance.store.patients import clean, present
@@ -159,10 +159,11 @@ def request(conn: Connection, draft: ConsultDraft, *, consult: int, staff: str, 
         readings = _cited(conn, draft)
         body = ConsultRequested(
             consult, present(conn, draft.patient), draft.urgency, draft.department, complaint, readings,
-            devices.labels(conn, readings), draft.field, draft.attachments,
+            devices.labels(conn, readings), draft.field, draft.attachments or pictures.staged(conn, consult),
         )  # fmt: skip
         lane, seq = append(conn, Event(now, staff, __version__, body))
         _keep(conn, body, staff, now, lane, seq)
+        pictures.offer(conn, consult, staff=staff, now=now)
     return lane, seq
 
 

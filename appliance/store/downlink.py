@@ -21,7 +21,7 @@ from appliance.contract.events import (
 )
 from appliance.contract.wiring import give, take
 from appliance.database import Connection, transaction
-from appliance.store import history
+from appliance.store import history, pictures
 from appliance.store.keys import pinned
 from appliance.store.opening import station_of
 
@@ -112,6 +112,7 @@ def _erase(conn: Connection, body: Tombstone, at: int) -> None:
     """What stood under the patient goes for ever, the number stays taken (decision 24)."""
     patient = body.patient
     conn.execute("INSERT OR IGNORE INTO tombstone (patient, why, at) VALUES (?, ?, ?)", (patient, body.reason, at))
+    pictures.erase(conn, patient)
     consults = [row[0] for row in conn.execute("SELECT id FROM consult WHERE patient = ?", (patient,)).fetchall()]
     for consult in consults:
         conn.execute("DELETE FROM answer WHERE consult = ?", (consult,))

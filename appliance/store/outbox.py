@@ -6,14 +6,16 @@ is what the relay asks of a store (`appliance.relay.storage`), on the tables epo
 
 import zlib
 from collections.abc import Sequence
+from typing import Any
 
 from appliance.contract.codec import write_event
-from appliance.contract.events import Event, Unknown
+from appliance.contract.events import AttachmentChunk, Event, Unknown
 from appliance.contract.lanes import Lane
 from appliance.contract.receipts import digest
 from appliance.database import Connection
 from appliance.relay.marks import Marks, Range, read_marks, write_holes
 from appliance.relay.storage import Parcel, Queued, Stream, Waiting
+from appliance.store import content
 
 WAITING, RECEIVED, SET_ASIDE = 0, 2, 3
 """`outbox.state`: the bridge has not said that it has the event; it has it; it could not read it and keeps its bytes in quarantine."""
@@ -80,10 +82,10 @@ class Outbox:
     def queued(self, tx: Connection, stream: Stream, lane: int, after: int, limit: int) -> list[Queued]:
         """The next events of a lane in order."""
         rows = tx.execute(
-            "SELECT seq, body, crc FROM outbox WHERE epoch = ? AND lane = ? AND seq > ? AND state < 2 ORDER BY seq LIMIT ?",
+            "SELECT seq, body, crc, kind FROM outbox WHERE epoch = ? AND lane = ? AND seq > ? AND state < 2 ORDER BY seq LIMIT ?",
             (self._epoch(tx, stream), lane, after, limit),
         ).fetchall()
-        return [Queued(row[0], row[1], zlib.crc32(row[1]) == row[2]) for row in rows]
+        return [_queued(tx, *tuple(row)) for row in _few(rows)]
 
     def freeze(self, tx: Connection, stream: Stream, lane: int, first: int, count: int, payload: bytes, at: int) -> int:
         """Keep a parcel and its number; its events are now frozen."""
@@ -199,6 +201,22 @@ class Outbox:
 
     def _parcel(self, tx: Connection, row: Sequence[int]) -> Parcel:
         return Parcel(row[0], self._stream(tx, row[1]), row[2], row[3], row[3] + row[4] - 1, row[5])
+
+
+_CHUNKS = 2
+"""Chunks fill a parcel each: more than this are not read for one."""
+
+
+def _few(rows: Sequence[Any]) -> Sequence[Any]:
+    """The rows as far as one parcel can need them."""
+    chunks = [place for place, row in enumerate(rows) if row[3] == AttachmentChunk.KIND]
+    return rows[: chunks[_CHUNKS]] if len(chunks) > _CHUNKS else rows
+
+
+def _queued(tx: Connection, seq: int, body: bytes, crc: int, kind: int) -> Queued:
+    """A row as it is to be sent: the outbox has of a chunk only where its bytes are."""
+    sound = zlib.crc32(body) == crc
+    return Queued(seq, content.fill(tx, body) if sound and kind == AttachmentChunk.KIND else body, sound)
 
 
 _NUMBER_IN = """INSERT INTO lane (epoch, lane, next) VALUES (?, ?, 2)

@@ -1,0 +1,279 @@
+"""Pictures of a consult: taken before or after it is sent, each once, a small preview ahead of the full one.
+
+A picture belongs to a consult's number from the first step of writing it. It is offered to the bridge in the transaction
+that sends the request, or at once when the request has been sent: the previews in lane 1 behind what is there already, the
+full ones in lane 4, one event for each part, so that after a cut only the missing parts are sent.
+"""
+
+import shutil
+from dataclasses import dataclass
+from pathlib import Path
+
+from appliance import __version__
+from appliance.contract.events import AttachmentChunk, AttachmentOffered, Event
+from appliance.contract.lanes import Lane
+from appliance.contract.parcels import read_parcel, write_parcel
+from appliance.contract.readings import Stamp
+from appliance.contract.receipts import digest as parcel_digest
+from appliance.database import Connection, Row, transaction
+from appliance.store import content
+from appliance.store.content import NAME_BYTES
+from appliance.store.errors import Refused
+from appliance.store.outbox import RECEIVED, append
+from appliance.store.patients import clean
+
+MEDIA_TYPE = "image/jpeg"
+MOST_PICTURES = 6
+"""Of one consult: a thin link brings six previews in half a minute, and a doctor asks for more when they want more."""
+MOST_CAPTION = 120
+FULL_SHARE = 0.95
+"""From this share of the card on, readings still fit and pictures do not (ux facts, offline status)."""
+FORGOTTEN = 12 * 36_000
+"""Tenths of a second after which pictures of a request that was never sent are removed."""
+
+
+@dataclass(frozen=True, slots=True)
+class Picture:
+    """One picture of a consult. `received` of its `parts` parts are at the bridge; `preview_received` says that the preview is.
+
+    `offered` is when it was said to the bridge (tenths since 1970), None while the request has not been sent.
+    """
+
+    consult: int
+    patient: int
+    digest: bytes
+    preview: bytes
+    caption: str
+    source: str
+    staff: str
+    at: int
+    size: int
+    parts: int
+    offered: int | None
+    received: int
+    preview_received: bool
+
+    @property
+    def there(self) -> bool:
+        """True when the bridge has vouched for every part."""
+        return self.offered is not None and self.received == self.parts
+
+
+def check_room(folder: Path) -> None:
+    """Refused when the card is so full that new pictures would take the room that readings need."""
+    usage = shutil.disk_usage(folder)
+    if usage.used >= usage.total * FULL_SHARE:
+        raise Refused(
+            "Bộ nhớ của máy trạm gần đầy nên không nhận thêm ảnh. Số đo và yêu cầu vẫn lưu và gửi được. Gọi kỹ thuật viên.",
+            "The station’s card is nearly full: no more pictures. Readings and requests are still kept and sent. Call the technician.",
+        )
+
+
+def attach(
+    conn: Connection, consult: int, *, patient: int, full: bytes, preview: bytes, caption: str = "", source: str, staff: str, now: Stamp
+) -> bytes:
+    """Keep a picture under a consult's number; its digest. Offered at once when the request has been sent. Own transaction.
+
+    `full` and `preview` are JPEG bytes without metadata (`kiosk.imaging`), `source` one of ``file``, ``browser``, ``camera``,
+    ``phone``. The same picture again changes nothing. Refused for one too many, for another patient's consult and for a
+    withdrawn one.
+    """
+    with transaction(conn):
+        sent = _may(conn, consult, patient)
+        _sweep(conn, now)
+        row, digest = content.keep(conn, full, MEDIA_TYPE, now.wall)
+        if conn.execute("SELECT 1 FROM picture WHERE consult = ? AND content = ?", (consult, row)).fetchone():
+            return digest
+        if conn.execute("SELECT count(*) FROM picture WHERE consult = ?", (consult,)).fetchone()[0] >= MOST_PICTURES:
+            raise Refused(f"Mỗi yêu cầu nhiều nhất {MOST_PICTURES} ảnh.", f"at most {MOST_PICTURES} pictures for one request")
+        small, _ = content.keep(conn, preview, MEDIA_TYPE, now.wall)
+        conn.execute(
+            "INSERT INTO picture (consult, patient, content, preview, caption, source, staff, at) VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+            (consult, patient, row, small, _caption(caption), source, staff, now.wall),
+        )
+        if sent:
+            offer(conn, consult, staff=staff, now=now)
+    return digest
+
+
+def _may(conn: Connection, consult: int, patient: int) -> bool:
+    """Whether the request has been sent; Refused when no picture may come to it."""
+    known = conn.execute("SELECT patient, withdrawn FROM consult WHERE id = ?", (consult,)).fetchone()
+    if conn.execute("SELECT 1 FROM tombstone WHERE patient = ?", (patient,)).fetchone() or (known is not None and known[0] != patient):
+        raise Refused("Yêu cầu này không phải của người bệnh này.", f"consult {consult} is not of patient {patient}")
+    if known is not None and known[1] is not None:
+        raise Refused("Yêu cầu đã được rút lại nên không thêm ảnh được.", "the request was withdrawn: no pictures can be added")
+    return known is not None
+
+
+def _caption(text: str) -> str:
+    said = clean(text)
+    if len(said) > MOST_CAPTION:
+        raise Refused(f"Ghi chú ảnh dài quá {MOST_CAPTION} chữ. Hãy viết ngắn lại.", f"a caption has at most {MOST_CAPTION} letters")
+    return said
+
+
+def staged(conn: Connection, consult: int) -> int:
+    """How many pictures a consult has."""
+    return int(conn.execute("SELECT count(*) FROM picture WHERE consult = ?", (consult,)).fetchone()[0])
+
+
+def move(conn: Connection, old: int, new: int) -> None:
+    """The request that is being written got another number. Own transaction."""
+    with transaction(conn):
+        conn.execute("UPDATE picture SET consult = ? WHERE consult = ? AND offered IS NULL", (new, old))
+        conn.execute("UPDATE ticket SET consult = ? WHERE consult = ? AND used IS NULL", (new, old))
+
+
+def remove(conn: Connection, consult: int, digest: bytes) -> bool:
+    """Take a picture away that has not been offered; False when there is none. Own transaction."""
+    with transaction(conn):
+        row = conn.execute(
+            "SELECT picture.id FROM picture JOIN content ON content.id = content WHERE consult = ? AND digest = ? AND offered IS NULL",
+            (consult, digest),
+        ).fetchone()
+        if row is None:
+            return False
+        conn.execute("DELETE FROM picture WHERE id = ?", (row[0],))
+        _drop_unused(conn)
+        return True
+
+
+def describe(conn: Connection, consult: int, digest: bytes, caption: str) -> None:
+    """Write what a picture shows, while it has not been offered. Own transaction."""
+    with transaction(conn):
+        conn.execute(
+            "UPDATE picture SET caption = ? WHERE consult = ? AND offered IS NULL AND content = (SELECT id FROM content WHERE digest = ?)",
+            (_caption(caption), consult, digest),
+        )
+
+
+# --- on the way up ----------------------------------------------------------------------------------------------------------------------
+
+
+def offer(conn: Connection, consult: int, *, staff: str, now: Stamp) -> int:
+    """Queue every picture of a sent consult that has not been offered, in the caller's transaction; how many they are."""
+    rows = conn.execute("SELECT * FROM picture WHERE consult = ? AND offered IS NULL ORDER BY id", (consult,)).fetchall()
+    for row in rows:
+        _offer(conn, row, Event(now, staff, __version__, AttachmentOffered(consult, b"", MEDIA_TYPE, 0)))
+        conn.execute("UPDATE picture SET offered = ? WHERE id = ?", (now.wall, row["id"]))
+    return len(rows)
+
+
+def _offer(conn: Connection, row: Row, like: Event) -> None:
+    full, small = _content(conn, row["content"]), _content(conn, row["preview"])
+    offers = [(full, None)] if full["id"] == small["id"] else [(small, full["digest"]), (full, None)]
+    for one, of in offers:
+        body = AttachmentOffered(row["consult"], one["digest"], one["media_type"], one["size"], of, row["caption"])
+        append(conn, Event(like.stamp, like.actor, like.software, body))
+    _queue(conn, small, Lane.CONSULT, like.stamp)
+    if full["id"] != small["id"]:
+        _queue(conn, full, Lane.ATTACHMENTS, like.stamp)
+
+
+def _content(conn: Connection, row: int) -> Row:
+    found: Row = conn.execute("SELECT * FROM content WHERE id = ?", (row,)).fetchone()
+    return found
+
+
+def _queue(conn: Connection, one: Row, lane: Lane, now: Stamp) -> None:
+    """An outbox row for each part, unless the content is on its way already (another consult has the same picture)."""
+    if one["first"] is not None:
+        return
+    parts = content.parts_of(one["size"])
+    for part in range(parts):
+        append(conn, Event(now, "", "", AttachmentChunk(bytes(one["digest"])[:NAME_BYTES], part, parts, b"")), lane)
+    last = int(conn.execute("SELECT max(id) FROM outbox").fetchone()[0])
+    conn.execute("UPDATE content SET first = ?, last = ? WHERE id = ?", (last - parts + 1, last, one["id"]))
+
+
+# --- reading ----------------------------------------------------------------------------------------------------------------------------
+
+
+def listing(conn: Connection, consult: int) -> list[Picture]:
+    """The pictures of a consult, in the order they were taken, with how far each has come."""
+    rows = conn.execute(
+        "SELECT picture.*, big.digest AS digest, big.size AS size, big.first AS first, big.last AS last, small.digest AS preview_digest,"
+        " small.first AS small_first, small.last AS small_last FROM picture JOIN content AS big ON big.id = picture.content"
+        " JOIN content AS small ON small.id = picture.preview WHERE picture.consult = ? ORDER BY picture.id",
+        (consult,),
+    ).fetchall()
+    return [_picture(conn, row) for row in rows]
+
+
+def _picture(conn: Connection, row: Row) -> Picture:
+    small = row["small_last"] is not None and _arrived(conn, row["small_first"], row["small_last"]) > row["small_last"] - row["small_first"]
+    return Picture(
+        row["consult"], row["patient"], bytes(row["digest"]), bytes(row["preview_digest"]), row["caption"], row["source"], row["staff"],
+        row["at"], row["size"], content.parts_of(row["size"]), row["offered"], _arrived(conn, row["first"], row["last"]), small,
+    )  # fmt: skip
+
+
+def _arrived(conn: Connection, first: int | None, last: int | None) -> int:
+    if first is None:
+        return 0
+    row = conn.execute("SELECT count(*) FROM outbox WHERE id BETWEEN ? AND ? AND state = ?", (first, last, RECEIVED)).fetchone()
+    return int(row[0])
+
+
+def read(conn: Connection, consult: int, digest: bytes) -> bytes | None:
+    """The bytes of a picture of this consult or of its preview; None when it has no such."""
+    row = conn.execute(
+        "SELECT 1 FROM picture JOIN content ON content.id IN (picture.content, picture.preview) WHERE consult = ? AND digest = ?",
+        (consult, digest),
+    ).fetchone()
+    return None if row is None else content.read(conn, digest)
+
+
+# --- going ------------------------------------------------------------------------------------------------------------------------------
+
+
+def erase(conn: Connection, patient: int) -> None:
+    """Remove a patient's pictures, also from parcels that are kept, in the caller's transaction (decision 24)."""
+    contents = conn.execute("SELECT content, preview FROM picture WHERE patient = ?", (patient,)).fetchall()
+    conn.execute("DELETE FROM picture WHERE patient = ?", (patient,))
+    conn.execute("DELETE FROM ticket WHERE patient = ?", (patient,))
+    for row in dict.fromkeys(one for pair in contents for one in tuple(pair)):
+        if not conn.execute("SELECT 1 FROM picture WHERE content = ? OR preview = ?", (row, row)).fetchone():
+            _empty_parcels(conn, _content(conn, row))
+            content.drop(conn, row)
+
+
+def _empty_parcels(conn: Connection, one: Row) -> None:
+    """Parcels with parts of a content keep their numbers and lose its bytes."""
+    if one["first"] is None:
+        return
+    rows = conn.execute(
+        "SELECT DISTINCT parcel.number, parcel.payload FROM outbox JOIN parcel ON parcel.epoch = outbox.epoch AND parcel.lane = outbox.lane"
+        " AND outbox.seq BETWEEN parcel.first_seq AND parcel.first_seq + parcel.count - 1 WHERE outbox.id BETWEEN ? AND ?",
+        (one["first"], one["last"]),
+    ).fetchall()
+    for number, payload in rows:
+        header, events = read_parcel(bytes(payload))
+        bare = write_parcel(header, [_bare(event, bytes(one["digest"])[:NAME_BYTES]) for event in events])
+        conn.execute("UPDATE parcel SET payload = ?, digest = ? WHERE number = ?", (bare, parcel_digest(bare), number))
+
+
+def _bare(event: Event, name: bytes) -> Event:
+    chunk = event.body
+    if not isinstance(chunk, AttachmentChunk) or chunk.name != name:
+        return event
+    return Event(event.stamp, event.actor, event.software, AttachmentChunk(chunk.name, chunk.part, chunk.parts, b""))
+
+
+def _sweep(conn: Connection, now: Stamp) -> None:
+    """Pictures of requests that nobody sent do not stay on the card."""
+    conn.execute(
+        "DELETE FROM picture WHERE offered IS NULL AND at < ? AND NOT EXISTS (SELECT 1 FROM consult WHERE consult.id = picture.consult)",
+        (now.wall - FORGOTTEN,),
+    )
+    _drop_unused(conn)
+
+
+def _drop_unused(conn: Connection) -> None:
+    rows = conn.execute(
+        "SELECT id FROM content WHERE first IS NULL AND NOT EXISTS (SELECT 1 FROM picture WHERE picture.content = content.id)"
+        " AND NOT EXISTS (SELECT 1 FROM picture WHERE picture.preview = content.id)"
+    ).fetchall()
+    for row in rows:
+        content.drop(conn, row[0])
