@@ -14,6 +14,7 @@ from sqlalchemy import Connection
 from appliance.contract.events import (
     AnswerRead,
     AttachmentOffered,
+    AuditHead,
     ClockAnchor,
     ConsentGiven,
     ConsentWithdrawn,
@@ -21,6 +22,7 @@ from appliance.contract.events import (
     ConsultRequested,
     ConsultWithdrawn,
     DeviceRegistered,
+    EmergencyPressed,
     Event,
     MeasurementDiscarded,
     MeasurementUnassigned,
@@ -31,10 +33,11 @@ from appliance.contract.events import (
     PatientMerged,
     PatientRegistered,
     PatientUnmerged,
+    StaffChanged,
     Tombstone,
 )
 from appliance.contract.readings import Reading
-from cloud_bridge.store import answers, consults, devices, observations, patients, tables
+from cloud_bridge.store import answers, audit, consults, devices, emergencies, observations, patients, staff, tables
 from cloud_bridge.store.observations import Claim
 from cloud_bridge.store.tables import VIA_CONSULT, VIA_RECORD
 from cloud_bridge.store.writing import once
@@ -236,6 +239,18 @@ def _anchor(tx: Connection, station: str, _event: Event, body: ClockAnchor, at: 
     once(tx, tables.anchor, **_place(station, key), **row, received=at)
 
 
+def _emergency(tx: Connection, station: str, event: Event, body: EmergencyPressed, at: int, _key: Key) -> None:
+    emergencies.press(tx, station, body.call, wall=event.stamp.wall, actor=event.actor, note=body.note, at=at)
+
+
+def _staff(tx: Connection, station: str, event: Event, body: StaffChanged, at: int, key: Key) -> None:
+    staff.learn(tx, station, event, body, at, key)
+
+
+def _audit_head(tx: Connection, station: str, event: Event, body: AuditHead, at: int, key: Key) -> None:
+    audit.take(tx, station, event, body, at, key)
+
+
 def _tombstone(tx: Connection, station: str, event: Event, body: Tombstone, at: int, _key: Key) -> None:
     once(tx, tables.tombstone, station=station, patient=body.patient, reason=body.reason, **_said(event, at))
     patients.forget(tx, station, body.patient)
@@ -262,6 +277,9 @@ _TAKERS: dict[type, Callable[..., None]] = {
     AttachmentOffered: _attachment,
     DeviceRegistered: _device,
     ClockAnchor: _anchor,
+    EmergencyPressed: _emergency,
+    StaffChanged: _staff,
+    AuditHead: _audit_head,
     Tombstone: _tombstone,
 }
 """What stations say. Keys and whatever only a bridge may say have no place here."""
