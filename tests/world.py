@@ -131,6 +131,7 @@ class Net:
         self.dice = dice
         self.weather = Weather.fine()
         self.reachable = True
+        self.slow = False
         self.ends: dict[str, NetLink] = {}
         self.queues: dict[str, list[tuple[str, bytes]]] = {"up": [], "down": []}
         self.carried: list[tuple[str, bytes]] = []
@@ -196,6 +197,8 @@ class NetLink:
         self.heard: list[Happening] = []
         self.unacked: dict[int, tuple[str, bytes]] = {}
         self.tokens = 0
+        self.coming: list[Happening] = []
+        self.waited = False
 
     @property
     def room(self) -> int:
@@ -208,10 +211,17 @@ class NetLink:
             self.heard.append(one)
 
     def open(self) -> None:
-        """Connect: at once, or not at all."""
+        """Connect: at once, or not at all; over a slow net the answer is heard a turn later."""
         if not self.net.reachable:
             self.heard.append(Down("refused"))
             return
+        if self.net.slow and not self.coming:
+            self.coming.append(Up())
+            return
+        self._come()
+
+    def _come(self) -> None:
+        self.coming.clear()
         self.up = True
         self.heard.append(Up(resumed=self.keep and self.known))
         if not self.keep:
@@ -222,6 +232,9 @@ class NetLink:
 
     def happenings(self) -> list[Happening]:
         """What has happened since the last call."""
+        if self.coming and self.waited:
+            self._come()
+        self.waited = bool(self.coming) and not self.waited
         heard, self.heard = self.heard, []
         return heard
 

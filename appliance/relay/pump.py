@@ -109,7 +109,7 @@ class Pump:
     nobody: bool = False
     limit: int = CHUNK_BYTES
     me: bytes = b""
-    ask_round: bool = False
+    ask_round: bool = True
     due: float = float("-inf")
 
     def __post_init__(self) -> None:
@@ -215,7 +215,7 @@ class Pump:
             talk.connected(now)
         # A station says hello on every connection. The bridge asks round when it has just begun (it may be an older copy of itself
         # that somebody put back) and when the broker has forgotten what was waiting for it.
-        self.ask_round = self.end.way == UP or not up.resumed or self.me == b""
+        self.ask_round = self.ask_round or self.end.way == UP or not up.resumed
 
     def _ask_round(self, now: float) -> None:
         """Greet everybody who has ever spoken here."""
@@ -316,8 +316,11 @@ class Pump:
                 talk.sender.lost()
             for one in [*others, stream]:
                 talk.owe(one, 0, (), now)
-            if talk.hello is None and (again if self.end.way == UP else talk.sender.busy and not talk.answered):
-                self._greet(talk, now)
+            if again if self.end.way == UP else talk.sender.busy and not talk.answered:
+                if talk.hello is None:
+                    self._greet(talk, now)
+                elif again:
+                    talk.hello = min(talk.hello, now)  # it is there: our own question need not sit out its pause
 
         return act
 

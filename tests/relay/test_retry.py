@@ -62,3 +62,28 @@ def test_the_line_that_returns_carries_the_emergency_within_seconds(lonely: Worl
     lonely.settle()
     assert lonely.told_bridge()[uid][0] == 1
     lonely.close()
+
+
+@pytest.mark.parametrize("slow", [False, True])
+def test_a_bridge_that_comes_back_asks_at_once_however_long_its_connection_takes(tmp_path: Path, slow: bool) -> None:
+    """It died after the broker's PUBACK and before its receipts: the station learns within seconds what is in, not after a minute."""
+    world = World(tmp_path, seed=2)
+    world.settle()
+    uid = world.record(Lane.READINGS)
+    world.turn("station")
+    world.net.carry("up")
+    world.turn("bridge")
+    world.net.queues["down"].clear()
+    world.turn("station")
+    world.cut_power("bridge")
+    assert world.owed()["up"] == 1
+    world.net.slow = slow
+    for _ in range(12):
+        world.turn("bridge")
+        world.net.carry("down")
+        world.turn("station")
+        world.net.carry("up")
+        world.pass_time(0.25)
+    assert "up" not in world.owed()
+    assert world.told_bridge()[uid][0] == 1
+    world.close()
