@@ -283,6 +283,8 @@ class Bridge:
         "Signs the cookies; made where it is missing.",
     )
     organisation: str = setting("", text("Trung tâm Y tế khu vực Thử"), "Who answers, as people read it.")
+    escalate_s: int = setting(600, whole(0, 86400, 600), "Seconds until an urgent request nobody opened goes to the next tier; 0: never.")
+    escalate_routine_s: int = setting(0, whole(0, 604800, 86400), "The same for a routine request.")
 
 
 @dataclass(frozen=True, slots=True)

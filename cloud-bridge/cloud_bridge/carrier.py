@@ -37,6 +37,9 @@ AWAY, AWAY_MOST = 0.5, 15.0
 Row = tuple[str, Event, int, tuple[bytes, int, int]]
 """(station, event, time in tenths of a second since 1970, (epoch, lane, seq)): what `intake.apply_many` takes."""
 Apply = Callable[[Connection, Sequence[Row]], None]
+Chores = Callable[[int], object]
+"""What a carrier does beside carrying, every `CHORES_EVERY` seconds: it gets the time in tenths of a second since 1970."""
+CHORES_EVERY = 5.0
 StationKey = Callable[[Connection, str], tuple[int, bytes] | None]
 """(key id, 32 public bytes) of a registered station; None for one that is unknown or revoked."""
 
@@ -125,12 +128,13 @@ def run(
     station_key: StationKey,
     log: logging.Logger,
     stop: Callable[[], bool],
+    chores: Chores = lambda _at: None,
 ) -> None:
     """Carry the stations of `shards` until `stop()`. OSError when the settings' files cannot be read."""
     shards = sorted(set(shards))
     link, store = bridge_link(settings, shards), BridgeStore(engine, shards)
     end = bridge_end(store, sign, apply=apply, station_key=station_key, now=_tenths, say=partial(journal.step, log))
-    loop = Loop(Pump(store, link, end), log)
+    loop = Loop(Pump(store, link, end), log, chores)
     try:
         wait = 0.0
         while not stop():
@@ -143,9 +147,11 @@ def run(
 class Loop:
     """The carrier's rounds. `log` hears when the line or the database goes away and comes back."""
 
-    def __init__(self, pump: Pump, log: logging.Logger) -> None:
+    def __init__(self, pump: Pump, log: logging.Logger, chores: Chores = lambda _at: None) -> None:
         self.pump = pump
         self.log = log
+        self.chores = chores
+        self.worked = float("-inf")
         self.due = self.looked = float("-inf")
         self.away = AWAY
         self.told = ""
@@ -157,6 +163,9 @@ class Loop:
         news = now >= self.looked + POLL
         try:
             wait = self.pump.turn(now, at, news=news)
+            if now >= self.worked + CHORES_EVERY:
+                self.chores(at)  # also with the line down: a doctor of the next tier needs no station for it
+                self.worked = now
         except OSError as error:
             self.log.warning("the database cannot do it now", exc_info=error)
             wait, self.away = self.away, min(self.away * 2, AWAY_MOST)

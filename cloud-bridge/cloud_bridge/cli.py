@@ -452,6 +452,7 @@ def shards_of(text: str) -> tuple[int, ...]:
 def _carry(args: argparse.Namespace) -> int:
     from appliance import journal
     from cloud_bridge import carrier, intake
+    from cloud_bridge.escalation import Limits, turn
     from cloud_bridge.store import keys
 
     stop = carrier.stop_on_signals()
@@ -459,9 +460,15 @@ def _carry(args: argparse.Namespace) -> int:
     if engine is None:
         return DONE
     shards = settings.bridge.shards if args.shards is None else shards_of(args.shards)
+    limits, log = Limits(settings.bridge.escalate_s, settings.bridge.escalate_routine_s), journal.open("bridge-carry")
+
+    def chores(at: int) -> None:
+        for one in turn(engine, at, limits):
+            journal.step(log, "escalated", station=one.station, consult=one.consult)
+
     carrier.run(
         engine, settings, keys.load(settings.bridge.key_dir, "receipt"), shards, apply=intake.apply_many, station_key=_station_key,
-        log=journal.open("bridge-carry"), stop=stop,
+        log=log, stop=stop, chores=chores,
     )  # fmt: skip
     return DONE
 
