@@ -22,7 +22,7 @@ from appliance.kiosk import here, present, rows
 from appliance.kiosk.cuff import Cuffs
 from appliance.kiosk.desk import Desk, Desks
 from appliance.kiosk.here import Clock, Kiosk, Said
-from appliance.kiosk.screens import confirm, consult, home, measure, people, status, tray
+from appliance.kiosk.screens import confirm, consult, correct, home, measure, people, status, tray
 from appliance.kiosk.speech import Pair, Say
 from appliance.settings import Settings
 from appliance.store.errors import Damaged, Refused, WrongSchema
@@ -82,7 +82,7 @@ def make_app(
     )
     parts.cuffs.left = lambda session: measure.leave(parts, session)
     app.extensions["kiosk"] = parts
-    for screen in (home.screen, people.screen, confirm.screen, measure.screen, tray.screen, consult.screen, status.screen):
+    for screen in (home.screen, people.screen, confirm.screen, measure.screen, tray.screen, consult.screen, status.screen, correct.screen):
         app.register_blueprint(screen)
     app.before_request(_enter)
     app.after_request(_leave)

@@ -208,6 +208,15 @@ DISCARDS: dict[str, Pair] = {
 """The reasons of *Đo lại*: the attempt is kept with one of them."""
 
 
+WRONG_PERSON: Pair = ("Đo nhầm người", "Measured on another person")
+MISTAKES: dict[str, Pair] = {
+    "device": ("Máy đo sai hoặc hỏng", "Device wrong or broken"),
+    "fit": ("Kẹp hoặc vòng bít đặt sai", "Probe or cuff badly placed"),
+    "trial": ("Đo thử, không phải người bệnh", "A trial, not the patient"),
+    "typed": ("Gõ nhầm số", "Typed wrongly"),
+}
+"""Why a saved reading is wrong. The Vietnamese words travel: the doctor reads them as they are."""
+
 WITHDRAWALS: dict[str, Pair] = {
     "better": ("Người bệnh đã đỡ, không cần nữa", "The patient is better, not needed any more"),
     "moved": ("Đã chuyển người bệnh đi", "The patient was taken elsewhere"),

@@ -479,6 +479,12 @@ def observation(conn: Connection, observation: int) -> ObservationRow | None:
     return None if row is None else _observation(conn, row)
 
 
+def saved_as(conn: Connection, measurement: int) -> int | None:
+    """The observation that a measurement was saved as; None when it was not saved."""
+    row = conn.execute("SELECT id FROM observation WHERE measurement = ?", (measurement,)).fetchone()
+    return None if row is None else int(row[0])
+
+
 _OBSERVATION = """SELECT observation.id, measurement, key, patient, reading, marks, staff, wall, observation.state, observation.crc,
 CASE WHEN outbox.state = 2 THEN outbox.received END, coalesce(owner, patient), owner IS NOT NULL
 FROM observation LEFT JOIN outbox ON outbox.id = observation.outbox"""

@@ -12,8 +12,9 @@ from appliance.contract.readings import Reading
 from appliance.kiosk import here, present, rows
 from appliance.kiosk.desk import Ask
 from appliance.kiosk.forms import clean, short_text
+from appliance.kiosk.screens.correct import struck
 from appliance.kiosk.speech import DEPARTMENTS, URGENCIES, WITHDRAWALS, Pair
-from appliance.store import consults, downlink
+from appliance.store import consults, corrections, downlink
 from appliance.store.consults import AnswerRow, ConsultDraft, ConsultRow
 from appliance.store.errors import Taken
 from appliance.store.measuring import ObservationRow
@@ -55,7 +56,17 @@ def _marks(line: consults.ReceiptLine) -> dict[str, int | None]:
 @screen.get("/consults")
 def listing() -> Response:
     """All requests of this station."""
-    return here.page("consults.html", consults=summaries())
+    return here.page("consults.html", consults=summaries(), strays=strays())
+
+
+def strays() -> list[dict[str, Any]]:
+    """Verified answers nobody has read to requests that this box does not have: nothing that came is lost."""
+    now = here.now()
+    return [
+        {"id": one.consult, "code": spell(one.consult), "doctor": one.content.practitioner_name, "at": present.moment(one.content.at, now)}
+        for one in consults.unread(here.db())
+        if one.stray == "unknown-consult"
+    ]
 
 
 # --- asking -------------------------------------------------------------------------------------------------------------------------
@@ -187,12 +198,19 @@ def _form(identity: Identity, draft: Ask, errors: dict[str, Pair], status: int =
 @screen.get("/consults/<int:consult>")
 def show(consult: int) -> Response:
     """How far it has come, and the answer. Showing a verified answer for the first time is told to the bridge."""
-    row = _consult_or_404(consult)
     answers = consults.answers(here.db(), consult)
+    row = None if answers and consults.get(here.db(), consult) is None else _consult_or_404(consult)
     for one in answers:
         if one.shown is None and consults.show(here.db(), consult, one.answer, now=here.stamp()):
             journal.step(here.kiosk().log, "shown", consult=consult, answer=one.answer)
-    return _page(row)
+    return _stray(consult, answers) if row is None else _page(row)
+
+
+def _stray(consult: int, answers: list[AnswerRow]) -> Response:
+    """An answer to a request this box does not have, whole and without a patient."""
+    to_read = next((one.answer for one in answers if one.read is None and one.replaced_by is None), None)
+    shown = [_answer(one) for one in reversed(answers)]
+    return here.page("stray.html", consult=consult, code=spell(consult), answers=shown, to_read=to_read)
 
 
 def _page(row: ConsultRow, errors: dict[str, Pair] | None = None, typed: dict[str, str] | None = None, status: int = 200) -> Response:
@@ -210,7 +228,7 @@ def _page(row: ConsultRow, errors: dict[str, Pair] | None = None, typed: dict[st
         "answers": [_answer(one) for one in reversed(answers)], "to_read": to_read, "question": max(asked, default=None),
         "unverified": downlink.unverified(here.db()) > 0 and not answers, "set_aside": line.set_aside,
         "messages": [_message(one) for one in messages],
-        "readings": [_cited(row, one) for one in row.requested.readings], "waiting": _waiting(row, line),
+        "readings": _readings(row), "waiting": _waiting(row, line),
         "may_withdraw": row.withdrawn is None and line.answered is None,
     }  # fmt: skip
     return here.page(
@@ -238,6 +256,12 @@ def _waiting(row: ConsultRow, line: consults.ReceiptLine) -> str:
     if line.received is not None:
         return t("Đã tới máy chủ, chờ bác sĩ mở.", "On the server, waiting for a doctor.")
     return t("Đã lưu an toàn tại trạm, chờ mạng để gửi.", "Saved safely here, waiting for the network.")
+
+
+def _readings(row: ConsultRow) -> list[dict[str, Any]]:
+    """What the request cites, as it was sent; what was corrected since says so."""
+    said = corrections.of_keys(here.db(), [one.key for one in row.requested.readings], row.patient)
+    return [{"shown": _cited(row, one), "struck": struck(said.get(one.key), here.speech())} for one in row.requested.readings]
 
 
 def _cited(row: ConsultRow, one: Reading) -> present.ReadingShown:
@@ -292,7 +316,8 @@ def follow(consult: int) -> Response:
 @screen.post("/consults/<int:consult>/read")
 def read(consult: int) -> Response:
     """*Đã đọc và xác nhận*. Field: answer."""
-    _consult_or_404(consult)
+    if not consults.answers(here.db(), consult):
+        _consult_or_404(consult)
     consults.confirm_read(here.db(), consult, here.number("answer"), here.desk().staff, here.stamp())
     return here.go(f"/consults/{consult}")
 

@@ -5,7 +5,7 @@ from werkzeug.wrappers import Response
 
 from appliance.kiosk import here, rows
 from appliance.kiosk.forms import clean
-from appliance.kiosk.screens.consult import summaries
+from appliance.kiosk.screens.consult import strays, summaries
 from appliance.kiosk.screens.measure import end_open
 from appliance.kiosk.speech import LANGUAGES, ROLES
 from appliance.store import measuring, staff
@@ -70,6 +70,7 @@ def home() -> Response:
     found = summaries(limit=50)
     return here.page(
         "home.html",
+        strays=strays(),
         answers=[one for one in found if one["to_read"]][:3],
         open_consults=sum(1 for one in found if one["open"]),
         tray_count=len(measuring.unassigned(here.db())),

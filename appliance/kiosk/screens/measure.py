@@ -152,7 +152,14 @@ def _attempt(row: MeasurementRow) -> dict[str, object]:
         "at": present.second(row.reading.stamp.wall, here.now()),
         "state": word,
         "saved": row.state is State.RECORDED,
+        "correct": _correct_at(row),
     }
+
+
+def _correct_at(row: MeasurementRow) -> str:
+    """Where a saved reading of this patient is corrected; empty for what was not saved."""
+    found = measuring.saved_as(here.db(), row.id) if row.state is State.RECORDED else None
+    return "" if found is None else f"/patients/{row.patient}/readings/{found}"
 
 
 def _pending(it: Session, rows: list[MeasurementRow]) -> MeasurementRow | None:

@@ -8,10 +8,11 @@ from werkzeug.wrappers import Response
 
 from appliance.contract.events import Allergies, Sex
 from appliance.contract.ids import short_number
-from appliance.kiosk import here, present, rows
+from appliance.kiosk import here, present
 from appliance.kiosk.desk import Enrol
 from appliance.kiosk.forms import Card, clean, read_card, read_patient
 from appliance.kiosk.screens.consult import summaries
+from appliance.kiosk.screens.correct import record
 from appliance.kiosk.speech import ALLERGIES, SEX
 from appliance.store import measuring, patients
 from appliance.store.errors import Taken
@@ -65,7 +66,7 @@ def show(patient: int) -> Response:
     """What the station knows of one patient: the last readings and consults."""
     t, now = here.speech(), here.now()
     identity = here.patient_or_404(patient)
-    readings = [rows.shown(one, now, t) for one in rows.readings(here.db(), patient, _READINGS)]
+    readings = record(patient, _READINGS)
     waiting = [
         {"measurement": one.id, "shown": present.reading(one.reading, here.device_name(one.device), now, t)}
         for one in measuring.undecided(here.db(), patient)
