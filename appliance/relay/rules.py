@@ -33,6 +33,8 @@ GRACE = 5.0
 RECEIPT_SECONDS = 2.0
 RECEIPT_EVENTS = 30
 """Receipts of lanes from CONSULT on: at most one in so many seconds, or one for so many events; lane 0 at once (decision 8)."""
+FULL_ALREADY = AT_ONCE | {Lane.ATTACHMENTS}
+"""Lanes that do not gather: the urgent ones, and that of pictures, each part of which fills a message by itself."""
 GATHER = 1.0
 BUSY = 3.0
 """On an unmetered link a reading goes at once; while more than `BUSY` rows a second leave lanes from READINGS on, they gather
@@ -69,7 +71,7 @@ def ready(lane: int, rows: int, age: float, metered: bool, since_last: float, ra
     """Seconds until `rows` waiting events of a lane may leave (0: now). `age` is how long the oldest has been waiting,
     `since_last` how long ago lanes from READINGS on last made a parcel, `rate` how many of their rows leave in a second.
     """
-    if lane in AT_ONCE or rows >= BATCH_ROWS:
+    if lane in FULL_ALREADY or rows >= BATCH_ROWS:
         return 0.0
     if metered:
         return max(0.0, BATCH_SECONDS - age)

@@ -16,7 +16,7 @@ from appliance.contract.lanes import CHUNK_BYTES, Lane
 from appliance.contract.parcels import Header, pack, split
 from appliance.contract.receipts import LaneReceipt
 from appliance.relay.marks import Marks, Range, marks_of
-from appliance.relay.rules import Rate, Turns, ready, resend_after
+from appliance.relay.rules import FULL_ALREADY, Rate, Turns, ready, resend_after
 from appliance.relay.storage import SET_ASIDE, TAKEN, Parcel, Queued, Storage, Stream, Tx, Waiting
 
 ROWS_AT_ONCE = 256
@@ -204,7 +204,7 @@ class Sender:
         payload, count = pack(header, events, self.limit)
         number = self.storage.freeze(tx, stream, row.lane, first, count, payload, at)
         self._advance(row, first + count - 1)
-        if row.lane >= Lane.READINGS:
+        if row.lane not in FULL_ALREADY:
             self.gathered = now
             self.rate.left(count, now)
         parcel = Parcel(number, stream, row.lane, first, first + count - 1, len(payload))

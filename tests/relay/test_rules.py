@@ -49,6 +49,11 @@ def test_a_metered_link_waits_for_thirty_rows_or_a_minute() -> None:
     assert ready(2, 1, 60.0, True, 0.0, 0.0) == 0.0
 
 
+def test_parts_of_pictures_do_not_gather() -> None:
+    """Each fills a message: waiting for more would only be waiting."""
+    assert {ready(4, 1, 0.0, metered, 0.0, 99.0) for metered in (True, False)} == {0.0}
+
+
 def left(per_second: float, seconds: float = 30.0) -> tuple[float, float]:
     """A stream of rows, each sent at once: the rate at its end, and the time."""
     rate, now = Rate(), 0.0
