@@ -14,14 +14,16 @@ from appliance.contract.events import (
     AnswerCorrected,
     AnswerSigned,
     ConsultClaimed,
+    ConsultEscalated,
     ConsultOpened,
     ConsultQuestion,
     Event,
+    RotaPublished,
     Tombstone,
 )
 from appliance.contract.wiring import give, take
 from appliance.database import Connection, transaction
-from appliance.store import history, pictures
+from appliance.store import duty, history, pictures
 from appliance.store.keys import pinned
 from appliance.store.opening import station_of
 
@@ -49,6 +51,10 @@ def apply(conn: Connection, event: Event) -> None:
         why = _take_answer(conn, body, event.stamp.wall)
         if why is not None:
             _set_aside(conn, body, event.stamp.wall, *why)
+    elif isinstance(body, ConsultEscalated):
+        duty.note(conn, body, event.stamp.wall)
+    elif isinstance(body, RotaPublished):
+        duty.keep(conn, body, event.stamp.wall)
     elif isinstance(body, Tombstone):
         _erase(conn, body, event.stamp.wall)
 

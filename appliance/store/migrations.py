@@ -14,6 +14,7 @@ from appliance.contract.readings import Reading
 from appliance.database import Connection, transaction
 from appliance.store.errors import Damaged
 from appliance.store.history import keep
+from appliance.store.patients import KEEP_WORD, entries
 from appliance.store.records import unpack
 from appliance.store.version import MIN_READER, SCHEMA
 
@@ -43,6 +44,8 @@ def s002_staff_and_audit(db: Any) -> None:
 def s003_patients(db: Any) -> None:
     """What finding, confirming and merging patients needs."""
     _run(db, _PATIENTS)
+    for row in db.execute("SELECT id, name, birth FROM patient WHERE erased = 0").fetchall():
+        db.conn.executemany(KEEP_WORD, entries(*row))
 
 
 @STATION()
@@ -190,6 +193,16 @@ CREATE TABLE carrier (id INTEGER PRIMARY KEY CHECK (id = 1), state TEXT NOT NULL
 """
 
 _STAFF_AND_AUDIT = """
+CREATE TABLE staff_pin (
+  code TEXT PRIMARY KEY, hash TEXT NOT NULL, secret BLOB NOT NULL, since INTEGER NOT NULL, failures INTEGER NOT NULL DEFAULT 0,
+  boot INTEGER NOT NULL DEFAULT 0, tries TEXT NOT NULL DEFAULT '[]') WITHOUT ROWID;
+UPDATE staff SET role = CASE
+  WHEN lower(role) IN ('doctor', 'bác sĩ', 'y sĩ') THEN 'doctor' WHEN lower(role) IN ('technician', 'kỹ thuật viên') THEN 'technician'
+  WHEN lower(role) IN ('lead', 'trưởng trạm') THEN 'lead' WHEN lower(role) IN ('nurse', 'y tá', 'điều dưỡng') THEN 'nurse' ELSE role END;
+CREATE TABLE emergency (
+  id INTEGER PRIMARY KEY, call INTEGER NOT NULL UNIQUE, actor TEXT NOT NULL, wall INTEGER NOT NULL, boot INTEGER NOT NULL,
+  ticks INTEGER NOT NULL, outbox INTEGER NOT NULL);
+CREATE TABLE audit_sent (id INTEGER PRIMARY KEY CHECK (id = 1), count INTEGER NOT NULL, wall INTEGER NOT NULL);
 CREATE TABLE audit (
   id INTEGER PRIMARY KEY, wall INTEGER NOT NULL, boot INTEGER NOT NULL, ticks INTEGER NOT NULL, actor TEXT NOT NULL, action TEXT NOT NULL,
   patient INTEGER NOT NULL DEFAULT 0, subject TEXT NOT NULL DEFAULT '', hash BLOB NOT NULL);
@@ -199,6 +212,26 @@ CREATE TRIGGER audit_same BEFORE UPDATE ON audit BEGIN SELECT RAISE(ABORT, 'the 
 """
 
 _PATIENTS = """
+CREATE TABLE patient_word (
+  rank INTEGER NOT NULL, word TEXT NOT NULL, line TEXT NOT NULL, birth TEXT NOT NULL, patient INTEGER NOT NULL,
+  PRIMARY KEY (rank, word, line, birth, patient)) WITHOUT ROWID;
+DROP INDEX patient_given;
+CREATE INDEX patient_phone ON patient (phone) WHERE phone <> '';
+CREATE INDEX patient_register ON patient (station_number) WHERE station_number <> '';
+CREATE INDEX patient_social ON patient (substr(bhyt, -10)) WHERE length(bhyt) IN (10, 15);
+CREATE INDEX patient_birth ON patient (birth) WHERE birth <> '';
+CREATE INDEX patient_merged ON patient (merged_into) WHERE merged_into IS NOT NULL;
+
+CREATE TABLE merge (
+  id INTEGER PRIMARY KEY, patient INTEGER NOT NULL, duplicate INTEGER NOT NULL, merged INTEGER NOT NULL, reason TEXT NOT NULL,
+  staff TEXT NOT NULL, wall INTEGER NOT NULL, version INTEGER, allergies INTEGER, allergy_text TEXT);
+CREATE INDEX merge_duplicate ON merge (duplicate);
+
+CREATE TABLE consent (
+  id INTEGER PRIMARY KEY, patient INTEGER NOT NULL, purpose TEXT NOT NULL, given INTEGER NOT NULL, text_version TEXT NOT NULL,
+  staff TEXT NOT NULL, wall INTEGER NOT NULL);
+CREATE INDEX consent_patient ON consent (patient);
+CREATE TRIGGER patient_forgotten AFTER UPDATE OF erased ON patient WHEN NEW.erased = 1 BEGIN DELETE FROM patient_word WHERE patient = NEW.id; DELETE FROM consent WHERE patient = NEW.id; UPDATE merge SET reason = '', allergies = NULL, allergy_text = NULL WHERE patient = NEW.id OR duplicate = NEW.id; END;
 """
 
 _CORRECTIONS = """
@@ -237,4 +270,12 @@ CREATE TABLE ticket (
 """
 
 _DUTY = """
+CREATE TABLE rota (version INTEGER PRIMARY KEY, start INTEGER NOT NULL, "end" INTEGER NOT NULL, sent INTEGER NOT NULL);
+
+CREATE TABLE duty (
+  id INTEGER PRIMARY KEY, version INTEGER NOT NULL, department INTEGER NOT NULL, tier INTEGER NOT NULL, start INTEGER NOT NULL,
+  "end" INTEGER NOT NULL, name TEXT NOT NULL, phone TEXT NOT NULL);
+CREATE INDEX duty_version ON duty (version);
+
+CREATE TABLE escalation (consult INTEGER NOT NULL, tier INTEGER NOT NULL, name TEXT NOT NULL, at INTEGER NOT NULL, PRIMARY KEY (consult, tier)) WITHOUT ROWID;
 """
