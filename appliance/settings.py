@@ -233,10 +233,12 @@ class Kiosk:
 
     host: str = setting("127.0.0.1", LOOPBACK, "The address the screen's program listens on: loopback only.")
     port: int = setting(8080, TCP_PORT, "Its port.")
-    secret_file: Path = setting(
-        Path("/var/lib/tram/kiosk.secret"), path("/var/lib/tram/kiosk.secret"), "Signs the cookies; made where it is missing."
+    secret_file: Path | None = setting(
+        None,
+        path("/var/lib/tram/kiosk.secret", empty=True),
+        "The device's secret that PINs are mixed with; made by tram init. Empty: kiosk.secret beside the store.",
     )
-    blank_s: int = setting(120, whole(15, 3600, 300), "Seconds without a touch after which the patient's page closes.")
+    blank_s: int = setting(120, whole(15, 3600, 120), "Seconds without a touch after which the patient's page closes (60 to 120 in service).")
 
 
 @dataclass(frozen=True, slots=True)
@@ -283,6 +285,7 @@ class Bridge:
         "Signs the cookies; made where it is missing.",
     )
     organisation: str = setting("", text("Trung tâm Y tế khu vực Thử"), "Who answers, as people read it.")
+    claim_s: int = setting(900, whole(60, 7200, 900), "Seconds a request stays with a doctor who does nothing on its page.")
     escalate_s: int = setting(600, whole(0, 86400, 600), "Seconds until an urgent request nobody opened goes to the next tier; 0: never.")
     escalate_routine_s: int = setting(0, whole(0, 604800, 86400), "The same for a routine request.")
 

@@ -120,14 +120,15 @@ def set_up(places: Places, state: State) -> list[tuple[Program, str]]:
     """
     box, bridge = ("--config", places.station), ("--config", places.bridge)
     password = state.password(DOCTOR) + "\n"
-    users = ("users", "add", DOCTOR, "--name", DOCTOR_NAME, "--role", "doctor", "--password-stdin")
+    users = (
+        "users", "add", DOCTOR, "--name", DOCTOR_NAME, "--role", "doctor", "--organisation", ORGANISATION, "--no-second-factor",
+        "--password-stdin",
+    )  # fmt: skip
+    introduced = ("stations", "add", STATION, "--name", STATION_NAME, "--organisation", ORGANISATION, "--key", places.station_key)
     return [
         (Program("bridge-init", tram_bridge(*bridge, "init", "--export", places.pins)), ""),
         (Program("init", tram(*box, "init", "--pin", places.pins, "--export", places.station_key)), ""),
-        (
-            Program("stations-add", tram_bridge(*bridge, "stations", "add", STATION, "--name", STATION_NAME, "--key", places.station_key)),
-            "",
-        ),
+        (Program("stations-add", tram_bridge(*bridge, *introduced)), ""),
         (Program("users-add", tram_bridge(*bridge, *users)), password),
         (Program("staff-add", tram(*box, "staff", "add", STAFF, "--name", STAFF_NAME)), ""),
     ]

@@ -150,7 +150,7 @@ def _initialise(settings: "Settings", export: Path | None) -> None:
     engine = open_engine(settings.bridge.database)
     migrations.migrate(engine)
     done = ["store id"] if _make_store_id(engine, os.urandom) else []
-    done += [f"{purpose} key" for purpose in keys.PURPOSES if keys.make(settings.bridge.key_dir, purpose, os.urandom)]
+    done += [f"{purpose} key" for purpose in (*keys.PURPOSES, keys.FACTOR) if keys.make(settings.bridge.key_dir, purpose, os.urandom)]
     secret = settings.bridge.console_secret_file
     if not secret.exists():
         secret.parent.mkdir(parents=True, exist_ok=True)
@@ -237,8 +237,9 @@ def _password(args: argparse.Namespace) -> str:
 def _users_add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("login", metavar="LOGIN")
     parser.add_argument("--name", required=True, help="the name that stations see, such as 'BS. Trần Thử'")
-    parser.add_argument("--role", choices=("doctor", "viewer"), default="doctor")
-    parser.add_argument("--organisation", default="")
+    parser.add_argument("--role", choices=("doctor", "viewer", "coordinator", "admin"), default="doctor")
+    parser.add_argument("--organisation", default="", help="as at stations add: who belongs to no organisation sees no station")
+    parser.add_argument("--no-second-factor", action="store_true", help="the password alone opens; only where environment is demo")
     parser.add_argument("--department", choices=("general", "internal", "surgery", "obstetrics", "paediatrics", "infectious"))
     _password_arguments(parser)
 
@@ -258,14 +259,18 @@ def _users_add(args: argparse.Namespace) -> int:
     if not name:
         raise InputError("--name", args.name, "the name that stations see", "'BS. Trần Thử'")
     department = None if args.department is None else Department[args.department.upper()]
-    role, password = Role(args.role), _password(args)
-    _settings, engine = open_store(args)
+    role, password, second = Role(args.role), _password(args), not args.no_second_factor
+    settings, engine = open_store(args)
+    if not second and settings.environment != "demo":
+        raise InputError("--no-second-factor", settings.environment, "environment = demo; elsewhere everybody has a second factor", "demo")
+    organisation = _organisation(args)
     with writing(engine) as tx:
         there = accounts.get(tx, args.login)
         if there is None:
             accounts.add(
-                tx, hasher(), args.login, password, tenths(), name=name, role=role, organisation=args.organisation, department=department
-            )
+                tx, hasher(), args.login, password, tenths(), name=name, role=role, organisation=organisation, department=department,
+                second_needed=second,
+            )  # fmt: skip
         elif (there.name, there.role) != (name, role) or not isinstance(
             accounts.check(tx, hasher(), args.login, password, tenths()), Account
         ):
@@ -300,15 +305,49 @@ def _known_login(tx: Any, login: str) -> None:
         raise InputError("LOGIN", login, "a login that exists (tram-bridge users list)", "bs.thu")
 
 
+def _users_change_arguments(parser: argparse.ArgumentParser) -> None:
+    _login_argument(parser)
+    parser.add_argument("--organisation", required=True, help="as at stations add; empty: sees no station")
+
+
+def _users_change(args: argparse.Namespace) -> int:
+    from cloud_bridge.store import accounts
+    from cloud_bridge.store.engine import writing
+
+    organisation = _organisation(args)
+    _settings, engine = open_store(args)
+    with writing(engine) as tx:
+        _known_login(tx, args.login)
+        accounts.change(tx, args.login, organisation=organisation)
+    say({"user": args.login, "organisation": organisation, "sessions": "ended"})
+    return DONE
+
+
 def _users_reset_arguments(parser: argparse.ArgumentParser) -> None:
     _login_argument(parser)
     _password_arguments(parser)
+    parser.add_argument("--second-factor", action="store_true", help="not the password: the next login introduces a new telephone")
+
+
+def _reset_factor(args: argparse.Namespace) -> int:
+    from cloud_bridge.store import accounts, factors
+    from cloud_bridge.store.engine import writing
+
+    _settings, engine = open_store(args)
+    with writing(engine) as tx:
+        _known_login(tx, args.login)
+        factors.forget(tx, args.login)
+        accounts.end_sessions(tx, args.login)
+    say({"user": args.login, "second_factor": "reset", "sessions": "ended"})
+    return DONE
 
 
 def _users_reset(args: argparse.Namespace) -> int:
     from cloud_bridge.store import accounts
     from cloud_bridge.store.engine import writing
 
+    if args.second_factor:
+        return _reset_factor(args)
     password = _password(args)
     _settings, engine = open_store(args)
     with writing(engine) as tx:
@@ -319,14 +358,18 @@ def _users_reset(args: argparse.Namespace) -> int:
 
 
 def _users_list(args: argparse.Namespace) -> int:
-    from cloud_bridge.store import accounts
+    from cloud_bridge.store import accounts, factors
     from cloud_bridge.store.engine import reading
 
     _settings, engine = open_store(args)
     with reading(engine) as tx:
         for one in accounts.everybody(tx):
-            department = None if one.department is None else one.department.name.lower()
-            say({"user": one.login, "name": one.name, "role": one.role.value, "department": department, "locked": one.locked})
+            second = "confirmed" if factors.confirmed(tx, one.login) else "at the next login" if one.second_needed else "none (demo)"
+            say({
+                "user": one.login, "name": one.name, "role": one.role.value, "organisation": one.organisation,
+                "department": None if one.department is None else one.department.name.lower(), "locked": one.locked,
+                "second_factor": second,
+            })  # fmt: skip
     return DONE
 
 
@@ -358,6 +401,13 @@ def _stations_add(args: argparse.Namespace) -> int:
     return DONE
 
 
+def _organisation(args: argparse.Namespace) -> str:
+    """As accounts and stations are compared: NFC, no white space at the ends."""
+    import unicodedata
+
+    return unicodedata.normalize("NFC", args.organisation).strip()
+
+
 def _station(args: argparse.Namespace, name: str) -> "Station":
     """The station of a command line and its key file; InputError for what does not fit."""
     from appliance.contract.ids import is_station
@@ -373,7 +423,7 @@ def _station(args: argparse.Namespace, name: str) -> "Station":
     if not isinstance(shard, int) or not 0 <= shard < SHARDS:
         raise InputError("--shard", shard, f"a whole number from 0 to {SHARDS - 1}", "--shard 7")
     return Station(
-        id=args.station, shard=shard, name=name or args.station, organisation=args.organisation, tier=args.tier, key_id=said["key_id"],
+        id=args.station, shard=shard, name=name or args.station, organisation=_organisation(args), tier=args.tier, key_id=said["key_id"],
         public=said["public"], registered=tenths(), revoked=None,
     )  # fmt: skip
 
@@ -530,8 +580,10 @@ def _console(args: argparse.Namespace) -> int:
     assert engine is not None
     desk = Desk(
         engine=engine, seal=Seal(*keys.load(settings.bridge.key_dir, "answer")), stamp=clock(), random=os.urandom, hasher=hasher(),
-        log=journal.open("bridge-console"), software=f"tram-bridge {__version__}", organisation=settings.bridge.organisation,
+        log=journal.open("bridge-console"), software=f"tram-bridge {__version__}",
+        factor_key=keys.sealing(settings.bridge.key_dir), organisation=settings.bridge.organisation,
         environment=settings.environment, unopened_s=settings.emergency.unopened_s,
+        claim_s=settings.bridge.claim_s,
     )  # fmt: skip
     app = create_app(desk, keys.secret(settings.bridge.console_secret_file), behind_tls=args.behind_tls)
     host, port = args.host or settings.bridge.console_host, args.port or settings.bridge.console_port
@@ -577,7 +629,8 @@ COMMANDS = (
     Command("users add", "a login for the console", _users_add_arguments, _users_add),
     Command("users lock", "shut somebody out; open sessions end", _login_argument, _set_locked(True)),
     Command("users unlock", "let somebody in again", _login_argument, _set_locked(False)),
-    Command("users reset", "a new password; open sessions end", _users_reset_arguments, _users_reset),
+    Command("users reset", "a new password or a new second factor; open sessions end", _users_reset_arguments, _users_reset),
+    Command("users change", "move somebody to another organisation; open sessions end", _users_change_arguments, _users_change),
     Command("users list", "every login", _nothing, _users_list),
     Command("stations add", "register a station by the key that its box exported", _stations_add_arguments, _stations_add),
     Command("stations revoke", "take nothing more from a station", _station_argument, _stations_revoke),

@@ -28,6 +28,9 @@ from cloud_bridge.store.engine import open_engine, writing
 from tests.bridge import story
 
 PASSWORD = "mat-khau-thu-nghiem"
+ORGANISATION = "Trung tâm Thử"
+KEY = bytes(range(100, 132))
+"""Seals second factors in tests."""
 HASHER = PasswordHasher(time_cost=1, memory_cost=64, parallelism=1)
 """As Argon2id as the real one, and quick."""
 
@@ -155,9 +158,9 @@ def make_office(engine: Engine) -> Office:
             ("bs.hai", "BS. Lê Hai", Role.DOCTOR),
             ("xem", "Người Xem", Role.VIEWER),
         ):
-            accounts.add(tx, HASHER, login, PASSWORD, time.wall, name=name, role=role)
-        stations.add(tx, stations.Station(story.STATION, 0, "Trạm Y tế xã Thử", "", 0, 0, bytes(32), time.wall, None))
-    desk = Desk(engine, Seal(3, key), time.stamp, counted(), HASHER, journal.open("bridge-console", said), "test", "Trung tâm Thử")
+            accounts.add(tx, HASHER, login, PASSWORD, time.wall, name=name, role=role, organisation=ORGANISATION, second_needed=False)
+        stations.add(tx, stations.Station(story.STATION, 0, "Trạm Y tế xã Thử", ORGANISATION, 0, 0, bytes(32), time.wall, None))
+    desk = Desk(engine, Seal(3, key), time.stamp, counted(), HASHER, journal.open("bridge-console", said), "test", KEY, ORGANISATION)
     return Office(engine, time, desk, create_app(desk, b"s" * 32), said, key)
 
 

@@ -54,7 +54,7 @@ def test_init_makes_everything_once_and_exports_what_stations_pin(database_url, 
     """Database, store id, two keys, secret; again: nothing; the export holds usable public keys and the store id."""
     bridge = Bridge(tmp_path, capsys, monkeypatch, database_url)
     code, (first,), _ = bridge.run("init", "--export", tmp_path / "pins.json")
-    assert (code, first["made"]) == (0, ["store id", "receipt key", "answer key", "console secret"])
+    assert (code, first["made"]) == (0, ["store id", "receipt key", "answer key", "factor key", "console secret"])
     pins = json.loads((tmp_path / "pins.json").read_text())
     assert bridge.run("init", "--export", tmp_path / "again.json")[1][0]["made"] == []
     assert json.loads((tmp_path / "again.json").read_text()) == pins
@@ -75,7 +75,7 @@ def test_two_inits_at_once_take_turns(database_url, tmp_path, capsys, monkeypatc
     said = [one.communicate(timeout=60) for one in both]
     assert [one.returncode for one in both] == [0, 0], said
     made = [each for out, _ in said for each in json.loads(out)["made"]]
-    assert sorted(made) == ["answer key", "console secret", "receipt key", "store id"]
+    assert sorted(made) == ["answer key", "console secret", "factor key", "receipt key", "store id"]
 
 
 def test_before_init_the_sentence_says_what_to_do(bridge):
@@ -94,7 +94,15 @@ def test_users_add_lock_reset_list(ready):
     add = ("users", "add", "bs.thu", "--name", "BS. Thử", "--role", "doctor", "--department", "internal", "--password-stdin")
     assert [ready.run(*add, stdin=PASSWORD + "\n")[1][0]["made"] for _ in range(2)] == [True, False]
     assert ready.run("users", "list")[1] == [
-        {"user": "bs.thu", "name": "BS. Thử", "role": "doctor", "department": "internal", "locked": False}
+        {
+            "user": "bs.thu",
+            "name": "BS. Thử",
+            "role": "doctor",
+            "organisation": "",
+            "department": "internal",
+            "locked": False,
+            "second_factor": "at the next login",
+        }
     ]
     assert ready.run("users", "lock", "bs.thu")[0] == 0
     assert ready.run("users", "list")[1][0]["locked"] is True

@@ -9,7 +9,7 @@ from werkzeug.middleware.proxy_fix import ProxyFix
 from werkzeug.routing import BaseConverter, ValidationError
 
 from appliance.contract.ids import SHORT_BITS, is_station, spell, unspell
-from cloud_bridge.console import consults, fresh, guard, patients, queue, review, sessions
+from cloud_bridge.console import access, consults, factors, fresh, guard, patients, people, places, queue, review, sessions
 from cloud_bridge.console.desk import EXTENSION, Desk
 from cloud_bridge.console.desk import desk as at_desk
 from cloud_bridge.console.present import clock, day, grouped, moment, waited
@@ -65,12 +65,13 @@ def create_app(desk: Desk, secret: bytes, *, behind_tls: bool = False) -> Flask:
     )
     app.extensions[EXTENSION] = desk
     app.extensions[fresh.EXTENSION] = fresh.Memory(Pulse(desk.engine))
+    app.extensions[sessions.EXTENSION] = sessions.Throttle()
     app.url_map.converters.update(short=ShortNumber, station=StationId)
     app.json.ensure_ascii = False  # type: ignore[attr-defined]  # Flask's own provider has it
     if behind_tls:
         app.wsgi_app = ProxyFix(app.wsgi_app, x_for=1, x_proto=1, x_host=1)  # type: ignore[method-assign]  # Flask's documented way
     guard.install(app)
-    for noun in (sessions, queue, consults, patients, review):
+    for noun in (sessions, factors, queue, consults, patients, review, places, people):
         app.register_blueprint(noun.pages)
     app.context_processor(_always)
     app.jinja_env.filters.update(
@@ -85,7 +86,8 @@ def create_app(desk: Desk, secret: bytes, *, behind_tls: bool = False) -> Flask:
 def _always() -> dict[str, Any]:
     """What every template may use."""
     found = g.get("account")
-    return {"t": guard.say(), "csrf": guard.token, "account": found, "desk": at_desk(), "now": at_desk().now()}
+    may = lambda endpoint: found is not None and access.may(access.TABLE[endpoint].rule, found.role)  # noqa: E731 - a question of templates
+    return {"may": may, "t": guard.say(), "csrf": guard.token, "account": found, "desk": at_desk(), "now": at_desk().now()}
 
 
 def _away(_error: OSError) -> Any:
@@ -106,6 +108,7 @@ def _plainly(error: HTTPException) -> Any:
         401: ("Phiên làm việc đã hết. Hãy đăng nhập lại.", "The session has ended. Log in again."),
         403: ("Tài khoản này không được làm việc đó.", "This account may not do that."),
         404: ("Không có trang này.", "There is no such page."),
+        429: ("Quá nhiều lần thử từ nơi này. Hãy đợi một phút.", "Too many tries from this place. Wait a minute."),
         413: ("Nội dung quá dài.", "That is too long."),
         503: (
             "Cơ sở dữ liệu tạm thời không truy cập được. Chưa có gì thay đổi. Hãy thử lại.",

@@ -16,7 +16,7 @@ from cloud_bridge.answers import Advice, Refused
 from cloud_bridge.console import fresh, guard, present, queue, sessions, vitals
 from cloud_bridge.console.desk import desk
 from cloud_bridge.console.words import ANSWER_FIELDS, DEPARTMENTS, FIELDS, REFUSALS, URGENCIES
-from cloud_bridge.store import accounts, answers, consults, devices, observations, patients
+from cloud_bridge.store import accounts, answers, completeness, consults, devices, observations, patients
 from cloud_bridge.store.accounts import Denied
 from cloud_bridge.store.consults import Consult
 from cloud_bridge.store.engine import reading, writing
@@ -49,7 +49,6 @@ def page(station: str, number: int) -> str:
 
 
 @pages.get("/<station:station>/<short:number>/live")
-@guard.by_itself
 def live(station: str, number: int) -> AnyResponse:
     """The part of the page that changes; 304 while it has not."""
 
@@ -64,7 +63,6 @@ def live(station: str, number: int) -> AnyResponse:
 
 
 @pages.get("/<station:station>/<short:number>.json")
-@guard.by_itself
 def data(station: str, number: int) -> Response:
     """The request, its readings, messages and signed answers for programs."""
     with reading(desk().engine) as tx:
@@ -101,7 +99,11 @@ def _load(tx: Connection, station: str, number: int) -> dict[str, Any]:
     said = consults.messages(tx, station, number)
     given = _answers(tx, station, number)
     who = patients.get(tx, station, one.patient) or one.asked
-    return _values(one, who, cited, others, named, names, said, given)
+    whole = completeness.of_station(tx, station)
+    found = _values(one, who, cited, others, named, names, said, given)
+    found["complete"] = present.completeness(whole, found["now"], guard.say())
+    found["version"] = present.fingerprint(found["version"], whole.mark)
+    return found
 
 
 def _values(

@@ -16,7 +16,9 @@ EXTENSION = "tram-desk"
 
 @dataclass(frozen=True, slots=True)
 class Desk:
-    """Everything a page may touch. `unopened_s` is how long an emergency may stay unopened (decision 23)."""
+    """Everything a page may touch. `unopened_s` is how long an emergency may stay unopened (decision 23), `claim_s` how long a
+    request stays with a doctor who does nothing, `factor_key` what second factors are sealed with.
+    """
 
     engine: Engine
     seal: Seal
@@ -25,9 +27,11 @@ class Desk:
     hasher: PasswordHasher
     log: logging.Logger
     software: str
+    factor_key: bytes
     organisation: str = ""
     environment: str = "demo"
     unopened_s: int = 600
+    claim_s: int = 900
 
     def now(self) -> int:
         """Tenths of a second since 1970."""

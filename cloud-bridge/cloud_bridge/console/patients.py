@@ -7,10 +7,11 @@ from sqlalchemy import Connection
 from werkzeug.wrappers import Response as AnyResponse
 
 from appliance.contract.ids import spell
+from appliance.contract.metrics import Status
 from cloud_bridge.console import fresh, guard, present, vitals
 from cloud_bridge.console.desk import desk
-from cloud_bridge.console.words import URGENCIES
-from cloud_bridge.store import consults, devices, observations, patients, stations
+from cloud_bridge.console.words import LOOKS, URGENCIES
+from cloud_bridge.store import access, completeness, consults, devices, observations, patients, stations
 from cloud_bridge.store.engine import reading, writing
 
 pages = Blueprint("patients", __name__, url_prefix="/patients")
@@ -28,7 +29,6 @@ def page(station: str, patient: int) -> str:
 
 
 @pages.get("/<station:station>/<short:patient>/live")
-@guard.by_itself
 def live(station: str, patient: int) -> AnyResponse:
     """The part of the page that changes; 304 while it has not."""
 
@@ -43,7 +43,6 @@ def live(station: str, patient: int) -> AnyResponse:
 
 
 @pages.get("/<station:station>/<short:patient>/observations.json")
-@guard.by_itself
 def data(station: str, patient: int) -> Response:
     """The newest 500 readings for programs, newest first; an empty list for a patient nobody has spoken of."""
     with reading(desk().engine) as tx:
@@ -51,6 +50,16 @@ def data(station: str, patient: int) -> Response:
         named = devices.names(tx, station)
     now = desk().now()
     return jsonify(station=station, patient=patient, now=now, observations=[vitals.plain(one, patient, named) for one in found])
+
+
+@pages.get("/<station:station>/<short:patient>/access")
+def looks(station: str, patient: int) -> str:
+    """Who has seen this record, and what they did."""
+    t = guard.say()
+    with reading(desk().engine) as tx:
+        found = _load(tx, station, patient)
+        seen = access.of_patient(tx, station, patient)
+    return render_template("looks.html", **found, looks=[(one, t(*LOOKS.get(one.what, (one.what, one.what)))) for one in seen])
 
 
 def _load(tx: Connection, station: str, patient: int) -> dict[str, Any]:
@@ -63,6 +72,7 @@ def _load(tx: Connection, station: str, patient: int) -> dict[str, Any]:
         abort(404)
     named = devices.names(tx, station)
     place = stations.get(tx, station)
+    whole = completeness.of_station(tx, station)
     rows = vitals.rows(found[: vitals.LISTED], patient, named)
     attempts = [present.attempt(observations.read_reading(one), why, wall, t) for one, why, wall in patients.attempts(tx, station, patient)]
     same = sorted(patients.same_person(tx, station, patient) - {patient})
@@ -70,7 +80,8 @@ def _load(tx: Connection, station: str, patient: int) -> dict[str, Any]:
         "station": station, "patient": patient, "place": place.name if place else station, "code": spell(patient), "now": now,
         "who": None if who is None else present.banner(who, present.local(now).date(), t), "others": rows, "readings": found,
         "asked": [(one, t(*URGENCIES[one.urgency])) for one in asked], "same": same, "attempts": attempts,
-        "test_data": any(row.test_data for row in rows),
+        "test_data": any(bool(one.reading.status & Status.TEST_DATA) for one in found) or any(one.test_data for one in asked),
+        "complete": present.completeness(whole, now, t),
         "trend": present.trend(found, patient, t),
-        "version": present.fingerprint(who, found, asked, named, same, attempts, t.language),
+        "version": present.fingerprint(who, found, asked, named, same, attempts, whole.mark, t.language),
     }  # fmt: skip

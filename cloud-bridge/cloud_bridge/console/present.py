@@ -17,6 +17,7 @@ from appliance.contract.ids import spell
 from appliance.contract.metrics import TABLE, Metric, Status
 from appliance.contract.readings import Numeric, Reading, ReadingKind, Source
 from cloud_bridge.console.words import ALLERGIES, CLOCKS, KINDS, SEXES, SOURCES, STATUSES, Say
+from cloud_bridge.store.completeness import Completeness
 from cloud_bridge.store.consults import Consult
 from cloud_bridge.store.observations import Observation
 
@@ -445,6 +446,68 @@ def stages(found: Consult, names: Mapping[str, str], now: int, t: Say) -> list[S
         (t("trạm đã đọc", "read at the station"), found.read, found.read_by),
     ]
     return [Stage(name, at is not None, moment(at, now), who) for name, at, who in rows]
+
+
+SILENT = 18_000
+"""Tenths of a second: 30 minutes, twice the longest time between two signs of life of a station (decision 9)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Whole:
+    """How complete a station's record is, in sentences. `sure` when nothing that is known to exist is missing."""
+
+    claim: str
+    rest: tuple[str, ...]
+    heard: str
+    sure: bool
+    silent: bool
+
+
+def completeness(found: Completeness, now: int, t: Say) -> Whole:
+    """The sentences. They say up to when nothing is missing, and never that nothing newer exists."""
+    rest = []
+    if found.missing:
+        rest.append(t(f"còn {found.missing} mục đang trên đường", f"{found.missing} entries still on their way"))
+    if found.unread:
+        rest.append(t(f"{found.unread} gói không đọc được, cần người xem", f"{found.unread} messages unreadable, somebody must look"))
+    if not found.certain:
+        rest.append(t("giờ của trạm chưa chắc", "the station's clock was not certain"))
+    until = moment(found.unbroken, now)
+    if found.unbroken is None:
+        claim = t("Chưa nhận số đo nào từ trạm này", "No reading has come from this station")
+    elif found.missing or found.unread:
+        claim = t(f"Số đo từ trạm này: liền mạch đến {until}", f"Readings from this station: unbroken until {until}")
+    else:
+        claim = t(f"Không thiếu gì từ trạm này đến {until}", f"Nothing is missing from this station until {until}")
+    silent = found.heard is None or now - found.heard > SILENT
+    if found.heard is None:
+        heard = t("chưa nghe trạm lần nào", "the station has never been heard")
+    elif silent:
+        ago = moment(found.heard, now)
+        heard = t(
+            f"lần cuối nhận từ trạm: {ago}; trạm có thể đã ghi thêm mà chưa gửi tới",
+            f"last received {ago}; there may be more that has not arrived",
+        )
+    else:
+        heard = t(f"lần cuối nhận từ trạm: {moment(found.heard, now)}", f"last received {moment(found.heard, now)}")
+    return Whole(claim, tuple(rest), heard, not (found.missing or found.unread), silent)
+
+
+AUDITS: Mapping[str, tuple[str, str]] = {
+    "changed": ("một mục đã bị đổi", "an entry was changed"),
+    "gone": ("một mục không còn", "an entry is gone"),
+    "back": ("nhật ký ngắn hơn trước", "the log is shorter than it was"),
+    "fork": (
+        "nhật ký tách làm hai từ đây (khôi phục bản cũ hoặc có mục bị lấy đi)",
+        "the log forks here (an old copy put back, or entries taken away)",
+    ),
+    "anew": ("có nhật ký thứ hai bắt đầu lại", "a second log began"),
+}
+
+
+def audit_alarm(why: str, t: Say) -> str:
+    """Why heads of a station's audit log do not agree."""
+    return t(*AUDITS.get(why, (why, why)))
 
 
 def fingerprint(*parts: object) -> str:

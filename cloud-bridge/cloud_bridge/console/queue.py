@@ -3,19 +3,20 @@
 from collections.abc import Mapping
 from typing import Any
 
-from flask import Blueprint, jsonify, render_template, request, url_for
+from flask import Blueprint, abort, jsonify, redirect, render_template, request, url_for
 from sqlalchemy import Connection
 from werkzeug.wrappers import Response
 
-from appliance.contract.events import Department, Urgency
+from appliance.contract.events import Department
 from appliance.contract.ids import spell
 from cloud_bridge import routing
 from cloud_bridge.console import fresh, guard, present
 from cloud_bridge.console.desk import desk
 from cloud_bridge.console.words import DEPARTMENTS, FIELDS, URGENCIES
-from cloud_bridge.store import accounts, consults, review
+from cloud_bridge.store import accounts, consults, noticed, review, walls
 from cloud_bridge.store.consults import Consult
-from cloud_bridge.store.engine import reading
+from cloud_bridge.store.engine import reading, writing
+from cloud_bridge.store.noticed import Alarm
 
 pages = Blueprint("queue", __name__)
 
@@ -29,14 +30,12 @@ def waiting() -> str:
 
 
 @pages.get("/queue/live")
-@guard.by_itself
 def live() -> Response:
     """The part of the page that changes; 304 while it has not."""
     return fresh.part("_queue.html", _rows)[0]
 
 
 @pages.get("/consults.json")
-@guard.by_itself
 def listing() -> Response:
     """The queue for programs: ``?list=waiting|sent|closed`` and ``?department=0..5``."""
     found = _rows()
@@ -44,13 +43,51 @@ def listing() -> Response:
 
 
 @pages.get("/emergencies.json")
-@guard.by_itself
 def emergencies() -> Response:
     """What every page asks for: emergencies nobody has opened (badge and sound), answers to be looked at again (badge)."""
+    return fresh.data(_emergencies)
+
+
+def _emergencies() -> dict[str, Any]:
     with reading(desk().engine) as tx:
-        unopened = [one for one in consults.unanswered(tx) if one.urgency is Urgency.EMERGENCY and one.opened is None]
-        corrected = review.count_corrected(tx)
-    return jsonify(unopened=[f"{one.station}/{spell(one.consult)}" for one in unopened], corrected=corrected)
+        found, corrected = _alarms(tx), review.count_corrected(tx, walls.requests(guard.me()))
+    return {
+        "unopened": [f"{one.station}/{spell(one.number)}" for one in found if one.kind == noticed.CONSULT],
+        "sounding": [f"{one.kind}/{one.station}/{spell(one.number)}" for one in found if not one.by],
+        "corrected": corrected,
+    }
+
+
+def _alarms(tx: Connection) -> list[Alarm]:
+    """Calls for help first, then emergencies nobody has opened."""
+    me, now = guard.me(), desk().now()
+    called = noticed.calls(tx, walls.within(me, noticed.call_column()), accounts.names(tx), now)
+    return [*called, *noticed.requests(tx, walls.requests(me))]
+
+
+@pages.post("/emergencies/<station:station>/<kind>/<short:number>/noticed")
+def noticed_one(station: str, kind: str, number: int) -> Response:
+    """*I have seen it*: the sound ends for everybody, with the name of who said so."""
+    if kind not in (noticed.CONSULT, noticed.CALL):
+        abort(404)
+    with writing(desk().engine) as tx:
+        if not noticed.is_there(tx, kind, station, number):
+            abort(404)
+        noticed.take(tx, guard.me(), kind, station, number, desk().now())
+    guard.did("noticed")
+    return redirect(url_for(".waiting"))
+
+
+@pages.post("/emergencies/noticed")
+def noticed_all() -> Response:
+    """The same for everything that sounds now: one press of a hand."""
+    me, now = guard.me(), desk().now()
+    with writing(desk().engine) as tx:
+        for one in _alarms(tx):
+            if not one.by:
+                noticed.take(tx, me, one.kind, one.station, one.number, now)
+    guard.did("noticed")
+    return redirect(url_for(".waiting"))
 
 
 def _rows() -> dict[str, Any]:
@@ -60,15 +97,17 @@ def _rows() -> dict[str, Any]:
     with reading(desk().engine) as tx:
         lists = _lists(tx, department)
         names = accounts.names(tx)
+        alarms = _alarms(tx)
     now = desk().now()
     rows = [_row(one, names, now) for one in lists[which]]
     counts = {name: len(found) for name, found in lists.items()}
     choice = "" if department is None else str(int(department))
     version = present.fingerprint(
-        which, choice, counts, lists[which], names, [(row["pressing"], row["holder"]) for row in rows], guard.say().language
+        which, choice, counts, lists[which], names, alarms, [(row["pressing"], row["holder"]) for row in rows], guard.say().language
     )
     return {
-        "rows": rows, "consults": lists[which], "counts": counts, "list": which, "department": choice, "now": now, "version": version,
+        "rows": rows, "alarms": alarms, "consults": lists[which], "counts": counts, "list": which,
+        "department": choice, "now": now, "version": version,
         "departments": [(str(int(number)), guard.say()(*words)) for number, words in DEPARTMENTS.items()],
     }  # fmt: skip
 
@@ -78,9 +117,10 @@ def _department(text: str) -> Department | None:
 
 
 def _lists(tx: Connection, department: Department | None) -> dict[str, list[Consult]]:
-    ended = [one for one in consults.finished(tx) if department in (None, one.department)]
+    mine = walls.requests(guard.me())
+    ended = [one for one in consults.finished(tx, mine) if department in (None, one.department)]
     return {
-        "waiting": routing.queue(consults.unanswered(tx), department),
+        "waiting": routing.queue(consults.unanswered(tx, mine), department),
         "sent": [one for one in ended if one.withdrawn is None and one.read is None],
         "closed": [one for one in ended if one.withdrawn is not None or one.read is not None],
     }

@@ -10,7 +10,7 @@ from appliance.contract.readings import Reading
 from cloud_bridge.console import guard, present
 from cloud_bridge.console.desk import desk
 from cloud_bridge.console.words import CLOCKS
-from cloud_bridge.store import devices, review
+from cloud_bridge.store import devices, review, walls
 from cloud_bridge.store.engine import reading, writing
 
 pages = Blueprint("review", __name__, url_prefix="/review")
@@ -21,7 +21,8 @@ def listing() -> str:
     """Corrections after an answer, measurements of nobody and readings in dispute, each with its station."""
     t = guard.say()
     with reading(desk().engine) as tx:
-        corrected, nobodys, disputed = review.corrected(tx), review.nobodys(tx), review.disputed(tx)
+        mine = walls.stations(tx, guard.me())
+        corrected, nobodys, disputed = review.corrected(tx, walls.requests(guard.me())), review.nobodys(tx, mine), review.disputed(tx, mine)
         stations = {one.station for one in nobodys} | {one.station for one in disputed}
         named = {station: devices.names(tx, station) for station in stations}
 

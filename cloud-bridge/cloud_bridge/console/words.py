@@ -116,8 +116,25 @@ REFUSALS: Mapping[str, Pair] = {
     "role": ("Tài khoản này chỉ được xem.", "This account may only look."),
     "wrong": ("Mật khẩu không đúng. Chưa có gì được gửi đi.", "Wrong password. Nothing was sent."),
     "login": ("Tên đăng nhập hoặc mật khẩu không đúng.", "Wrong login or password."),
+    "code": ("Mã không đúng hoặc đã dùng rồi. Đợi mã mới trên điện thoại.", "Wrong code, or used before. Wait for the next one."),
     "locked": ("Tài khoản bị khóa. Hãy gọi người quản trị.", "This account is locked. Call the administrator."),
     "pause": ("Sai nhiều lần. Thử lại sau {wait}.", "Too many wrong tries. Try again in {wait}."),
     "question": ("Hãy viết câu hỏi (tối đa 2.000 ký tự).", "Write the question (at most 2,000 characters)."),
 }  # fmt: skip
 """Why something was not done, and what to do about it."""
+LOOKS: Mapping[str, Pair] = {
+    "view": ("mở yêu cầu", "opened the request"),
+    "stay": ("ở lại trang, có thông tin mới", "stayed on the page, something new came"),
+    "data": ("đọc bằng chương trình", "read by a program"),
+    "record": ("mở hồ sơ", "opened the record"),
+    "access": ("xem danh sách này", "looked at this list"),
+    "draft": ("viết nháp", "wrote a draft"),
+    "sign": ("ký trả lời", "signed an answer"),
+    "claim": ("nhận yêu cầu", "took the request"),
+    "release": ("trả lại yêu cầu", "gave the request back"),
+    "question": ("hỏi lại trạm", "asked the station"),
+    "picture": ("xem ảnh", "looked at a picture"),
+    "looked": ("xác nhận đã xem chỗ trạm sửa", "took note of a correction"),
+    "noticed": ("báo đã thấy", "took note of the emergency"),
+}
+"""What the access log says, by its words."""

@@ -6,7 +6,7 @@ from functools import cache
 from typing import Any
 
 import cbor2
-from sqlalchemy import Connection, and_, delete, exists, func, select, update
+from sqlalchemy import ColumnElement, Connection, and_, delete, exists, func, select, true, update
 
 from appliance.contract.events import ConsultField, ConsultRequested, Department, Event, Identity, Urgency
 from appliance.contract.metrics import Status
@@ -28,7 +28,7 @@ from cloud_bridge.store.writing import once, upsert
 
 _EMPTY: dict[str, Any] = {
     "urgency": 0, "department": 0, "field": 0, "complaint": "", "attachments": 0, "actor": "", "quality": 0,
-    "withdrawn_why": "", "opened_by": "", "claimed_by": "", "claimed_until": 0,
+    "withdrawn_why": "", "opened_by": "", "claimed_by": "", "claimed_until": 0, "staff_name": "",
 }  # fmt: skip
 """A consult of which only something later (a withdrawal) is known."""
 
@@ -66,6 +66,8 @@ class Consult:
     asking: bool
     """True while a question to the station has no reply."""
     test_data: bool
+    staff_name: str = ""
+    """Who asks, as the station names them; `actor` is their code."""
 
     @property
     def known(self) -> bool:
@@ -83,6 +85,7 @@ def request(tx: Connection, name: str, body: ConsultRequested, event: Event, at:
         "patient": body.identity.patient, "identity": cbor2.dumps(give(body.identity), canonical=True), "urgency": int(body.urgency),
         "department": int(body.department), "field": int(body.field), "complaint": body.complaint, "attachments": body.attachments,
         "actor": event.actor, "requested": event.stamp.wall, "quality": int(event.stamp.quality), "received": at,
+        "staff_name": body.staff_name,
     }  # fmt: skip
     fresh = upsert(tx, consult).values(station=name, consult=body.consult, **(_EMPTY | values))
     changes = {column: fresh.excluded[column] for column in values}
@@ -179,7 +182,7 @@ def _consult(row: Any) -> Consult:
         offered=row.offered, actor=row.actor, requested=row.requested, quality=ClockQuality(row.quality), received=row.received,
         withdrawn=row.withdrawn, withdrawn_why=row.withdrawn_why, opened=row.opened, opened_by=row.opened_by, claimed_by=row.claimed_by,
         claimed_until=row.claimed_until, answered=row.answered, shown=row.shown, read=row.read, read_by=row.read_by or "",
-        asking=bool(row.asking), test_data=bool(row.test_data),
+        asking=bool(row.asking), test_data=bool(row.test_data), staff_name=row.staff_name,
     )  # fmt: skip
 
 
@@ -189,15 +192,24 @@ def get(tx: Connection, name: str, number: int) -> Consult | None:
     return None if row is None else _consult(row)
 
 
-def unanswered(tx: Connection) -> list[Consult]:
-    """Everything that waits for an answer, in no order (`routing.queue` makes one)."""
-    return [_consult(row) for row in tx.execute(_query().where(consult.c.answered.is_(None), consult.c.withdrawn.is_(None)))]
+def unanswered(tx: Connection, within: ColumnElement[bool] | None = None) -> list[Consult]:
+    """Everything that waits for an answer, in no order (`routing.queue` makes one).
+
+    `within` says for whose eyes (`walls.requests`); only the bridge's own work goes without.
+    """
+    waiting = _query().where(consult.c.answered.is_(None), consult.c.withdrawn.is_(None), true() if within is None else within)
+    return [_consult(row) for row in tx.execute(waiting)]
 
 
-def finished(tx: Connection, limit: int = 200) -> list[Consult]:
-    """Answered or withdrawn requests, the latest first."""
+def finished(tx: Connection, within: ColumnElement[bool], limit: int = 200) -> list[Consult]:
+    """Answered or withdrawn requests, the latest first; `within` says for whose eyes (`walls`)."""
     ended = func.coalesce(consult.c.answered, consult.c.withdrawn)
-    return [_consult(row) for row in tx.execute(_query().where(ended.is_not(None)).order_by(ended.desc()).limit(limit))]
+    return [_consult(row) for row in tx.execute(_query().where(ended.is_not(None), within).order_by(ended.desc()).limit(limit))]
+
+
+def lock(tx: Connection, name: str, number: int) -> None:
+    """Let nobody else decide anything about this request until the transaction ends. SQLite's writers take turns anyway."""
+    tx.execute(select(consult.c.consult).where(consult.c.station == name, consult.c.consult == number).with_for_update())
 
 
 def of_patient(tx: Connection, name: str, number: int, limit: int = 50) -> list[Consult]:

@@ -13,6 +13,8 @@ from pathlib import Path
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 PURPOSES = ("receipt", "answer")
+FACTOR = "factor"
+"""The purpose of the key that seals second factors in the database: 32 bytes for AES-256-GCM, no key pair. It is never exported."""
 _PRIVATE_BYTES = 32
 
 
@@ -86,8 +88,13 @@ def _read(file: Path) -> Ed25519PrivateKey:
     return Ed25519PrivateKey.from_private_bytes(private)
 
 
+def sealing(folder: Path) -> bytes:
+    """The 32 bytes that seal second factors. KeyFileError where there are none, or others may read them."""
+    return secret(folder / f"{FACTOR}-0.key")
+
+
 def secret(file: Path) -> bytes:
-    """The 32 bytes that sign the console's cookies. KeyFileError where there are none, or others may read them."""
+    """The 32 bytes of a file, such as those that sign the console's cookies. KeyFileError where there are none, or others may read them."""
     if not file.exists():
         raise KeyFileError(file, "a secret; tram-bridge init makes it")
     if file.stat().st_mode & 0o077:

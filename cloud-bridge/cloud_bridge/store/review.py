@@ -1,13 +1,14 @@
 """What waits for a person's eyes: corrections after an answer, measurements of nobody, readings claimed for two people."""
 
+from collections.abc import Collection
 from typing import Any, NamedTuple
 
-from sqlalchemy import Connection, func, select, update
+from sqlalchemy import ColumnElement, Connection, func, select, update
 
 from appliance.contract.readings import Reading
 from cloud_bridge.store.observations import read_reading
 from cloud_bridge.store.patients import living
-from cloud_bridge.store.tables import answer, conflict, consult_reading, correction, observation, unassigned
+from cloud_bridge.store.tables import answer, conflict, consult, consult_reading, correction, observation, unassigned
 
 
 class Nobodys(NamedTuple):
@@ -36,18 +37,19 @@ class Corrected(NamedTuple):
     reasons: tuple[str, ...]
 
 
-def _corrections() -> Any:
-    """Corrections of cited readings that came after the latest answer and that no doctor has looked at."""
+def _corrections(within: ColumnElement[bool]) -> Any:
+    """Corrections of cited readings that came after the latest answer and that no doctor has looked at; `within` is about requests."""
     c, r = correction.c, consult_reading.c
     signed = select(func.max(answer.c.signed)).where(answer.c.station == r.station, answer.c.consult == r.consult).scalar_subquery()
     joined = select(r.station, r.consult, c.reason).join(correction, (c.station == r.station) & (c.key == r.key))
-    return joined.where(c.looked.is_(None), signed.is_not(None), c.received > signed)
+    here = (consult.c.station == r.station) & (consult.c.consult == r.consult)
+    return joined.join(consult, here).where(c.looked.is_(None), signed.is_not(None), c.received > signed, within)
 
 
-def corrected(tx: Connection) -> list[Corrected]:
+def corrected(tx: Connection, within: ColumnElement[bool]) -> list[Corrected]:
     """The requests a doctor should look at again, in order of station and number (decision 24)."""
     reasons: dict[tuple[str, int], list[str]] = {}
-    for row in tx.execute(_corrections().order_by(consult_reading.c.station, consult_reading.c.consult, correction.c.received)):
+    for row in tx.execute(_corrections(within).order_by(consult_reading.c.station, consult_reading.c.consult, correction.c.received)):
         reasons.setdefault((row.station, row.consult), []).append(row.reason)
     found = []
     for (station, number), why in reasons.items():
@@ -56,9 +58,9 @@ def corrected(tx: Connection) -> list[Corrected]:
     return found
 
 
-def count_corrected(tx: Connection) -> int:
+def count_corrected(tx: Connection, within: ColumnElement[bool]) -> int:
     """How many requests that are."""
-    return len({(row.station, row.consult) for row in tx.execute(_corrections())})
+    return len({(row.station, row.consult) for row in tx.execute(_corrections(within))})
 
 
 def looked(tx: Connection, station: str, number: int, login: str, at: int) -> int:
@@ -69,17 +71,19 @@ def looked(tx: Connection, station: str, number: int, login: str, at: int) -> in
     return int(tx.execute(open_ones.values(looked=at, looked_by=login)).rowcount)
 
 
-def nobodys(tx: Connection, limit: int = 100) -> list[Nobodys]:
-    """The newest unassigned measurements."""
-    rows = tx.execute(select(unassigned).order_by(unassigned.c.received.desc(), unassigned.c.key).limit(limit))
+def nobodys(tx: Connection, stations: Collection[str], limit: int = 100) -> list[Nobodys]:
+    """The newest unassigned measurements of some stations."""
+    mine = select(unassigned).where(unassigned.c.station.in_(sorted(stations)))
+    rows = tx.execute(mine.order_by(unassigned.c.received.desc(), unassigned.c.key).limit(limit))
     return [Nobodys(row.station, read_reading(row.reading), row.reason, row.received) for row in rows]
 
 
-def disputed(tx: Connection, limit: int = 100) -> list[Disputed]:
-    """Readings in dispute, the newest first. A dispute that the station has settled by reassigning is not looked for here:
+def disputed(tx: Connection, stations: Collection[str], limit: int = 100) -> list[Disputed]:
+    """Readings of some stations in dispute, the newest first. A dispute that the station has settled by reassigning is not looked for here:
     its pages say what was decided.
     """
-    query = select(observation).where(observation.c.disputed).order_by(observation.c.received.desc(), observation.c.key).limit(limit)
+    mine = select(observation).where(observation.c.disputed, observation.c.station.in_(sorted(stations)))
+    query = mine.order_by(observation.c.received.desc(), observation.c.key).limit(limit)
     found = []
     for row in list(tx.execute(query)):
         claims = select(conflict.c.patient).where(

@@ -74,8 +74,10 @@ account = Table(
     Column("failures", Integer, nullable=False),
     Column("blocked_until", BigInteger, nullable=False),
     Column("created", BigInteger, nullable=False),
+    Column("second_needed", Boolean, nullable=False),
 )  # fmt: skip
-"""Who may use the console. `password` is an Argon2id hash; a new `generation` ends every session that is open."""
+"""Who may use the console. `password` is an Argon2id hash; a new `generation` ends every session that is open. `second_needed` is
+false only for logins of a demonstration."""
 
 patient = Table(
     "patient", METADATA,
@@ -263,6 +265,7 @@ consult = Table(
     Column("claimed_by", Text, nullable=False),
     Column("claimed_until", BigInteger, nullable=False),
     Column("answered", BigInteger),
+    Column("staff_name", Text, nullable=False),
     Index(None, "requested"),
 )  # fmt: skip
 """A request. `requested` is the box's time, `received` the bridge's; both are null while only a withdrawal has arrived.
