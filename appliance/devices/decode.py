@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from appliance.contract.metrics import TABLE
+from appliance.contract.readings import Source
 from appliance.devices.driver import SECOND, Driver, Row
 from appliance.devices.events import Measurement, Noise, Notice, Said, Sample, shown
 from appliance.devices.registry import UnknownDriverError, row
@@ -90,12 +91,31 @@ class Totals:
         }
 
 
+@dataclass
+class Time:
+    """The time of a recording: `pace` bytes a second, except for samples that say themselves how long they stand for."""
+
+    pace: int
+    count: int = 0
+    added_ns: int = 0
+
+    def passed(self, said: Said) -> int:
+        """When the last byte of this had arrived, in ns from the beginning of the recording."""
+        if isinstance(said, Noise):
+            self.count += len(said.data)
+        elif isinstance(said, Sample) and said.every_ns is not None:
+            self.added_ns += said.every_ns
+        elif isinstance(said, (Sample, Notice)):
+            self.count += len(said.frame)
+        return self.count * SECOND // self.pace + self.added_ns
+
+
 def decode(which: Row, data: bytes, *, samples: bool = False) -> Iterator[dict[str, Any]]:
     """The lines of one recording: measurements (and samples, if asked for) in the order they come, totals last."""
-    driver, settler, totals = which.listen(), Settler(), Totals(bytes=len(data))
+    driver, settler, totals, time = which.listen(), Settler(), Totals(bytes=len(data)), Time(which.pace)
     for said in _said(driver, data, which):
         for each in said:
-            yield from _one(each, settler, totals, which, samples)
+            yield from _one(each, settler, totals, which, time, samples)
     ended = settler.end()
     if ended is not None:
         yield measurement_line(ended)
@@ -106,19 +126,15 @@ def decode(which: Row, data: bytes, *, samples: bool = False) -> Iterator[dict[s
 def _said(driver: Driver, data: bytes, which: Row) -> Iterator[list[Said]]:
     for at in range(0, len(data), CHUNK):
         chunk = data[at : at + CHUNK]
-        yield driver.feed(chunk, _time(at + len(chunk), which))
+        yield driver.feed(chunk, (at + len(chunk)) * SECOND // which.pace)
     yield driver.flush()
 
 
-def _time(offset: int, which: Row) -> int:
-    """When the byte before `offset` had arrived, in ns from the beginning of the recording."""
-    return offset * SECOND // which.pace
-
-
-def _one(said: Said, settler: Settler, totals: Totals, which: Row, samples: bool) -> Iterator[dict[str, Any]]:
+def _one(said: Said, settler: Settler, totals: Totals, which: Row, time: Time, samples: bool) -> Iterator[dict[str, Any]]:
+    now = time.passed(said)
     if isinstance(said, Noise):
         totals.noise_bytes += len(said.data)
-        settler.noise(1 + len(said.data) // which.bound, _time(totals.frame_bytes + totals.noise_bytes, which))
+        settler.noise(1 + len(said.data) // which.bound, now)
     elif isinstance(said, Notice):
         totals.frame_bytes += len(said.frame)
     elif isinstance(said, Sample):
@@ -130,7 +146,7 @@ def _one(said: Said, settler: Settler, totals: Totals, which: Row, samples: bool
             totals.invalid[said.invalid] += 1
         if samples:
             yield sample_line(said)
-        settled = settler.offer(said, _time(totals.frame_bytes + totals.noise_bytes, which))
+        settled = settler.offer(said, now)
         if settled is not None:
             yield measurement_line(settled)
 
@@ -145,7 +161,12 @@ def measurement_line(measurement: Measurement) -> dict[str, Any]:
     statistics = [shown(each) for each in measurement.numerics if each.metric in STATISTICS]
     if statistics:
         line["statistics"] = statistics
-    return line | {"rule": RULES[measurement.rule]}
+    return line | _origin(measurement) | {"rule": RULES[measurement.rule]}
+
+
+def _origin(one: Measurement | Sample) -> dict[str, Any]:
+    """Where it comes from, when that is not the live line: the device's memory, and its place there."""
+    return {} if one.source is Source.LIVE else {"source": one.source.name.lower(), "ordinal": one.ordinal}
 
 
 def sample_line(sample: Sample) -> dict[str, Any]:
@@ -158,6 +179,7 @@ def sample_line(sample: Sample) -> dict[str, Any]:
             "signals": dict(sample.signals),
             "device_time": sample.device_time,
             "frame": sample.frame.hex().upper(),
+            **_origin(sample),
         }
     }
 

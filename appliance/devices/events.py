@@ -29,6 +29,8 @@ class Sample:
     ordinal: int | None = None
     signals: tuple[tuple[str, int], ...] = ()
     """Beside the numbers: ``("pleth", 64)``, ``("beep", 1)``, ``("cuff_pressure", 120)`` — for the live view, never stored."""
+    every_ns: int | None = None
+    """Nominal time since the sample before, where the row's pace does not say it: a slower format, a series from the memory."""
 
     @property
     def valid(self) -> bool:

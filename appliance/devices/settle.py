@@ -4,7 +4,8 @@ A spot measurement of a stream (oximeter) is taken once per placement of the fin
 usable sample and ends when the finger is out, or the stream is. Samples of two placements never meet in one measurement,
 because between two placements there may be two people.
 
-A device that says itself that it has finished (`Sample.result`: a cuff) is passed through at once.
+A device that says itself that it has finished (`Sample.result`: a cuff) is passed through at once. A series from a device's
+memory settles by the device's own time between two records, however fast it is read out.
 
 Constants are judgements unless a source is named; the fact sheet asks for "at least 10 s of stable, unflagged samples;
 median and range, not the first number".
@@ -15,7 +16,7 @@ from collections.abc import Iterable
 from itertools import pairwise
 
 from appliance.contract.metrics import Metric, Status
-from appliance.contract.readings import Numeric
+from appliance.contract.readings import Numeric, Source
 from appliance.devices.driver import SECOND
 from appliance.devices.events import Measurement, Sample
 
@@ -44,7 +45,7 @@ CHECK_NS = SECOND // 4
 MOST = 75 * 31
 """The most samples ever held: 75 a second (the fastest oximeter known) over the longest window, and one second more."""
 
-OUT = frozenset({"probe-error", "no-value", "searching-too-long"})
+OUT = frozenset({"probe-error", "no-value", "searching-too-long", "sensor-disconnected", "sensor-alarm"})
 """Reasons with which a device says that the finger is out."""
 
 RESULT, FULL, SHORT, UNSTABLE = 0, 1, 2, 3
@@ -56,7 +57,7 @@ RULES = {
     UNSTABLE: "median of up to 30 s that never got stable (questionable)",
 }
 
-_Point = tuple[int, int, int, int | None]  # at_ns, SpO2, pulse, perfusion
+_Point = tuple[int, int, int, int | None, bool]  # at_ns, SpO2, pulse, perfusion, flagged by the device
 
 
 class Settler:
@@ -72,6 +73,8 @@ class Settler:
         self._look_ns = 0  # when to look next whether it is stable
         self._done = False  # this placement has been measured
         self._frame = b""
+        self._stored_ns: int | None = None  # the time of a series from the memory; None while the samples are live
+        self._read_ns = 0  # when the latest record of it came
 
     @property
     def measuring_since(self) -> int | None:
@@ -87,16 +90,41 @@ class Settler:
         """One sample; the measurement it settles, if it does."""
         if sample.result:
             return _own(sample, at_ns) if sample.valid else None
-        ended = self.tick(at_ns)
+        before = self._turn(sample, at_ns)
+        now = self._live(sample, at_ns if self._stored_ns is None else self._stored_ns)
+        return before or now
+
+    def _turn(self, sample: Sample, at_ns: int) -> Measurement | None:
+        """Follow the device into its memory and out again; what was being measured before has ended then."""
+        if sample.source is not Source.MEMORY or sample.every_ns is None:
+            if self._stored_ns is None:
+                return None
+            ended, self._stored_ns = self.end(), None
+            return ended
+        self._read_ns = at_ns
+        if self._stored_ns is None or sample.ordinal == 0:
+            ended, self._stored_ns = self.end(), at_ns
+            return ended
+        self._stored_ns += sample.every_ns
+        return None
+
+    def _live(self, sample: Sample, at_ns: int) -> Measurement | None:
+        ended = self._lost(at_ns)
         if sample.valid:
             return self._usable(sample, at_ns) or ended
         return self._unusable(sample.invalid or "", at_ns) or ended
 
     def tick(self, now_ns: int) -> Measurement | None:
-        """Time has passed: silence ends a placement."""
-        if self._first is not None and now_ns - self._last_ns >= LOST_NS:
-            return self.end()
-        return None
+        """Time has passed: silence ends a placement, and a series."""
+        if self._stored_ns is None:
+            return self._lost(now_ns)
+        if now_ns - self._read_ns < LOST_NS:
+            return None
+        ended, self._stored_ns = self.end(), None
+        return ended
+
+    def _lost(self, now_ns: int) -> Measurement | None:
+        return self.end() if self._first is not None and now_ns - self._last_ns >= LOST_NS else None
 
     def noise(self, frames: int, at_ns: int) -> None:
         """About so many frames were lost in noise: they count as unusable samples."""
@@ -171,7 +199,8 @@ class Settler:
         share, perfusion = self._share(points), _median([point[3] for point in points if point[3] is not None])
         status = Status.EARLY_INDICATION if rule == SHORT else Status(0)
         poor = perfusion is not None and perfusion < LOW_PERFUSION
-        if rule == UNSTABLE or poor or share < USABLE_PERCENT or not _still(points):
+        flagged = 100 * sum(point[4] for point in points) > (100 - USABLE_PERCENT) * len(points)
+        if rule == UNSTABLE or poor or flagged or share < USABLE_PERCENT or not _still(points):
             status |= Status.QUESTIONABLE
         spo2, pulse = _seen([point[1] for point in points]), _seen([point[2] for point in points])
         numerics = [
@@ -188,9 +217,11 @@ class Settler:
         return Measurement(
             kind=self._first.kind,
             numerics=tuple(Numeric(metric, value, status, scale) for metric, value, scale in numerics if value is not None),
-            first_ns=self._first_ns,
-            settled_ns=points[-1][0],
+            first_ns=self._first_ns if self._stored_ns is None else self._read_ns,
+            settled_ns=points[-1][0] if self._stored_ns is None else self._read_ns,
             source=self._first.source,
+            device_time=self._first.device_time,
+            ordinal=self._first.ordinal,
             rule=rule,
             raw=self._frame,
         )
@@ -198,7 +229,8 @@ class Settler:
 
 def _point(sample: Sample, at_ns: int) -> _Point:
     values = {each.metric: each.value for each in sample.numerics}
-    return at_ns, values[Metric.SPO2] or 0, values[Metric.PULSE_RATE] or 0, values.get(Metric.PERFUSION)
+    flagged = any(each.status & Status.QUESTIONABLE for each in sample.numerics)
+    return at_ns, values[Metric.SPO2] or 0, values[Metric.PULSE_RATE] or 0, values.get(Metric.PERFUSION), flagged
 
 
 def _own(sample: Sample, at_ns: int) -> Measurement:

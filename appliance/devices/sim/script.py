@@ -11,6 +11,7 @@ from typing import Any, Protocol
 from urllib.parse import parse_qsl, urlsplit
 
 from appliance.devices.sim.contec_cms50 import ContecCms50
+from appliance.devices.sim.nonin import Nonin
 from appliance.devices.sim.suntech_nibp import SuntechNibp
 
 SECOND = 1_000_000_000
@@ -44,6 +45,7 @@ class Simulated(Protocol):
 
 DEVICES: dict[str, Callable[..., Simulated]] = {
     "contec-cms50": ContecCms50,
+    "nonin": Nonin,
     "suntech-nibp": SuntechNibp,
     "suntech-nibp-unasked": lambda chance, **options: SuntechNibp(chance, **({"unasked": 10.0} | options)),
 }
