@@ -1,43 +1,24 @@
-r"""What people type or scan, turned into facts or into a sentence that says how to put it right. Pure.
+"""What people type or scan, turned into facts or into a sentence that says how to put it right. Pure.
 
-Identifiers (Viet Nam): CCCD = 12 digits; BHYT = 12 digits (the CCCD), 10 digits (social-insurance number), or the legacy
-form of 15 signs ``^[A-Z]{2}[1-5]\d{2}\d{10}$``. QR of the chip card: fields divided by ``|``: number, old number, name,
-birth date ddMMyyyy, Nam/Nữ, address, issue date (the second may be empty or absent). QR of the BHYT card: code, name as
-hexadecimal of UTF-8, birth date, sex (1 = male), address as hexadecimal, and more that is not read. The province digits
-are codes of the old provinces and are never checked against the new ones.
+Numbers and cards are read by `contract.identifiers`.
 """
 
 import re
-import unicodedata
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import date
 
 from appliance.contract.events import Allergies, Sex
+from appliance.contract.identifiers import Card, Unreadable, bare, clean, is_scanned, read_bhyt, read_cccd
+from appliance.contract.identifiers import read_card as scanned
 from appliance.kiosk.speech import Pair
 
-BHYT_LEGACY = re.compile(r"[A-Z]{2}[1-5]\d{12}")
+__all__ = ["LONGEST", "OLDEST_YEARS", "Card", "Filled", "clean", "read_birth", "read_card", "read_patient", "short_text"]
+
 OLDEST_YEARS = 125
 """Nobody registered is older than this; an older year is a slip of the finger."""
 LONGEST = {"name": 80, "village": 80, "allergy_text": 200, "complaint": 600, "reply": 600}
 """How many signs a text may have: a consult request must fit a thin link (about 400 bytes for the usual case)."""
-
-
-@dataclass(frozen=True, slots=True)
-class Card:
-    """What an identity or insurance card, or its number alone, says. Empty text = not said. `birth` is ISO text."""
-
-    cccd: str = ""
-    bhyt: str = ""
-    name: str = ""
-    birth: str = ""
-    sex: Sex | None = None
-    village: str = ""
-
-    @property
-    def number(self) -> str:
-        """The number to search by."""
-        return self.cccd or self.bhyt
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,71 +29,22 @@ class Filled:
     errors: dict[str, Pair] = field(default_factory=dict)
 
 
-def clean(text: str) -> str:
-    r"""Text as it is kept: NFC, no control signs, no BOM, single spaces.
-
-    >>> clean("  Nguyễn\u00a0 An\r\n")
-    'Nguyễn An'
-    """
-    text = unicodedata.normalize("NFC", text.replace("\ufeff", ""))
-    return " ".join("".join(" " if unicodedata.category(sign) in ("Cc", "Cf", "Zs", "Zl", "Zp") else sign for sign in text).split())
-
-
 def read_card(text: str) -> Card | None:
-    """The card behind a scanned QR text or a typed number; None when the text is neither (then it is a name).
+    """The card behind a scanned QR text or a typed whole number; None when the text is neither (then it is a name, or part of a number).
+
+    Unreadable, with what to do, for a scanned text without a certain number, and for a number that no card has.
 
     >>> read_card("012 345 678 901").cccd
     '012345678901'
     """
-    text = unicodedata.normalize("NFC", text.replace("\ufeff", "").strip())
-    if text.count("|") >= 4:
-        parts = [part.strip() for part in text.split("|")]
-        return _citizen(parts) or _insurance(parts)
-    sign = re.sub(r"[\s.\-]", "", text).upper()
+    if is_scanned(text):
+        return scanned(text)
+    sign = bare(clean(text))
     if re.fullmatch(r"[0-9]{12}", sign):
         return Card(cccd=sign)
-    if re.fullmatch(r"[0-9]{10}", sign) or BHYT_LEGACY.fullmatch(sign):
-        return Card(bhyt=sign)
+    if re.fullmatch(r"[0-9]{10}|[A-Z]{2}[0-9]{13}", sign):
+        return Card(bhyt=read_bhyt(sign))
     return None
-
-
-def _citizen(parts: list[str]) -> Card | None:
-    if not re.fullmatch(r"[0-9]{12}", parts[0]):
-        return None
-    for at in (3, 2):  # the old number's field may be missing altogether
-        if len(parts) > at + 2 and re.fullmatch(r"[0-9]{8}", parts[at]) and parts[at + 1].lower() in ("nam", "nữ"):
-            birth = f"{parts[at][4:]}-{parts[at][2:4]}-{parts[at][:2]}"
-            sex = Sex.MALE if parts[at + 1].lower() == "nam" else Sex.FEMALE
-            return Card(parts[0], "", clean(parts[at - 1]), birth if _day(birth) else "", sex, _village(parts[at + 2]))
-    return None
-
-
-def _insurance(parts: list[str]) -> Card | None:
-    code = parts[0].upper()
-    if not (re.fullmatch(r"[0-9]{10}|[0-9]{12}", code) or BHYT_LEGACY.fullmatch(code)):
-        return None
-    birth, _error = read_birth(parts[2], date.max)
-    sex = {"1": Sex.MALE, "2": Sex.FEMALE}.get(parts[3])
-    cccd = code if len(code) == 12 else ""
-    return Card(cccd, code, clean(_hex(parts[1])), birth, sex, _village(_hex(parts[4])))
-
-
-def _hex(text: str) -> str:
-    try:
-        return bytes.fromhex(text).decode()
-    except ValueError:
-        return ""
-
-
-def _village(address: str) -> str:
-    return clean(address.partition(",")[0])[: LONGEST["village"]]
-
-
-def _day(iso: str) -> date | None:
-    try:
-        return date.fromisoformat(iso)
-    except ValueError:
-        return None
 
 
 _BIRTH: Pair = (
@@ -165,8 +97,8 @@ def read_patient(form: Mapping[str, str], today: date) -> Filled:
         "name": note("name", *_name(form.get("name", ""))),
         "birth": note("birth", birth, birth_error),
         "sex": note("sex", *_choice(form.get("sex", ""), Sex, _SEX)),
-        "cccd": note("cccd", *_cccd(form.get("cccd", ""))),
-        "bhyt": note("bhyt", *_bhyt(form.get("bhyt", ""))),
+        "cccd": note("cccd", *_number(read_cccd, form.get("cccd", ""))),
+        "bhyt": note("bhyt", *_number(read_bhyt, form.get("bhyt", ""))),
         "allergies": note("allergies", *_choice(form.get("allergies", ""), Allergies, _ALLERGIES)),
         "allergy_text": "",
         "phone": note("phone", *_phone(form.get("phone", ""))),
@@ -201,26 +133,11 @@ def _name(text: str) -> tuple[str, Pair | None]:
     return name, None
 
 
-def _cccd(text: str) -> tuple[str, Pair | None]:
-    digits = re.sub(r"[\s.\-]", "", text)
-    if not digits or re.fullmatch(r"[0-9]{12}", digits):
-        return digits, None
-    if not re.fullmatch(r"[0-9]+", digits):
-        return "", ("Số CCCD chỉ có chữ số. Xem lại thẻ.", "A CCCD number has digits only. Look at the card again.")
-    return "", (
-        f"Số CCCD có 12 chữ số, ở đây có {len(digits)}. Xem lại thẻ, hoặc để trống.",
-        f"A CCCD number has 12 digits, this has {len(digits)}. Look at the card again, or leave it empty.",
-    )
-
-
-def _bhyt(text: str) -> tuple[str, Pair | None]:
-    sign = re.sub(r"[\s.\-]", "", text).upper()
-    if not sign or re.fullmatch(r"[0-9]{10}|[0-9]{12}", sign) or BHYT_LEGACY.fullmatch(sign):
-        return sign, None
-    return "", (
-        "Số BHYT có 10 số, 12 số (số CCCD), hoặc 15 ký tự như DN4010123456789. Xem lại thẻ, hoặc để trống.",
-        "A BHYT number has 10 digits, 12 digits (the CCCD), or 15 signs such as DN4010123456789. Look at the card, or leave it empty.",
-    )
+def _number(read: Callable[[str], str], text: str) -> tuple[str, Pair | None]:
+    try:
+        return read(clean(text)), None
+    except Unreadable as error:
+        return "", error.sentence
 
 
 def _phone(text: str) -> tuple[str, Pair | None]:

@@ -1,11 +1,12 @@
 """What screens read from the store beside the store's own functions: lists in the order a screen shows them. Reading only."""
 
 from appliance.contract.events import Identity
+from appliance.contract.identifiers import Unreadable, bare, is_scanned, is_station_number, patient_of
 from appliance.database import Connection
 from appliance.kiosk import present
 from appliance.kiosk.forms import read_card
 from appliance.kiosk.present import Queue, ReadingShown
-from appliance.kiosk.speech import Say
+from appliance.kiosk.speech import Pair, Say
 from appliance.store import measuring, patients
 from appliance.store import staff as store_staff
 from appliance.store.measuring import MeasurementRow, ObservationRow, State
@@ -24,18 +25,50 @@ def staff_name(conn: Connection, code: str) -> str:
     return code if known is None else known.name
 
 
-def search(conn: Connection, text: str) -> list[Identity]:
-    """Patients by name or number; a scanned card is searched by its number, and by its name where nobody has that number."""
-    card = read_card(text)
-    if card is None:
-        return patients.find(conn, text) if "|" not in text else []
-    return patients.find(conn, card.number) or (patients.find(conn, card.name) if card.name else [])
+def search(conn: Connection, text: str) -> tuple[list[Identity], tuple[Pair, ...]]:
+    """Patients by name or number, and what must be said about the text: nothing of a bad scan or number is passed over in silence.
+
+    A scanned card is searched by its number, and by its name where nobody has that number.
+    """
+    try:
+        card = read_card(text)
+        if is_station_number(text):
+            patient_of(text)
+    except Unreadable as error:
+        return [], (error.sentence,)
+    if card is not None:
+        found = patients.find(conn, card.number) or (patients.find(conn, card.name) if card.name else [])
+        return found, card.doubts
+    found = patients.find(conn, text)
+    return found, () if found else _lengths(text)
+
+
+def scanned(text: str) -> bool:
+    """True for a scanned text whose card can be read, as far as its number."""
+    try:
+        return is_scanned(text) and read_card(text) is not None
+    except Unreadable:
+        return False
+
+
+def _lengths(text: str) -> tuple[Pair, ...]:
+    """For a number that nobody has and no card could have: how many digits each kind of number has."""
+    sign = bare(text)
+    if not sign.isascii() or not sign.isdigit() or len(sign) < 5:
+        return ()
+    return (
+        (
+            f"Số vừa gõ có {len(sign)} chữ số. CCCD có 12, BHYT 10 hoặc 15, mã tại trạm 14. Xem lại rồi gõ lại, hoặc tìm theo tên.",
+            f"The number has {len(sign)} digits. A CCCD has 12, BHYT 10 or 15, a station number 14. Check it, or search by name.",
+        ),
+    )
 
 
 def recent(conn: Connection, limit: int) -> list[Identity]:
     """The patients measured last, the latest first."""
     ids = conn.execute("SELECT patient FROM session GROUP BY patient ORDER BY max(id) DESC LIMIT ?", (limit,)).fetchall()
-    return [one for row in ids if (one := patients.get(conn, row[0])) is not None]
+    standing = dict.fromkeys(patients.root(conn, row[0]) for row in ids)
+    return [one for number in standing if (one := patients.get(conn, number)) is not None]
 
 
 def readings(conn: Connection, patient: int, limit: int) -> list[ObservationRow]:
@@ -54,6 +87,21 @@ def sent_unassigned(conn: Connection, limit: int) -> list[MeasurementRow]:
         "SELECT id FROM measurement WHERE state = ? ORDER BY id DESC LIMIT ?", (int(State.SENT_UNASSIGNED), limit)
     ).fetchall()
     return [one for row in ids if (one := measuring.measurement(conn, row[0])) is not None]
+
+
+_WHOSE = {
+    "session": "SELECT patient FROM session WHERE id = ?",
+    "consult": "SELECT patient FROM consult WHERE id = ?",
+    "measurement": "SELECT patient FROM observation WHERE measurement = ?",
+}
+
+
+def whose(conn: Connection, noun: str, number: int) -> int:
+    """The patient that a session, consult or saved measurement belongs to; 0 for nobody's, or another noun."""
+    if noun not in _WHOSE:
+        return 0
+    row = conn.execute(_WHOSE[noun], (number,)).fetchone()
+    return 0 if row is None or row[0] is None else int(row[0])
 
 
 # --- the way up ---------------------------------------------------------------------------------------------------------------------

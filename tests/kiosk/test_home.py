@@ -1,5 +1,6 @@
 import pytest
 
+from appliance.contract.identifiers import station_number, station_text
 from appliance.store import staff
 from tests.kiosk.station import FIRST, NURSE, SECOND, Station, add_patient
 
@@ -64,12 +65,48 @@ def test_a_scanned_card_finds_its_owner(station: Station) -> None:
     window = station.window()
     card = "{}||{}|30041961|Nữ|Bản Thử, Xã Mẫu|01012022"
     assert FIRST in window.post("/find", q=card.format("001061012345", "Ai Đó")).text
+    assert window.path == f"/patients/{station.first}"
     window.post("/find", q=card.format("001061099999", "Người Mới Thử"))
-    assert "Không thấy" in window.text
-    window.get("/patients/new?from=found")
+    assert window.path == "/patients/new"
     for value in ("Người Mới Thử", "001061099999", "30/04/1961", "Bản Thử"):
         assert f'value="{value}"' in window.text
     assert 'value="female" checked' in window.text
+
+
+@pytest.mark.parametrize(
+    ("text", "sentence"),
+    [
+        ("00106199999", "có 11 chữ số. CCCD có 12"),
+        ("DN6010123456789", "từ 1 đến 5; ở đây là 6"),
+        ("00106101234|1|Thử|30041961|Nữ|x|01012022", "12 chữ số, ở đây có 11"),
+        ("001061012345~1~Thử~30041961~Nữ~x~01012022", "bàn phím US"),
+        ("000 000 0000 0014", "sai một số hoặc đảo hai số"),
+        ("https://example.invalid|x", "không phải của thẻ CCCD"),
+    ],
+)
+def test_a_bad_number_or_scan_says_what_to_do_and_keeps_what_was_typed(station: Station, text: str, sentence: str) -> None:
+    """The sentence stands on top, the text stands in the field to be put right."""
+    window = station.window().post("/find", q=text)
+    assert sentence in window.text
+    assert f'value="{text}"' in window.text
+
+
+def test_half_a_code_opens_the_form_with_what_is_certain(station: Station) -> None:
+    """The number is filled in, the rest is said; a wrong date leaves its field empty."""
+    window = station.window().post("/find", q="001061099999|123456789|Người Mới")
+    assert window.path == "/patients/new"
+    assert 'value="001061099999"' in window.text
+    assert "Mã QR chưa đọc hết" in window.text
+    assert 'value="Người Mới"' not in window.text
+    window.post("/find", q="001061099999||Người Mới Thử|31021961|Nữ|Bản Thử|01012022")
+    assert "Ngày sinh trên mã QR không đúng (31021961)" in window.text
+    assert 'value="Người Mới Thử"' in window.text
+
+
+def test_the_station_number_finds_with_and_without_spaces(station: Station) -> None:
+    """What a slip says, as it is read over the telephone."""
+    for text in (station_text(station.second), station_number(station.second)):
+        assert SECOND in station.window().post("/find", q=text).text
 
 
 def test_what_is_searched_stays_out_of_addresses(station: Station) -> None:

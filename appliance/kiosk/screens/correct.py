@@ -168,7 +168,7 @@ def found(patient: int, observation: int) -> Response:
 
 def _found(patient: int) -> list[Identity]:
     text = here.desk().found
-    return [one for one in rows.search(here.db(), text) if one.patient != patient] if text else []
+    return [one for one in rows.search(here.db(), text)[0] if one.patient != patient] if text else []
 
 
 @screen.get("/patients/<int:patient>/readings/<int:observation>/to/<int:other>")

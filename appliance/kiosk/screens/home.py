@@ -4,9 +4,10 @@ from flask import Blueprint, request
 from werkzeug.wrappers import Response
 
 from appliance.kiosk import here, rows
+from appliance.kiosk.access import Rule, may
 from appliance.kiosk.forms import clean
 from appliance.kiosk.screens.consult import strays, summaries
-from appliance.kiosk.screens.measure import end_open
+from appliance.kiosk.screens.staff import leave_patient
 from appliance.kiosk.speech import LANGUAGES, ROLES
 from appliance.store import measuring, staff
 
@@ -17,7 +18,7 @@ _RECENT = 30
 
 @screen.get("/")
 def start() -> Response:
-    """Who is working? One tap. (PINs come later; the actor is recorded from now on.)"""
+    """Who is working? One tap on the own name, then the PIN."""
     if here.desk().staff:
         return here.go("/home")
     t = here.speech()
@@ -26,31 +27,31 @@ def start() -> Response:
 
 @screen.post("/staff")
 def choose() -> Response:
-    """Somebody has tapped their name. Field: staff (code)."""
+    """Somebody has tapped their name: whoever worked here does not any more, the PIN comes next. Field: staff (code)."""
     window, code = here.desk(), request.form.get("staff", "")
     person = staff.get(here.db(), code)
     if person is None or not person.active:
         raise here.Unready(
             ("Không có nhân viên này ở trạm. Chọn một tên trong danh sách.", "No such person works here. Choose a name of the list."), "/"
         )
-    _leave_patient()
+    leave_patient("blanked")
     window.clear()
-    window.staff = person.code
-    return here.go("/home")
+    window.asking = person.code
+    return here.go("/pin")
 
 
 @screen.post("/staff/leave")
 def change() -> Response:
     """Somebody else takes over."""
-    _leave_patient()
+    leave_patient("blanked")
     here.desk().clear()
     return here.go("/")
 
 
 @screen.get("/blank")
 def blank() -> Response:
-    """Nobody has touched the screen: the patient disappears; one tap on a name returns."""
-    _leave_patient()
+    """Nobody has touched the screen: the patient disappears; a name and its PIN return, to nothing of the patient."""
+    leave_patient("blanked")
     here.desk().clear()
     return here.go("/")
 
@@ -61,12 +62,15 @@ def language() -> Response:
     wanted, back = request.form.get("language", ""), request.form.get("back", "/")
     if wanted in LANGUAGES:
         here.desk().language = wanted
-    return here.go(back if back.startswith("/") and not back.startswith("//") and "\\" not in back else "/")
+    return here.go(here.back_to(back))
 
 
 @screen.get("/home")
 def home() -> Response:
-    """Find a patient, and what else waits."""
+    """Find a patient, and what else waits; for whoever may not see patients, the work on the box."""
+    who = here.person()
+    if who is None or not may(who.role, Rule.CLINICAL):
+        return here.page("box.html")
     found = summaries(limit=50)
     return here.page(
         "home.html",
@@ -86,13 +90,17 @@ def find() -> Response:
 
 @screen.get("/found")
 def found() -> Response:
-    """Who it may be."""
+    """Who it may be. A scanned card that nobody else fits opens its patient, one of nobody here the registration form filled in."""
     t, text = here.speech(), here.desk().found
-    people = rows.search(here.db(), text) if text else []
+    people, said = rows.search(here.db(), text) if text else ([], ())
+    if len(people) < 2 and rows.scanned(text):
+        here.desk().notice = (" ".join(one[0] for one in said), " ".join(one[1] for one in said)) if said else None
+        return here.go(f"/patients/{people[0].patient}" if people else "/patients/new?from=found")
+    here.about(subject=",".join(str(one.patient) for one in people[:20]))
     return here.page(
         "found.html",
         title=t("Chọn người bệnh", "Choose the patient") if people else t("Không thấy", "Not found"),
-        people_found=[here.banner_of(one) for one in people],
+        people_found=[here.banner_of(one) for one in people], said=said, text=text, again="/find",
         target="/patients/", target_end="", back="/home", may_register=True,
     )  # fmt: skip
 
@@ -102,14 +110,10 @@ def recent() -> Response:
     """Who was measured last: most come back within the hour."""
     t = here.speech()
     people = rows.recent(here.db(), _RECENT)
+    here.about(subject=",".join(str(one.patient) for one in people))
     return here.page(
         "found.html",
         title=t("Người bệnh vừa đo", "Measured last"),
         people_found=[here.banner_of(one) for one in people],
         target="/patients/", target_end="", back="/home", may_register=True,
     )  # fmt: skip
-
-
-def _leave_patient() -> None:
-    """The measuring sessions of this window end: the next person at it is somebody else."""
-    end_open(here.desk(), "blanked")

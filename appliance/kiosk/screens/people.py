@@ -7,6 +7,7 @@ from flask import Blueprint, request
 from werkzeug.wrappers import Response
 
 from appliance.contract.events import Allergies, Sex
+from appliance.contract.identifiers import Unreadable
 from appliance.contract.ids import short_number
 from appliance.kiosk import here, present
 from appliance.kiosk.desk import Enrol
@@ -102,7 +103,10 @@ def _register(draft: PatientDraft, enrol: Enrol) -> int:
 
 def _typed(found: str) -> dict[str, str]:
     """What a search says about a patient who is not registered yet: a card's facts, a number, or a name."""
-    card = read_card(found)
+    try:
+        card = read_card(found)
+    except Unreadable:
+        return {}
     if card is None:
         return {"name": found} if found and not any(sign.isdigit() for sign in found) else {}
     return _of_card(card)
@@ -110,6 +114,7 @@ def _typed(found: str) -> dict[str, str]:
 
 def _of_card(card: Card) -> dict[str, str]:
     facts = asdict(card)
+    del facts["doubts"]
     birth = "/".join(reversed(card.birth.split("-")))
     sex = cast("Sex | None", facts.pop("sex"))
     return {**facts, "birth": birth, "sex": "" if sex is None else sex.name.lower(), "allergies": Allergies.UNKNOWN.name.lower()}

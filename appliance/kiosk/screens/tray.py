@@ -86,10 +86,12 @@ def find(measurement: int) -> Response:
 def found(measurement: int) -> Response:
     """Who it may be."""
     t = here.speech()
-    people = rows.search(here.db(), here.desk().found) if here.desk().found else []
+    text = here.desk().found
+    people, said = rows.search(here.db(), text) if text else ([], ())
     return here.page(
         "found.html", title=t("Kết quả này của ai?", "Whose reading is this?"), people_found=[here.banner_of(one) for one in people],
         target=f"/tray/{measurement}/to/", target_end="", back=f"/tray/{measurement}", may_register=False,
+        said=said, text=text, again=f"/tray/{measurement}/find",
     )  # fmt: skip
 
 
