@@ -17,7 +17,7 @@ from appliance.contract.metrics import Metric
 from appliance.contract.readings import Numeric, Reading
 from appliance.contract.wiring import take
 from cloud_bridge.store.engine import translated
-from cloud_bridge.store.tables import VIA_CONSULT, VIA_RECORD, conflict, consult_reading, correction, observation
+from cloud_bridge.store.tables import VIA_CONSULT, VIA_RECORD, conflict, consult_reading, correction, observation, tombstone
 from cloud_bridge.store.writing import once, upsert
 
 COLUMNS = {
@@ -297,7 +297,12 @@ def forget_cited(tx: Connection, station: str, consult: int) -> None:
 
 
 def forget(tx: Connection, station: str, patient: int) -> None:
-    """Remove an erased patient's readings. A dispute that this leaves with one patient is over."""
+    """Remove an erased patient's readings, those that were given to them included. A dispute that this leaves with one patient is over."""
+    given = select(correction.c.key).where(correction.c.station == station, correction.c.to_patient == patient)
+    rows = list(tx.execute(select(observation).where(observation.c.station == station, observation.c.key.in_(given))))
+    for one in _worked_out(tx, station, rows):
+        if one.moved_to == patient:
+            tx.execute(delete(observation).where(observation.c.station == station, observation.c.key == one.key))
     mine = select(conflict.c.key).where(conflict.c.station == station, conflict.c.patient == patient)
     keys = [bytes(key) for (key,) in tx.execute(mine)]
     tx.execute(delete(observation).where(observation.c.station == station, observation.c.patient == patient))
@@ -330,6 +335,17 @@ def of_consult(tx: Connection, station: str, consult: int) -> list[Observation]:
 
 
 def _dressed(tx: Connection, station: str, rows: Sequence[Any]) -> list[Observation]:
+    """Rows as pages show them. What was given to somebody who is erased is shown to nobody."""
+    found = _worked_out(tx, station, rows)
+    moved = {one.moved_to for one in found if one.moved_to is not None}
+    if not moved:
+        return found
+    erased = select(tombstone.c.patient).where(tombstone.c.station == station, tombstone.c.patient.in_(sorted(moved)))
+    gone = {number for (number,) in tx.execute(erased)}
+    return [one for one in found if one.moved_to not in gone]
+
+
+def _worked_out(tx: Connection, station: str, rows: Sequence[Any]) -> list[Observation]:
     """Rows with what was said about them: claims of others, corrections."""
     keys = [bytes(row.key) for row in rows]
     claims: dict[bytes, list[int]] = {}
@@ -338,19 +354,18 @@ def _dressed(tx: Connection, station: str, rows: Sequence[Any]) -> list[Observat
         some = keys[start : start + _MOST_KEYS]
         for row in tx.execute(select(conflict).where(conflict.c.station == station, conflict.c.key.in_(some)).order_by(conflict.c.patient)):
             claims.setdefault(bytes(row.key), []).append(row.patient)
-        query = select(correction).where(correction.c.station == station, correction.c.key.in_(some))
-        for row in tx.execute(query.order_by(correction.c.wall, correction.c.seq)):
+        for row in tx.execute(select(correction).where(correction.c.station == station, correction.c.key.in_(some))):
             said.setdefault(bytes(row.key), []).append(row)
     return [effective(row, claims.get(bytes(row.key), []), said.get(bytes(row.key), [])) for row in rows]
 
 
 def effective(row: Any, claimants: Sequence[int], corrections: Sequence[Any]) -> Observation:
-    """What is true now of a reading: pure. `corrections` are in order of the box's time.
+    """What is true now of a reading: pure. `corrections` in any order.
 
     A reassignment between the claimants of a dispute was a person's decision: it ends the dispute.
     """
     owner, moved_from, moved_why, in_error = row.patient, None, "", None
-    for each in corrections:
+    for each in as_said(corrections):
         if each.to_patient is None:
             in_error = each.reason
         else:
@@ -362,6 +377,15 @@ def effective(row: Any, claimants: Sequence[int], corrections: Sequence[Any]) ->
         actor=row.actor, saved_after=row.saved_after, received=row.received, shown=row.shown, claimants=left, in_error=in_error,
         moved_from=moved_from, moved_to=moved_to, moved_why=moved_why,
     )  # fmt: skip
+
+
+def as_said(corrections: Sequence[Any]) -> list[Any]:
+    """Corrections in the order a person said them: within an epoch of the box by its count, which no clock turns back; epochs by time."""
+    began: dict[bytes, int] = {}
+    for each in corrections:
+        epoch = bytes(each.epoch)
+        began[epoch] = min(each.wall, began.get(epoch, each.wall))
+    return sorted(corrections, key=lambda each: (began[bytes(each.epoch)], bytes(each.epoch), each.seq))
 
 
 def mark_shown(tx: Connection, station: str, keys: Iterable[bytes], at: int) -> list[bytes]:

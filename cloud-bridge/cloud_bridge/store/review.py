@@ -79,10 +79,13 @@ def nobodys(tx: Connection, stations: Collection[str], limit: int = 100) -> list
 
 
 def disputed(tx: Connection, stations: Collection[str], limit: int = 100) -> list[Disputed]:
-    """Readings of some stations in dispute, the newest first. A dispute that the station has settled by reassigning is not looked for here:
-    its pages say what was decided.
+    """Readings of some stations in dispute, the newest first.
+
+    One that the station has settled by reassigning is none: its pages say what was decided.
     """
-    mine = select(observation).where(observation.c.disputed, observation.c.station.in_(sorted(stations)))
+    c = correction.c
+    settled = select(c.key).where(c.station == observation.c.station, c.key == observation.c.key, c.to_patient.is_not(None)).exists()
+    mine = select(observation).where(observation.c.disputed, ~settled, observation.c.station.in_(sorted(stations)))
     query = mine.order_by(observation.c.received.desc(), observation.c.key).limit(limit)
     found = []
     for row in list(tx.execute(query)):
