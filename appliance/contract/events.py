@@ -60,6 +60,16 @@ class ConsultField(IntEnum):
     DAO_TAO = 5
 
 
+class Basis(IntEnum):
+    """Why a patient's data may be sent to a doctor (Law 91/2025: consent, or help that cannot wait for it)."""
+
+    UNSAID = 0
+    CONSENT = 1
+    """The patient, or who answers for them, has agreed to *TREAT*; the consent itself is an event of its own."""
+    EMERGENCY = 2
+    """Nobody could be asked: life or health could not wait."""
+
+
 class Marks(IntFlag):
     """What must be said about how an observation came to its patient."""
 
@@ -235,6 +245,7 @@ class ConsultRequested:
     field: ConsultField = wire(8, default=ConsultField.TU_VAN)
     attachments: int = wire(9, default=0)
     staff_name: str = wire(10, default="")
+    basis: Basis = wire(11, default=Basis.UNSAID)
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,6 +11,7 @@ from appliance import __version__
 from appliance.contract.answers import Answer, read_answer
 from appliance.contract.events import (
     AnswerRead,
+    Basis,
     ConsultField,
     ConsultReply,
     ConsultRequested,
@@ -22,10 +23,10 @@ from appliance.contract.events import (
 from appliance.contract.ids import spell
 from appliance.contract.readings import Reading, Stamp
 from appliance.database import Connection, Row, transaction
-from appliance.store import devices, pictures
+from appliance.store import consent, devices, pictures
 from appliance.store.errors import Refused, Taken
 from appliance.store.outbox import RECEIVED, SET_ASIDE, append
-from appliance.store.patients import clean, present
+from appliance.store.patients import clean, standing
 from appliance.store.records import outbox_row, pack, unpack
 
 MOST_LETTERS = 600
@@ -44,6 +45,8 @@ class ConsultDraft:
     measurements: tuple[int, ...] = ()
     field: ConsultField = ConsultField.TU_VAN
     attachments: int = 0
+    basis: Basis = Basis.UNSAID
+    """What a person said about the consent where the patient has given none (`consent.basis`)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -158,8 +161,9 @@ def request(conn: Connection, draft: ConsultDraft, *, consult: int, staff: str, 
             raise Taken("consult", consult)
         readings = _cited(conn, draft)
         body = ConsultRequested(
-            consult, present(conn, draft.patient), draft.urgency, draft.department, complaint, readings,
+            consult, standing(conn, draft.patient), draft.urgency, draft.department, complaint, readings,
             devices.labels(conn, readings), draft.field, draft.attachments or pictures.staged(conn, consult),
+            basis=consent.basis(conn, draft.patient, draft.urgency, draft.basis),
         )  # fmt: skip
         lane, seq = append(conn, Event(now, staff, __version__, body))
         _keep(conn, body, staff, now, lane, seq)

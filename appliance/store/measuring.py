@@ -17,7 +17,7 @@ from appliance.database import Connection, Row, transaction
 from appliance.store import devices, history
 from appliance.store.errors import Damaged, Refused
 from appliance.store.outbox import append
-from appliance.store.patients import clean, present
+from appliance.store.patients import clean, present, standing
 from appliance.store.records import outbox_row, pack, unpack
 
 SESSION_MINUTES = 10
@@ -181,7 +181,7 @@ def open_session(
     if not staff:
         raise Refused("Chọn tên nhân viên trước khi đo.", "choose who you are before measuring")
     with transaction(conn):
-        present(conn, patient)
+        standing(conn, patient)
         for old in conn.execute(f"{_SESSION} WHERE device = ? AND ended IS NULL", (device,)).fetchall():
             _take_over(conn, _session(old), patient, now)
         row = (patient, staff, device, now.boot, now.wall, now.ticks, now.ticks + minutes * 600, int(headless))
@@ -371,7 +371,7 @@ def assign(conn: Connection, measurement: int, *, patient: int, staff: str, now:
                 "Chỉ gán được trong 15 phút sau khi đo. Hãy đo lại cho người bệnh.",
                 "a measurement can be assigned within 15 minutes: measure again",
             )
-        present(conn, patient)
+        standing(conn, patient)
         return _give(conn, row, patient, staff, now, Marks.LATE)
 
 

@@ -7,7 +7,7 @@ How a name is found: `patient_word` holds every word of every name, folded, with
 of the list (`entries`). A search walks a short piece of it and never the patients: 20,000 patients cost 1 to 3 ms of
 processor time and not the 20 ms of reading them all. A generated column of SQLite cannot do this: folding needs Unicode's
 tables, SQLite would have to call Python for it, and then no other program could open the file. So one function writes
-a patient (`_keep`), the words with it, and tests look that no other statement does.
+a patient (`keep`), the words with it, and tests look that no other statement does.
 """
 
 import re
@@ -147,7 +147,7 @@ def register(conn: Connection, draft: PatientDraft, *, patient: int, staff: str,
             if replace(known, version=1) == identity:
                 return known
             raise Taken("patient", patient)
-        _keep(conn, identity)
+        keep(conn, identity)
         append(conn, Event(now, staff, __version__, PatientRegistered(identity)))
     return identity
 
@@ -160,7 +160,7 @@ def change(conn: Connection, draft: PatientDraft, *, patient: int, reason: str, 
         identity = _identity(patient, known.version + 1, tidy)
         if replace(identity, version=known.version) == known:
             return known
-        _keep(conn, identity)
+        keep(conn, identity)
         append(conn, Event(now, staff, __version__, PatientChanged(identity, clean(reason))))
     return identity
 
@@ -180,7 +180,7 @@ _KEEP = (
 )
 
 
-def _keep(conn: Connection, who: Identity) -> None:
+def keep(conn: Connection, who: Identity) -> None:
     """Write a patient and the words they are found by: the only statement of the program that writes a name."""
     old = conn.execute("SELECT id, name, birth FROM patient WHERE id = ?", (who.patient,)).fetchone()
     if old is not None:
