@@ -21,15 +21,15 @@ from cloud_bridge.store import answers, consults, observations, outbox
 from cloud_bridge.store.accounts import Account
 from cloud_bridge.store.consults import Consult
 
-HOLD = 6_000
-"""Tenths of a second that a request stays with a doctor who does nothing on its page: 10 minutes."""
+HOLD = 9_000
+"""Tenths of a second that a request stays with a doctor who does nothing on its page: 15 minutes, unless the settings say otherwise."""
 MOST_CHARACTERS = 2_000
 """Of one field of an answer: a page of text, and under 3 kB on the wire."""
 
 
 class Refused(ValueError):  # noqa: N818 - the house's word (ARCHITECTURE.md, Errors)
     """Something the console may not do now. `reason`: ``gone``, ``withdrawn``, ``held`` (by `who`), ``empty``, ``long``,
-    ``answered``, ``replaced``, ``unseen``, ``role``.
+    ``answered`` (by `who`), ``replaced``, ``unseen``, ``corrected``, ``role``.
     """
 
     def __init__(self, reason: str, who: str = "") -> None:
@@ -84,6 +84,8 @@ def _event(doctor: Account, software: str, now: Stamp, body: object) -> Event:
 
 
 def _get(tx: Connection, station: str, number: int) -> Consult:
+    """The request, and nobody else decides anything about it until the transaction ends."""
+    consults.lock(tx, station, number)
     found = consults.get(tx, station, number)
     if found is None:
         raise Refused("gone")
@@ -98,7 +100,7 @@ def _held(found: Consult, doctor: Account, now: Stamp) -> None:
         raise Refused("held", holder)
 
 
-def open_request(tx: Connection, doctor: Account, station: str, number: int, *, software: str, now: Stamp) -> bool:
+def open_request(tx: Connection, doctor: Account, station: str, number: int, *, software: str, now: Stamp, hold: int = HOLD) -> bool:
     """A doctor has the page in front of them: the station is told the first time. True for that first time.
 
     Opening takes the request when nobody holds it, so that two doctors do not answer the same one.
@@ -110,33 +112,36 @@ def open_request(tx: Connection, doctor: Account, station: str, number: int, *, 
     if first:
         outbox.append(tx, station, _event(doctor, software, now, ConsultOpened(number, doctor.name)))
     if found.answered is None and found.withdrawn is None and found.held_by(now.wall) in ("", doctor.login):
-        _take(tx, doctor, found, software=software, now=now)
+        _take(tx, doctor, found, software=software, now=now, hold=hold)
     return first
 
 
-def claim(tx: Connection, doctor: Account, station: str, number: int, *, software: str, now: Stamp) -> None:
-    """Take a request. Refused ``held`` while another doctor holds it."""
+def claim(tx: Connection, doctor: Account, station: str, number: int, *, software: str, now: Stamp, hold: int = HOLD) -> None:
+    """Take a request for `hold` tenths of a second. Refused ``held`` while another doctor holds it."""
     found = _get(tx, station, number)
     _held(found, doctor, now)
-    _take(tx, doctor, found, software=software, now=now)
+    _take(tx, doctor, found, software=software, now=now, hold=hold)
 
 
-def _take(tx: Connection, doctor: Account, found: Consult, *, software: str, now: Stamp) -> None:
-    until = now.wall + HOLD
+def _take(tx: Connection, doctor: Account, found: Consult, *, software: str, now: Stamp, hold: int) -> None:
+    until = now.wall + hold
     taken = consults.set_claim(tx, found.station, found.consult, doctor.login, until, now.wall)
     if taken and found.held_by(now.wall) != doctor.login:  # a longer hold by the same doctor is no news for the station
         body = ConsultClaimed(found.consult, doctor.name, until)
         outbox.append(tx, found.station, _event(doctor, software, now, body))
 
 
-def release(tx: Connection, doctor: Account, station: str, number: int, now: Stamp) -> None:
-    """Give a request back to the queue. The station keeps seeing that it was opened."""
+def release(tx: Connection, doctor: Account, station: str, number: int, now: Stamp, *, software: str = "") -> None:
+    """Give a request back to the queue. The station is told (`until` 0) and keeps seeing that it was opened."""
     found = _get(tx, station, number)
     _held(found, doctor, now)
-    consults.set_claim(tx, station, number, "", 0, now.wall)
+    if consults.set_claim(tx, station, number, "", 0, now.wall):
+        outbox.append(tx, station, _event(doctor, software, now, ConsultClaimed(number, doctor.name, 0)))
 
 
-def ask(tx: Connection, doctor: Account, station: str, number: int, text: str, *, question: int, software: str, now: Stamp) -> bool:
+def ask(
+    tx: Connection, doctor: Account, station: str, number: int, text: str, *, question: int, software: str, now: Stamp, hold: int = HOLD
+) -> bool:
     """Ask the station something; True. Refused ``empty``, ``long``, ``held``, ``withdrawn``."""
     found = _get(tx, station, number)
     _held(found, doctor, now)
@@ -148,27 +153,28 @@ def ask(tx: Connection, doctor: Account, station: str, number: int, text: str, *
     consults.say(tx, station, number, question, origin="", who=doctor.name, text=said, wall=now.wall, at=now.wall)
     outbox.append(tx, station, _event(doctor, software, now, ConsultQuestion(number, question, doctor.name, said)))
     if found.answered is None:
-        _take(tx, doctor, found, software=software, now=now)
+        _take(tx, doctor, found, software=software, now=now, hold=hold)
     return True
 
 
-def draft(tx: Connection, doctor: Account, station: str, number: int, advice: Advice, now: Stamp) -> None:
+def draft(tx: Connection, doctor: Account, station: str, number: int, advice: Advice, now: Stamp, *, hold: int = HOLD) -> None:
     """Keep what is in the form. It stays in the bridge; a hold by this doctor goes on."""
     found = _get(tx, station, number)
     if not doctor.signs:
         raise Refused("role")
     answers.save_draft(tx, station, number, doctor.login, advice.given(), now.wall)
     if found.held_by(now.wall) == doctor.login:
-        consults.set_claim(tx, station, number, doctor.login, now.wall + HOLD, now.wall)
+        consults.set_claim(tx, station, number, doctor.login, now.wall + hold, now.wall)
 
 
 def sign(
     tx: Connection, doctor: Account, station: str, number: int, advice: Advice, *, seen: Collection[bytes], answer: int, seal: Seal,
-    software: str, now: Stamp, replaces: int | None = None,
+    software: str, now: Stamp, replaces: int | None = None, struck: Collection[bytes] | None = None,
 ) -> Answer:  # fmt: skip
     """Sign an answer and queue it for the station, in the caller's transaction. The caller has checked the password.
 
     `seen` are the readings that the confirming page showed; one that is not on the consult's page is Refused ``unseen``.
+    `struck` are those of them that the page showed as taken back: Refused ``corrected`` when the station has changed that since.
     `answer` is a random short number: a bridge that was restored must not give an old number to a new answer.
     `replaces` makes it a correction of an earlier answer, which stays readable; Refused ``answered`` without it where an
     answer exists, ``replaced`` when that answer has been corrected already.
@@ -181,7 +187,7 @@ def sign(
     _check_place(tx, station, number, replaces)
     content = Answer(
         station=station, consult=number, answer=answer, practitioner=doctor.login, practitioner_name=doctor.name, at=now.wall,
-        seen=tuple(sorted(set(seen))), test_data=_test_data(tx, found, seen), **advice.given(),
+        seen=tuple(sorted(set(seen))), test_data=_test_data(tx, found, seen, struck), **advice.given(),
     )  # fmt: skip
     _keep(tx, doctor, content, seal, replaces, software, now)
     return content
@@ -198,12 +204,17 @@ def _check_place(tx: Connection, station: str, number: int, replaces: int | None
         raise Refused("replaced")
 
 
-def _test_data(tx: Connection, found: Consult, seen: Collection[bytes]) -> bool:
-    """Whether anything the doctor saw is test data; Refused ``unseen`` for a reading that no page of this consult shows."""
+def _test_data(tx: Connection, found: Consult, seen: Collection[bytes], struck: Collection[bytes] | None) -> bool:
+    """Whether anything the doctor saw is test data; Refused ``unseen`` for a reading that no page of this consult shows, ``corrected``
+    when not the same ones of them stand as on the page.
+    """
     shown = observations.of_consult(tx, found.station, found.consult) + observations.of_patient(tx, found.station, found.patient)
     status = {one.key: one.reading.status for one in shown}
     if not set(seen) <= status.keys():
         raise Refused("unseen")
+    fallen = {one.key for one in shown if one.key in set(seen) and not one.stands_for(found.patient)}
+    if struck is not None and fallen != set(struck):
+        raise Refused("corrected")
     return found.test_data or any(status[key] & Status.TEST_DATA for key in seen)
 
 

@@ -405,7 +405,7 @@ def sign(doctor, advice: str = "Nghỉ ngơi, đo lại sau 30 phút", password:
     """Draft, look again, sign; the last response."""
     moved = doctor.send(f"{URL}/draft", advice=advice, then="sign", **more)
     fields = hidden(doctor.get(moved.headers["Location"]).text)
-    values = {name: fields[name] if name == "seen" else fields[name][-1] for name in ("digest", "seen", "replaces") if name in fields}
+    values = {name: fields[name] if name in ("seen", "struck") else fields[name][-1] for name in ("digest", "seen", "struck", "replaces") if name in fields}
     return doctor.send(f"{URL}/sign", password=password, **values)
 
 
@@ -554,7 +554,7 @@ def test_a_second_doctor_sees_who_holds_the_request(request_900):
     assert "BS. Trần Thử" in text
     assert "data-draft" not in text
     second.send(f"{URL}/claim")
-    assert "Bác sĩ khác đang giữ yêu cầu này." in second.get(URL).text
+    assert "Bác sĩ khác đang giữ yêu cầu này: BS. Trần Thử, đến " in second.get(URL).text
     first.send(f"{URL}/release")
     assert "data-draft" in second.get(URL).text
 

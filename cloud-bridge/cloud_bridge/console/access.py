@@ -84,6 +84,7 @@ TABLE: dict[str, Access] = {
     "consults.claim": Access(Rule.DOCTOR),
     "consults.release": Access(Rule.DOCTOR),
     "consults.question": Access(Rule.DOCTOR),
+    "consults.corrections_seen": Access(Rule.DOCTOR),
     "patients.page": Access(Rule.CLINICAL, audit="record"),
     "patients.live": Access(Rule.CLINICAL, by_itself=True, audit="stay"),
     "patients.data": Access(Rule.CLINICAL, by_itself=True, audit="data"),

@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from flask import Blueprint, Response, abort, flash, jsonify, redirect, render_template, request, url_for
@@ -16,7 +17,7 @@ from cloud_bridge.answers import Advice, Refused
 from cloud_bridge.console import fresh, guard, present, queue, sessions, vitals
 from cloud_bridge.console.desk import desk
 from cloud_bridge.console.words import ANSWER_FIELDS, DEPARTMENTS, FIELDS, REFUSALS, URGENCIES
-from cloud_bridge.store import accounts, answers, completeness, consults, devices, observations, patients
+from cloud_bridge.store import accounts, answers, completeness, consults, corrections, devices, observations, patients
 from cloud_bridge.store.accounts import Denied
 from cloud_bridge.store.consults import Consult
 from cloud_bridge.store.engine import reading, writing
@@ -37,7 +38,7 @@ MOST_SEEN = 40
 def page(station: str, number: int) -> str:
     """The request. That a doctor has it in front of them is told to the station, the first time."""
     with writing(desk().engine) as tx:
-        first = _tell(lambda: doctor.open_request(tx, guard.me(), station, number, software=desk().software, now=desk().stamp()))
+        first = _open(tx, station, number)
         found = _load(tx, station, number)
         new = vitals.show(tx, station, found["shown_readings"])
         form = _form(tx, found)
@@ -46,6 +47,13 @@ def page(station: str, number: int) -> str:
         journal.step(desk().log, "shown", station=station, consult=number)
     vitals.say_shown(station, new, number)
     return text
+
+
+def _open(tx: Connection, station: str, number: int) -> bool:
+    try:
+        return doctor.open_request(tx, guard.me(), station, number, software=desk().software, now=desk().stamp(), hold=_hold())
+    except Refused:
+        abort(404)
 
 
 @pages.get("/<station:station>/<short:number>/live")
@@ -101,8 +109,10 @@ def _load(tx: Connection, station: str, number: int) -> dict[str, Any]:
     who = patients.get(tx, station, one.patient) or one.asked
     whole = completeness.of_station(tx, station)
     found = _values(one, who, cited, others, named, names, said, given)
+    told = corrections.corrections_for(tx, station, number, guard.me())
+    found["corrections"] = [(each, present.values(each.reading, guard.say()) if each.reading else ()) for each in told]
     found["complete"] = present.completeness(whole, found["now"], guard.say())
-    found["version"] = present.fingerprint(found["version"], whole.mark)
+    found["version"] = present.fingerprint(found["version"], told, whole.mark)
     return found
 
 
@@ -117,16 +127,17 @@ def _values(
     cited_rows = vitals.rows(cited, one.patient, named, cited=True, signed=signed, seen=seen)
     other_rows = vitals.rows(others[: vitals.LISTED], one.patient, named, signed=signed, seen=seen)
     every = sorted([*cited, *others], key=lambda each: each.reading.stamp.wall)
-    version = present.fingerprint(one, who, every, named, names, said, given, holder, t.language, me.login)
+    until = one.claimed_until if holder else 0
+    shown_until = until // 600 if holder != me.login else 0  # another's hold is shown to the minute
+    version = present.fingerprint(one, who, every, named, names, said, given, holder, shown_until, t.language, me.login)
     return {
         "one": one, "who": present.banner(who, present.local(now).date(), t), "renamed": who.name != one.asked.name, "now": now,
         "urgency": t(*URGENCIES[one.urgency]), "department": t(*DEPARTMENTS[one.department]), "field": t(*FIELDS[one.kind]),
-        "stages": present.stages(one, names, now, t), "holder": names.get(holder, holder), "mine": holder == me.login,
+        "stages": present.stages(one, names, now, t), "holder": names.get(holder, holder), "mine": holder == me.login, "until": until,
         "free": holder in ("", me.login), "cited": cited_rows, "others": other_rows, "cited_readings": cited, "other_readings": others,
         "shown_readings": [*cited, *others[: vitals.LISTED]], "device_names": named, "messages": said, "answers": given,
         "lacking": present.not_measured([each.reading for each in cited], t),
         "test_data": one.test_data or any(row.test_data for row in other_rows),
-        "unclear": sorted({line for row in cited_rows for line in row.warnings}),
         "changed_since": [row for row in cited_rows if row.warnings and signed is not None and bytes.fromhex(row.key) in seen],
         "later": [row for row in [*cited_rows, *other_rows] if row.late], "trend": present.trend(every, one.patient, t),
         "version": version, "waiting": one.answered is None and one.withdrawn is None,
@@ -168,16 +179,16 @@ def _form(tx: Connection, found: dict[str, Any]) -> dict[str, Any]:
         fields, saved = {}, None
     return {
         "fields": ANSWER_FIELDS, "draft": fields, "saved": saved, "correcting": last if correcting else None,
-        "can_answer": guard.me().signs and one.withdrawn is None and (last is None or correcting),
+        "can_answer": guard.me().signs and one.withdrawn is None and (last is None or correcting), "unsent": kept[0] if kept else {},
     }  # fmt: skip
 
 
 @pages.post("/<station:station>/<short:number>/draft")
 def draft(station: str, number: int) -> AnyResponse:
-    """Keep what is in the form; with ``then=sign`` go on to the confirming page."""
+    """Keep what is in the form; with ``then=sign`` go on to the confirmation."""
     advice = Advice.of(request.form)
     with writing(desk().engine) as tx:
-        _tell(lambda: doctor.draft(tx, guard.me(), station, number, advice, desk().stamp()))
+        _tell(tx, number, lambda: doctor.draft(tx, guard.me(), station, number, advice, desk().stamp(), hold=_hold()))
     if request.headers.get("X-Tram-Page"):
         return jsonify(saved=present.clock(desk().now()))
     correct = request.form.get("replaces", "")
@@ -187,39 +198,47 @@ def draft(station: str, number: int) -> AnyResponse:
 
 
 @pages.get("/<station:station>/<short:number>/sign")
-def confirm(station: str, number: int) -> AnyResponse | str:
-    """The confirming page: the text as it will leave, allergies, the readings it rests on, the password."""
+def confirm(station: str, number: int) -> AnyResponse | str | tuple[str, int]:
+    """The confirmation, beside the record on the same page: the text as it will leave, allergies, the readings it rests on, the password.
+
+    The page's script asks for that part alone; what speaks against signing then comes as one sentence.
+    """
     with reading(desk().engine) as tx:
         found = _load(tx, station, number)
         kept = answers.get_draft(tx, station, number, guard.me().login)
+        form = _form(tx, found)
     advice = Advice.of(kept[0] if kept else {})
     replaces = _replaces(request.args.get("replaces", ""))
-    if not guard.me().signs:
-        abort(403)
+    alone = bool(request.headers.get("X-Tram-Page"))
     try:
         advice.check()
     except Refused as no:
+        if alone:
+            return guard.say()(*REFUSALS[no.reason]), 409
         _flash(no)
         return redirect(_back(station, number, replaces))
-    return _confirming(found, advice, replaces)
+    signing = _signing(found, advice, replaces)
+    if alone:
+        return render_template("_signing.html", **found, signing=signing)
+    return render_template("consult.html", **found, **form, signing=signing)
 
 
-def _confirming(found: dict[str, Any], advice: Advice, replaces: int | None, said: str = "") -> str:
+def _signing(found: dict[str, Any], advice: Advice, replaces: int | None, said: str = "") -> dict[str, Any]:
+    """What the confirmation shows and sends back: with the readings those that did not stand while it was looked at."""
     recent = [each for each in found["other_readings"] if each.reading.stamp.wall >= found["now"] - RECENT]
     seen = [*found["cited_readings"], *recent][:MOST_SEEN]
     one: Consult = found["one"]
-    return render_template(
-        "sign.html", **found, advice=advice, fields=ANSWER_FIELDS, digest=_digest(advice), replaces=replaces, said=said,
-        seen=vitals.rows(seen, one.patient, found["device_names"], cited=True), seen_keys=[each.key.hex() for each in seen],
-    )  # fmt: skip
+    return {
+        "advice": advice, "fields": ANSWER_FIELDS, "digest": _digest(advice), "replaces": replaces, "said": said,
+        "seen": vitals.rows(seen, one.patient, found["device_names"], cited=True), "keys": [each.key.hex() for each in seen],
+        "struck": [each.key.hex() for each in seen if not each.stands_for(one.patient)],
+    }  # fmt: skip
 
 
 @pages.post("/<station:station>/<short:number>/sign")
 def sign(station: str, number: int) -> AnyResponse | tuple[str, int]:
-    """Sign what the confirming page showed, after the password has been given again."""
+    """Sign what the confirmation showed, after the password has been given again."""
     me, replaces = guard.me(), _replaces(request.form.get("replaces", ""))
-    if not me.signs:
-        abort(403)
     with writing(desk().engine) as tx:
         proved = accounts.check(tx, desk().hasher, me.login, request.form.get("password", "")[:200], desk().now())
     with writing(desk().engine) as tx:
@@ -228,17 +247,19 @@ def sign(station: str, number: int) -> AnyResponse | tuple[str, int]:
         advice = Advice.of(kept[0] if kept else {})
         if isinstance(proved, Denied):
             words = guard.say()(*REFUSALS["wrong"]) if proved.reason == "wrong" else sessions.denied(proved)
-            return _confirming(found, advice, replaces, words), 403
+            form = _form(tx, found) | {"signing": _signing(found, advice, replaces, words)}
+            return render_template("consult.html", **found, **form), 403
         try:
             if request.form.get("digest", "") != _digest(advice):
                 raise Refused("changed")
             said = doctor.sign(
-                tx, me, station, number, advice, seen=_seen(request.form.getlist("seen")), answer=short_number(desk().random(5)),
+                tx, me, station, number, advice, seen=_keys("seen"), struck=_keys("struck"), answer=short_number(desk().random(5)),
                 seal=desk().seal, software=desk().software, now=desk().stamp(), replaces=replaces,
             )  # fmt: skip
         except Refused as no:
-            _flash(no)
+            _flash(no, consults.get(tx, station, number), accounts.names(tx))
             return redirect(_back(station, number, replaces))
+    guard.did("sign")
     journal.step(desk().log, "signed", station=station, consult=number, answer=said.answer)
     flash(guard.say()("Đã ký. Trả lời đang được gửi về trạm.", "Signed. The answer is on its way to the station."), "done")
     return redirect(url_for(".page", station=station, number=number))
@@ -248,9 +269,10 @@ def _digest(advice: Advice) -> str:
     return hashlib.sha256(json.dumps(advice.given(), sort_keys=True).encode()).hexdigest()
 
 
-def _seen(texts: list[str]) -> list[bytes]:
+def _keys(name: str) -> list[bytes]:
+    """Reading keys out of the form."""
     try:
-        return [bytes.fromhex(text) for text in texts]
+        return [bytes.fromhex(text) for text in request.form.getlist(name)]
     except ValueError:
         raise Refused("unseen") from None
 
@@ -267,11 +289,18 @@ def _replaces(text: str) -> int | None:
 # --- holding and asking ---------------------------------------------------------------------------------------------------------------
 
 
+def _hold() -> int:
+    """Tenths of a second that a request stays with a doctor who does nothing."""
+    return desk().claim_s * 10
+
+
 @pages.post("/<station:station>/<short:number>/claim")
 def claim(station: str, number: int) -> AnyResponse:
     """Take the request."""
     with writing(desk().engine) as tx:
-        _tell(lambda: doctor.claim(tx, guard.me(), station, number, software=desk().software, now=desk().stamp()))
+        act = lambda: doctor.claim(tx, guard.me(), station, number, software=desk().software, now=desk().stamp(), hold=_hold())  # noqa: E731
+        if _tell(tx, number, act):
+            guard.did("claim")
     return redirect(url_for(".page", station=station, number=number))
 
 
@@ -279,7 +308,9 @@ def claim(station: str, number: int) -> AnyResponse:
 def release(station: str, number: int) -> AnyResponse:
     """Give the request back and return to the queue (its page would take it again)."""
     with writing(desk().engine) as tx:
-        _tell(lambda: doctor.release(tx, guard.me(), station, number, desk().stamp()))
+        act = lambda: doctor.release(tx, guard.me(), station, number, desk().stamp(), software=desk().software)  # noqa: E731
+        if _tell(tx, number, act):
+            guard.did("release")
     return redirect(url_for("queue.waiting"))
 
 
@@ -289,30 +320,44 @@ def question(station: str, number: int) -> AnyResponse:
     text = request.form.get("text", "")
     with writing(desk().engine) as tx:
         asked = short_number(desk().random(5))
-        done = _tell(
-            lambda: doctor.ask(tx, guard.me(), station, number, text, question=asked, software=desk().software, now=desk().stamp())
-        )
+        how = {"question": asked, "software": desk().software, "now": desk().stamp(), "hold": _hold()}
+        done = _tell(tx, number, lambda: doctor.ask(tx, guard.me(), station, number, text, **how))  # type: ignore[arg-type]  # by name
     if done:
+        guard.did("question")
         flash(guard.say()("Câu hỏi đang được gửi về trạm.", "The question is on its way to the station."), "done")
     return redirect(url_for(".page", station=station, number=number))
 
 
-def _tell(act: Any) -> bool:
-    """Do it; a refusal is told on the next page and nothing has happened. 404 for a request that is not there."""
+@pages.post("/<station:station>/<short:number>/corrections")
+def corrections_seen(station: str, number: int) -> AnyResponse:
+    """A doctor has seen what the station has corrected; the others are told on."""
+    with writing(desk().engine) as tx:
+        _load(tx, station, number)
+        if corrections.corrections_seen(tx, station, number, guard.me(), desk().now()):
+            guard.did("looked")
+    return redirect(url_for(".page", station=station, number=number))
+
+
+def _tell(tx: Connection, number: int, act: Callable[[], object]) -> bool:
+    """Do it, True; a refusal is told on the next page and nothing has happened. 404 for a request that is not there."""
     try:
-        return bool(act())
+        act()
     except Refused as no:
         if no.reason == "gone":
             abort(404)
         if no.reason == "role":
             abort(403)
-        _flash(no)
+        about = request.view_args or {}
+        _flash(no, consults.get(tx, about["station"], number), accounts.names(tx))
         return False
+    return True
 
 
-def _flash(no: Refused) -> None:
+def _flash(no: Refused, found: Consult | None = None, names: Mapping[str, str] | None = None) -> None:
+    """One sentence about a refusal; who holds or has answered stands in it."""
     word = "question" if no.who == "question" else no.reason
-    flash(guard.say()(*REFUSALS[word]), "refused")
+    until = present.moment(found.claimed_until, desk().now()) if found is not None else ""
+    flash(guard.say()(*REFUSALS[word]).format(who=(names or {}).get(no.who, no.who), until=until), "refused")
 
 
 def _back(station: str, number: int, replaces: int | None) -> str:

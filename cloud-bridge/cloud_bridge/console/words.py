@@ -100,14 +100,24 @@ ANSWER_FIELDS: tuple[tuple[str, Pair, Pair], ...] = (
 REFUSALS: Mapping[str, Pair] = {
     "gone": ("Yêu cầu này không còn trong hệ thống.", "This request is no longer here."),
     "withdrawn": ("Trạm đã rút yêu cầu này; không gửi thêm được.", "The station has withdrawn this request; nothing more can be sent."),
-    "held": ("Bác sĩ khác đang giữ yêu cầu này.", "Another doctor holds this request."),
+    "held": (
+        "Bác sĩ khác đang giữ yêu cầu này: {who}, đến {until}. Chưa có gì được gửi; nháp của bạn vẫn còn.",
+        "Another doctor holds this request: {who}, until {until}. Nothing was sent; your draft is kept.",
+    ),
     "empty": (
         "Chưa có lời khuyên. Hãy viết ít nhất ô “Lời khuyên cho trạm”.",
         "There is no advice yet. Fill in at least “Advice to the station”.",
     ),
     "long": ("Một ô dài quá 2.000 ký tự. Hãy rút gọn.", "One field is longer than 2,000 characters. Shorten it."),
-    "answered": ("Yêu cầu này đã có trả lời đã ký. Hãy dùng “Sửa trả lời”.", "A signed answer exists. Use “Correct the answer”."),
+    "answered": (
+        "Yêu cầu này vừa có trả lời đã ký của {who}. Trả lời của bạn chưa được gửi; nháp vẫn còn bên dưới. Cần đổi: “Sửa trả lời”.",
+        "{who} has just signed an answer. Yours was not sent; the draft is kept below. To change it: “Correct the answer”.",
+    ),
     "replaced": ("Trả lời này đã được sửa rồi. Hãy tải lại trang.", "This answer has been corrected already. Reload the page."),
+    "corrected": (
+        "Trạm vừa sửa một số đo mà bạn đang dựa vào. Hãy xem lại trước khi ký. Chưa có gì được gửi.",
+        "The station has just changed a reading that you rely on. Look again before signing. Nothing was sent.",
+    ),
     "unseen": ("Danh sách số đo đã thay đổi. Hãy xem lại trước khi ký.", "The readings have changed. Look again before signing."),
     "changed": (
         "Nội dung nháp đã thay đổi ở nơi khác. Hãy đọc lại trước khi ký.",

@@ -5,6 +5,7 @@
   const FAST = 500; // a reading is on the page within half a second of being in the database …
   const SLOW = 2000; // … and within two when nobody has touched the page for two minutes
   const QUIET = 120000;
+  const ASKED = 3000; // an emergency is heard within three seconds of being in the database, ten at the very most
   let touched = Date.now();
   for (const what of ["pointerdown", "keydown", "scroll", "focus"]) {
     window.addEventListener(what, () => { touched = Date.now(); }, { passive: true });
@@ -101,56 +102,102 @@
       window.clearTimeout(timer);
       timer = window.setTimeout(keep, 800);
     });
-    form.addEventListener("submit", () => window.clearTimeout(timer));
+    /* Reviewing and signing happen beside the record, which goes on being renewed. */
+    const unsaid = document.getElementById("unsaid");
+    const review = async () => {
+      window.clearTimeout(timer);
+      unsaid.hidden = true;
+      await keep();
+      const answer = await fetch(form.dataset.sign, { headers: { "X-Tram-Page": "1" }, cache: "no-store", credentials: "same-origin" });
+      if (answer.status === 401) return logIn();
+      const text = await answer.text();
+      if (answer.status === 409) {
+        unsaid.textContent = text;
+        unsaid.hidden = false;
+        document.getElementById("advice").focus();
+        return;
+      }
+      if (!answer.ok) return form.submit();
+      const card = document.getElementById("answering");
+      const parsed = new DOMParser().parseFromString(text, "text/html");
+      card.hidden = true;
+      card.after(...parsed.body.childNodes);
+      const signing = document.getElementById("signing");
+      signing.querySelector("#unsign").addEventListener("click", (event) => {
+        event.preventDefault();
+        signing.remove();
+        card.hidden = false;
+        document.getElementById("advice").focus();
+      });
+      document.getElementById("password").focus({ preventScroll: true });
+      signing.scrollIntoView({ block: "start" });
+    };
+    form.addEventListener("submit", (event) => {
+      window.clearTimeout(timer);
+      if (event.submitter?.value !== "sign") return;
+      event.preventDefault();
+      review().catch(() => form.submit());
+    });
   }
 
-  /* --- emergencies nobody has opened: a badge on every page, a sound until somebody says that it was heard --- */
+  /* --- emergencies: a badge on every page, a sound until somebody, anywhere, says that they have seen it --- */
 
   const alarm = document.getElementById("alarm");
   if (alarm && document.body.dataset.emergencies) {
     const title = document.title;
-    const heard = new Set(JSON.parse(window.sessionStorage.getItem("tram-heard") || "[]"));
-    let open = [];
+    const button = document.getElementById("sound");
+    let version = "";
+    let said = { unopened: [], sounding: [], corrected: 0 };
     let sound = null;
+    try {
+      sound = new AudioContext();
+    } catch { /* a browser without sound still has the badge */ }
+    const silent = () => { button.hidden = Boolean(sound) && sound.state === "running"; };
+    const wake = () => { sound?.resume().then(silent, silent); };
+    for (const what of ["pointerdown", "keydown"]) window.addEventListener(what, wake, { passive: true });
+    button.addEventListener("click", () => { wake(); ring(); });
     const ring = () => {
-      try {
-        sound = sound || new AudioContext();
-        for (const start of [0, 0.35]) {
-          const tone = sound.createOscillator();
-          const volume = sound.createGain();
-          tone.frequency.value = 880;
-          volume.gain.setValueAtTime(0.25, sound.currentTime + start);
-          volume.gain.exponentialRampToValueAtTime(0.001, sound.currentTime + start + 0.25);
-          tone.connect(volume).connect(sound.destination);
-          tone.start(sound.currentTime + start);
-          tone.stop(sound.currentTime + start + 0.26);
-        }
-      } catch { /* a browser without sound still has the badge */ }
+      if (!sound || sound.state !== "running") return;
+      for (const start of [0, 0.35]) {
+        const tone = sound.createOscillator();
+        const volume = sound.createGain();
+        tone.frequency.value = 880;
+        volume.gain.setValueAtTime(0.25, sound.currentTime + start);
+        volume.gain.exponentialRampToValueAtTime(0.001, sound.currentTime + start + 0.25);
+        tone.connect(volume).connect(sound.destination);
+        tone.start(sound.currentTime + start);
+        tone.stop(sound.currentTime + start + 0.26);
+      }
+      document.body.dataset.rung = String(Number(document.body.dataset.rung || 0) + 1);
+    };
+    const show = () => {
+      const count = document.getElementById("review-count");
+      count.hidden = said.corrected === 0;
+      count.textContent = String(said.corrected);
+      const calls = said.sounding.filter((one) => one.startsWith("call/")).length;
+      const open = said.unopened.length + calls;
+      alarm.hidden = open === 0;
+      document.getElementById("alarm-count").textContent = String(open);
+      document.title = open ? `(${open}) ${title}` : title;
+      const seen = document.getElementById("alarm-seen");
+      if (seen) seen.hidden = said.sounding.length === 0;
+      if (said.sounding.length) ring();
+      silent();
     };
     const look = async () => {
       try {
-        const answer = await fetch(document.body.dataset.emergencies, { headers: { "X-Tram-Page": "1" }, cache: "no-store" });
-        if (answer.ok) {
-          const said = await answer.json();
-          open = said.unopened;
-          const count = document.getElementById("review-count");
-          count.hidden = said.corrected === 0;
-          count.textContent = String(said.corrected);
+        const answer = await fetch(document.body.dataset.emergencies, {
+          headers: { "X-Tram-Page": "1", "If-None-Match": `"${version}"` }, cache: "no-store", credentials: "same-origin",
+        });
+        if (answer.status === 401) return logIn();
+        if (answer.status === 200) {
+          said = await answer.json();
+          version = (answer.headers.get("ETag") || "").replace(/^W\//, "").replace(/"/g, "");
         }
       } catch { /* asked again below */ }
-      alarm.hidden = open.length === 0;
-      document.getElementById("alarm-count").textContent = String(open.length);
-      document.title = open.length ? `(${open.length}) ${title}` : title;
-      const unheard = open.some((one) => !heard.has(one));
-      document.getElementById("alarm-quiet").hidden = !unheard;
-      if (unheard) ring();
-      window.setTimeout(look, 5000);
+      show();
+      window.setTimeout(look, ASKED);
     };
-    document.getElementById("alarm-quiet").addEventListener("click", () => {
-      open.forEach((one) => heard.add(one));
-      window.sessionStorage.setItem("tram-heard", JSON.stringify([...heard]));
-      document.getElementById("alarm-quiet").hidden = true;
-    });
     window.setTimeout(look, 0);
   }
 })();
