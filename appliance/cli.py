@@ -179,7 +179,9 @@ def _number(text: str) -> int:
 def _staff_add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("code", help="a short code without marks, such as an")
     parser.add_argument("--name", required=True, help="the name as people read it")
-    parser.add_argument("--role", default="nurse", help="nurse, doctor, …")
+    parser.add_argument("--role", default="nurse", help="nurse, doctor, technician or lead")
+    parser.add_argument("--pin", action="store_true", help="set the PIN too: asked on the terminal, or one line of standard input")
+    _staff_arguments(parser)
 
 
 def _staff_add(args: argparse.Namespace) -> int:
@@ -187,7 +189,76 @@ def _staff_add(args: argparse.Namespace) -> int:
 
     from appliance.store import staff
 
-    say(asdict(staff.add(open_box(args).conn, code=args.code, name=args.name, role=args.role)))
+    box = open_box(args)
+    by = actor(box, args.staff)
+    pin = _new_pin(args.code) if args.pin else ""
+    found = staff.add(box.conn, code=args.code, name=args.name, role=args.role, by=by, now=box.clock.stamp())
+    if pin:
+        _give_pin(box, args.code, pin, by)
+    say(asdict(found))
+    return DONE
+
+
+def _staff_code_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("code", help="whose")
+    _staff_arguments(parser)
+
+
+def _staff_pin(args: argparse.Namespace) -> int:
+    box = open_box(args)
+    _give_pin(box, args.code, _new_pin(args.code), actor(box, args.staff))
+    return DONE
+
+
+def _new_pin(code: str) -> str:
+    """A PIN typed twice without echo, or one line of standard input: never an argument, which others could read."""
+    import getpass
+
+    from appliance.store.errors import Refused
+    from appliance.store.pins import refuse_weak
+
+    if not sys.stdin.isatty():
+        pin = sys.stdin.readline().strip()
+    else:
+        pin = getpass.getpass(f"PIN of {code} (6 digits): ")
+        if pin != getpass.getpass("Again: "):
+            raise Refused("Hai lần nhập không giống nhau.", "the two are not the same")
+    refuse_weak(pin)
+    return pin
+
+
+def _give_pin(box: Box, code: str, pin: str, by: str) -> None:
+    from appliance.store import pins
+    from appliance.store.opening import secret_file
+
+    pins.give(box.conn, pins.read_secret(secret_file(box.settings)), code, pin, by=by, now=box.clock.stamp())
+
+
+def _staff_unlock(args: argparse.Namespace) -> int:
+    from appliance.store import pins
+
+    box = open_box(args)
+    pins.unlock(box.conn, args.code, by=actor(box, args.staff), now=box.clock.stamp())
+    return DONE
+
+
+def _staff_retire(args: argparse.Namespace) -> int:
+    from appliance.store import staff
+
+    box = open_box(args)
+    staff.retire(box.conn, args.code, by=actor(box, args.staff), now=box.clock.stamp())
+    return DONE
+
+
+def _staff_list(args: argparse.Namespace) -> int:
+    from appliance.store import pins, staff
+
+    box = open_box(args)
+    states = pins.states(box.conn, box.clock.stamp())
+    for one in staff.listing(box.conn):
+        state = states.get(one.code)
+        pin = "none" if state is None else f"locked for {state.wait // 10} s" if state.wait else "set"
+        say({"code": one.code, "name": one.name, "role": one.role, "pin": pin})
     return DONE
 
 
@@ -560,6 +631,10 @@ COMMANDS: tuple[Command, ...] = (
     Command("config", "check a settings file, or show what is in force", _config_arguments, _config),
     Command("init", "make or mend the store, its keys and its schema; a second run changes nothing", _init_arguments, _init),
     Command("staff add", "keep a person who works here", _staff_add_arguments, _staff_add),
+    Command("staff pin", "set somebody's PIN", _staff_code_arguments, _staff_pin),
+    Command("staff unlock", "let somebody try again at once who mistyped too often", _staff_code_arguments, _staff_unlock),
+    Command("staff retire", "somebody works here no more", _staff_code_arguments, _staff_retire),
+    Command("staff list", "who works here, and whether they can sign in", _nothing, _staff_list),
     Command("patient add", "register a patient", _patient_add_arguments, _patient_add),
     Command("patient find", "find patients", _patient_find_arguments, _patient_find),
     Command("session open", "give a device to a patient for at most ten minutes", _session_open_arguments, _session_open),

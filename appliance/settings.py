@@ -238,7 +238,17 @@ class Kiosk:
         path("/var/lib/tram/kiosk.secret", empty=True),
         "The device's secret that PINs are mixed with; made by tram init. Empty: kiosk.secret beside the store.",
     )
-    blank_s: int = setting(120, whole(15, 3600, 120), "Seconds without a touch after which the patient's page closes (60 to 120 in service).")
+    blank_s: int = setting(
+        120, whole(15, 3600, 120), "Seconds without a touch after which the patient's page closes (60 to 120 in service)."
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Phone:
+    """Where a staff member's telephone may bring a picture (`tram phone`; nothing listens before it is started)."""
+
+    host: str = setting("127.0.0.1", HOST, "The address in the station's own network that telephones reach; loopback: none do.")
+    port: int = setting(8081, TCP_PORT, "Its port.")
 
 
 @dataclass(frozen=True, slots=True)
@@ -304,6 +314,7 @@ class Settings:
     link: Link = field(default_factory=Link)
     wire: Wire = field(default_factory=Wire)
     kiosk: Kiosk = field(default_factory=Kiosk)
+    phone: Phone = field(default_factory=Phone)
     duty: Duty = field(default_factory=Duty)
     emergency: Emergency = field(default_factory=Emergency)
     devices: Mapping[str, DeviceSettings] = field(default_factory=dict)

@@ -29,7 +29,7 @@ from appliance.relay.pump import End, Pump
 from appliance.relay.rules import BUSY
 from appliance.relay.storage import Arrived, Stream
 from appliance.settings import Settings
-from appliance.store import boots, downlink, keys, measuring
+from appliance.store import audit, boots, downlink, keys, measuring
 from appliance.store.inbox import StationStore
 
 POLL, POLL_BUSY = 0.1, 0.2
@@ -46,6 +46,8 @@ PROBE, PROBE_METERED = 60.0, 300.0
 """While a request waits for its answer, the line is tried after so much silence (decision 9: at most 5 min)."""
 TRAY_SECONDS = 30.0
 """How often the unassigned tray is looked at: what nobody claimed in time is sent as nobody's (decision 14)."""
+AUDIT_SECONDS = 600.0
+"""How often the head of the audit log is sent at most (about 80 bytes, and only when something was added)."""
 BLAME = frozenset({"not-authorized", "bad-user-name-or-password", "certificate", "tls", "banned", "client-identifier-not-valid"})
 """Reasons that no waiting mends: the kiosk says that a technician is needed."""
 
@@ -149,6 +151,8 @@ class Carrier:
     told_at: float = float("-inf")
     asked_at: float = float("-inf")
     tray_due: float = float("-inf")
+    audit_due: float = float("-inf")
+    walk: audit.Walk | None = None
     _probed: float = field(default=float("-inf"))
 
     def turn(self, *, stirred: bool) -> float:
@@ -158,13 +162,13 @@ class Carrier:
             return self.due - now
         try:
             version = data_version(self.conn)
-            news = self._tray(now) or version != self.version
+            news = self._tray(now) or self._audit(now) or version != self.version
             if not (stirred or news or now >= self.due):
                 return self.due - now
             wait = self.pump.turn(now, self.wall(), news=news)
             self.version = version
             self._tell(now)
-            wait = min(wait, self._probe(now))
+            wait = min(wait, self._probe(now), POLL if self.walk is not None else wait)
             self.away = AWAY
         except OSError as error:  # the store is full, busy or gone: the messages wait unacknowledged, the rows where they are
             self.log.warning("the store cannot do it now", exc_info=error)
@@ -178,6 +182,21 @@ class Carrier:
             return False
         self.tray_due = now + TRAY_SECONDS
         return measuring.send_unassigned(self.conn, self.clock.stamp()) > 0
+
+    def _audit(self, now: float) -> bool:
+        """Reckon the audit log anew, a slice each time, and queue its head; True when one was queued."""
+        if self.walk is None:
+            if now < self.audit_due:
+                return False
+            added = audit.due(self.conn)
+            self.audit_due = now + (AUDIT_SECONDS if added else TRAY_SECONDS)
+            if not added:
+                return False
+            self.walk = audit.start(self.conn)
+        if not self.walk.go(self.conn):
+            return False
+        walk, self.walk = self.walk, None
+        return audit.publish_head(self.conn, self.clock.stamp(), walk)
 
     @property
     def poll(self) -> float:

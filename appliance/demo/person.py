@@ -27,13 +27,16 @@ OXIMETER_S, CUFF_S, FINISH_S = 25.0, 25.0, 10.0
 class Nurse:
     """The staff at the kiosk."""
 
-    def __init__(self, origin: str) -> None:
-        self.browser = Browser(origin)
+    def __init__(self, origin: str, pin: str) -> None:
+        self.browser, self._pin = Browser(origin), pin
 
     def sign_in(self) -> None:
-        """Tap the own name."""
+        """Tap the own name, type the PIN."""
         page = self.browser.get("/")
-        self.browser.send(page, page.form(action="/staff"), f"staff={STAFF}")
+        page = self.browser.send(page, page.form(action="/staff"), f"staff={STAFF}")
+        page = self.browser.send(page, page.form(action="/pin", has="pin"), pin=self._pin)
+        if any(form.action.endswith("/pin") for form in page.forms):
+            raise PageError(f"{page.url} refuses the PIN: {page.words()[:200]}")
 
     def register(self) -> int:
         """A new patient; the number."""
@@ -169,10 +172,10 @@ class Round:
     """
 
     def __init__(
-        self, watch: Watch, kiosk: str, console: str, login: tuple[str, str], finger: Callable[[str], None], deadline: float
+        self, watch: Watch, kiosk: str, console: str, pin: str, login: tuple[str, str], finger: Callable[[str], None], deadline: float
     ) -> None:
         self._watch, self._login, self._finger, self._deadline = watch, login, finger, deadline
-        self._nurse, self._doctor = Nurse(kiosk), Doctor(console)
+        self._nurse, self._doctor = Nurse(kiosk, pin), Doctor(console)
         self.step = "read"
         self.doing = ""
         self.result: dict[str, Any] | None = None

@@ -16,6 +16,8 @@ STATION_NAME = "Trạm Y tế xã Thử Nghiệm"
 ORGANISATION = "Trung tâm Y tế khu vực Thử Nghiệm"
 STAFF = "tram"
 STAFF_NAME = "Điều dưỡng Thử Nghiệm"
+LEAD = "truong"
+LEAD_NAME = "Trưởng trạm Thử Nghiệm"
 DOCTOR = "bacsi"
 DOCTOR_NAME = "BS Thử Nghiệm"
 
@@ -130,7 +132,13 @@ def set_up(places: Places, state: State) -> list[tuple[Program, str]]:
         (Program("init", tram(*box, "init", "--pin", places.pins, "--export", places.station_key)), ""),
         (Program("stations-add", tram_bridge(*bridge, *introduced)), ""),
         (Program("users-add", tram_bridge(*bridge, *users)), password),
-        (Program("staff-add", tram(*box, "staff", "add", STAFF, "--name", STAFF_NAME)), ""),
+        *(
+            (
+                Program(f"staff-add-{code}", tram(*box, "staff", "add", code, "--name", name, "--role", role, "--pin")),
+                state.pin(code) + "\n",
+            )
+            for code, name, role in ((STAFF, STAFF_NAME, "nurse"), (LEAD, LEAD_NAME, "lead"))
+        ),
     ]
 
 

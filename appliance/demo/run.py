@@ -141,7 +141,11 @@ class Demo:
 
     def stay(self) -> int:
         """Run until somebody ends it."""
-        logins = {"kiosk": (places.STAFF_NAME, ""), "console": (places.DOCTOR, self._state.password(places.DOCTOR))}
+        logins = {
+            "kiosk": (places.STAFF_NAME, self._state.pin(places.STAFF)),
+            "lead": (places.LEAD_NAME, self._state.pin(places.LEAD)),
+            "console": (places.DOCTOR, self._state.password(places.DOCTOR)),
+        }
         self._voice.addresses(self._origins["kiosk"] + "/", self._origins["console"] + "/", logins)
         if self._keys.open():
             self._voice.keys()
@@ -161,6 +165,7 @@ class Demo:
             self._watch,
             self._origins["kiosk"],
             self._origins["console"],
+            self._state.pin(places.STAFF),
             (places.DOCTOR, self._state.password(places.DOCTOR)),
             self._finger,
             time.monotonic() + ROUND_S,

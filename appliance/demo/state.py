@@ -6,6 +6,7 @@ import os
 import secrets
 import shutil
 import tempfile
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO
@@ -43,10 +44,19 @@ class State:
 
     def password(self, who: str) -> str:
         """The demo login of `who`: made once for this folder, kept in ``logins.json`` for its owner alone."""
+        return self._kept(who, lambda: "-".join(secrets.token_hex(2) for _ in range(3)))
+
+    def pin(self, who: str) -> str:
+        """The PIN of `who` at the demo's kiosk, kept beside the logins."""
+        from appliance.store.pins import invent
+
+        return self._kept(f"pin:{who}", lambda: invent(secrets.token_bytes))
+
+    def _kept(self, who: str, make: Callable[[], str]) -> str:
         path = self.root / "logins.json"
         logins: dict[str, str] = json.loads(path.read_text()) if path.exists() else {}
         if who not in logins:
-            logins[who] = "-".join(secrets.token_hex(2) for _ in range(3))
+            logins[who] = make()
             with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w") as file:
                 json.dump(logins, file)
         return logins[who]

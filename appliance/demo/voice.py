@@ -27,14 +27,15 @@ class Voice:
             self.gone = True
 
     def addresses(self, kiosk: str, console: str, logins: dict[str, tuple[str, str]]) -> None:
-        """Where the screens are and who may log in; `logins` by screen: name and password (empty where one tap is enough)."""
+        """Where the screens are and who may log in; `logins` by screen: name and password or PIN."""
         if self._json:
             if not self._once:
                 self._say(json.dumps({"kiosk": kiosk, "console": console, "logins": logins}, ensure_ascii=False))
             return
-        (nurse, _), (doctor, password) = logins["kiosk"], logins["console"]
+        staff = ", ".join(f"{name}: PIN {pin}" for screen, (name, pin) in logins.items() if screen != "console")
+        doctor, password = logins["console"]
         self._say(
-            f"\n  station kiosk     {kiosk}    tap the name: {nurse}\n  doctor's console  {console}    {doctor} / {password}\n\n"
+            f"\n  station kiosk     {kiosk}    {staff}\n  doctor's console  {console}    {doctor} / {password}\n\n"
             "  Everything is invented: simulated devices, test data. Not for patient care."
         )
 

@@ -1,7 +1,11 @@
 """Who may do what at the kiosk: one table, every endpoint in it. The guard, the access matrix and the audit read it.
 
 A new page gets its row here, or no page opens (a test looks). `audit` is the word that the audit log gets when the page
-was answered for a patient; pages that programs ask by themselves have none.
+was answered; pages that programs ask by themselves have none, nor has what writes its own entry (staff, PINs, emergencies).
+
+The entry is written after the page was made and before it is sent, in a transaction of its own: where it cannot be written,
+the page is not sent. What a person did carries its actor in the event itself; a power cut between that commit and this one
+leaves the event with its actor and no entry here.
 """
 
 from dataclasses import dataclass
@@ -32,6 +36,29 @@ ROLES: dict[Rule, frozenset[str]] = {
 """The roles behind each rule; `OPEN` needs none."""
 
 
+WHOM: dict[Rule, tuple[str, str]] = {
+    Rule.STAFF: ("Đăng nhập để mở trang này.", "Sign in to open this page."),
+    Rule.CLINICAL: (
+        "Trang này có thông tin người bệnh: chỉ y tá, bác sĩ, trưởng trạm mở được. Nhờ một người trong đó đăng nhập.",
+        "This page is about patients: only nurse, doctor and lead may open it. Ask one of them to sign in.",
+    ),
+    Rule.LEAD: (
+        "Trang này chỉ trưởng trạm mở được. Nhờ trưởng trạm đăng nhập.",
+        "Only the lead may open this page. Ask the lead to sign in.",
+    ),
+    Rule.TECHNICAL: (
+        "Trang này chỉ kỹ thuật viên, trưởng trạm mở được. Nhờ một người trong đó đăng nhập.",
+        "Only technician and lead may open this page. Ask one of them to sign in.",
+    ),
+}
+"""What the page says to those who may not, and whom to ask."""
+
+
+def may(role: str, rule: Rule) -> bool:
+    """True when somebody of this role may; nobody's role is ``""``."""
+    return rule is Rule.OPEN or role in ROLES[rule]
+
+
 @dataclass(frozen=True, slots=True)
 class Access:
     """One row of the table."""
@@ -43,6 +70,21 @@ class Access:
 TABLE: dict[str, Access] = {
     "static": Access(Rule.OPEN),
     "home.start": Access(Rule.OPEN),
+    "staff.pin": Access(Rule.OPEN),
+    "staff.enter": Access(Rule.OPEN),
+    "staff.own": Access(Rule.STAFF),
+    "staff.change": Access(Rule.STAFF),
+    "staff.team": Access(Rule.LEAD),
+    "staff.form": Access(Rule.LEAD),
+    "staff.add": Access(Rule.LEAD),
+    "staff.person": Access(Rule.LEAD),
+    "staff.give": Access(Rule.LEAD),
+    "staff.unlock": Access(Rule.LEAD),
+    "staff.retire": Access(Rule.LEAD),
+    "staff.log": Access(Rule.LEAD, "audit.view"),
+    "emergency.show": Access(Rule.OPEN, "emergency.open"),
+    "emergency.press": Access(Rule.OPEN),
+    "emergency.follow": Access(Rule.OPEN),
     "home.choose": Access(Rule.OPEN),
     "home.language": Access(Rule.OPEN),
     "home.blank": Access(Rule.OPEN),
@@ -88,6 +130,20 @@ TABLE: dict[str, Access] = {
     "consult.reply": Access(Rule.CLINICAL, "consult.reply"),
     "consult.why": Access(Rule.CLINICAL),
     "consult.withdraw": Access(Rule.CLINICAL, "consult.withdraw"),
+    "pictures.listing": Access(Rule.CLINICAL, "picture.list"),
+    "pictures.follow": Access(Rule.CLINICAL),
+    "pictures.image": Access(Rule.CLINICAL),
+    "pictures.add": Access(Rule.CLINICAL, "picture.add"),
+    "pictures.take": Access(Rule.CLINICAL, "picture.add"),
+    "pictures.camera": Access(Rule.CLINICAL),
+    "pictures.remove": Access(Rule.CLINICAL, "picture.remove"),
+    "pictures.ticket": Access(Rule.CLINICAL, "picture.ticket"),
+    "pictures.phone": Access(Rule.CLINICAL),
+    "history.show": Access(Rule.CLINICAL, "history.view"),
+    "paper.choose_slip": Access(Rule.CLINICAL, "patient.view"),
+    "paper.choose_summary": Access(Rule.CLINICAL, "consult.view"),
+    "paper.slip": Access(Rule.CLINICAL, "patient.print"),
+    "paper.summary": Access(Rule.CLINICAL, "consult.print"),
     "correct.show": Access(Rule.CLINICAL, "observation.view"),
     "correct.why": Access(Rule.CLINICAL, "observation.view"),
     "correct.enter": Access(Rule.CLINICAL, "observation.error"),
@@ -98,7 +154,53 @@ TABLE: dict[str, Access] = {
     "correct.reassign": Access(Rule.CLINICAL, "observation.reassign"),
     "status.bar": Access(Rule.OPEN),
     "status.health": Access(Rule.OPEN),
+    "status.on_duty": Access(Rule.OPEN),
     "status.called": Access(Rule.OPEN, "alarm.called"),
     "status.aside": Access(Rule.STAFF),
 }
 """Every endpoint of the kiosk."""
+
+DEEDS: dict[str, tuple[str, str]] = {
+    "staff.login": ("đăng nhập", "signed in"),
+    "staff.add": ("thêm hoặc sửa nhân viên", "added or changed a member of staff"),
+    "staff.retire": ("cho nhân viên nghỉ", "retired a member of staff"),
+    "pin.wrong": ("nhập sai mã PIN", "a wrong PIN was typed"),
+    "pin.locked": ("nhập sai mã PIN nhiều lần, bị khóa", "too many wrong PINs, locked"),
+    "pin.unlock": ("mở khóa mã PIN", "unlocked a PIN"),
+    "pin.set": ("đặt mã PIN", "set a PIN"),
+    "pin.proved": ("nhập mã PIN cũ để đổi", "typed the old PIN to change it"),
+    "access.denied": ("mở trang không được phép", "tried a page without the right to it"),
+    "audit.view": ("xem nhật ký", "looked at the log"),
+    "emergency.open": ("mở trang cấp cứu", "opened the emergency page"),
+    "emergency.call": ("báo cấp cứu", "pressed the emergency button"),
+    "emergency.again": ("báo cấp cứu lần nữa", "pressed the emergency button again"),
+    "alarm.called": ("đã gọi điện vì cấp cứu chưa ai xem", "telephoned about an unseen emergency"),
+    "patient.search": ("tìm người bệnh", "searched for patients"),
+    "patient.list": ("xem danh sách người bệnh", "looked at the list of patients"),
+    "patient.register": ("đăng ký người bệnh", "registered a patient"),
+    "patient.view": ("xem người bệnh", "looked at a patient"),
+    "patient.confirm": ("xác nhận người bệnh", "confirmed a patient"),
+    "session.open": ("bắt đầu đo", "opened a measuring session"),
+    "session.view": ("xem màn hình đo", "looked at a measuring session"),
+    "cuff.start": ("bơm vòng bít", "started the cuff"),
+    "cuff.stop": ("dừng bơm", "stopped the cuff"),
+    "cuff.off": ("báo đã tháo vòng bít", "said that the cuff is off"),
+    "observation.save": ("lưu kết quả đo", "saved a reading"),
+    "measurement.discard": ("bỏ kết quả, đo lại", "discarded a measurement"),
+    "measurement.assign": ("gán kết quả cho người bệnh", "assigned a measurement to a patient"),
+    "tray.view": ("xem kết quả chưa có tên", "looked at readings without a name"),
+    "held.seen": ("đã xem kết quả bị giữ", "saw a held reading"),
+    "consult.list": ("xem danh sách yêu cầu", "looked at the list of requests"),
+    "consult.send": ("gửi yêu cầu cho bác sĩ", "sent a request"),
+    "consult.view": ("xem yêu cầu", "looked at a request"),
+    "consult.reply": ("trả lời câu hỏi của bác sĩ", "replied to a doctor's question"),
+    "consult.withdraw": ("rút yêu cầu", "withdrew a request"),
+    "answer.read": ("đã đọc trả lời của bác sĩ", "read a doctor's answer"),
+    "observation.view": ("xem một kết quả", "looked at a reading"),
+    "observation.error": ("đánh dấu kết quả sai", "marked a reading as wrong"),
+    "history.view": ("xem diễn biến 12 tháng", "looked at the last twelve months"),
+    "patient.print": ("in phiếu khám", "printed a visit slip"),
+    "consult.print": ("in tóm tắt hỏi bác sĩ", "printed a consult summary"),
+    "observation.reassign": ("chuyển kết quả sang người khác", "moved a reading to another patient"),
+}
+"""What the audit log's words mean to people. A word that is missing here is shown as it is."""

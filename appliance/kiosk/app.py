@@ -19,12 +19,15 @@ from appliance import __version__
 from appliance.contract.ids import spell
 from appliance.database import Connection, StoreError
 from appliance.kiosk import here, present, rows
+from appliance.kiosk.access import ROLES, TABLE, WHOM, Rule, may
 from appliance.kiosk.cuff import Cuffs
 from appliance.kiosk.desk import Desk, Desks
 from appliance.kiosk.here import Clock, Kiosk, Said
-from appliance.kiosk.screens import confirm, consult, correct, home, measure, people, status, tray
+from appliance.kiosk.imaging import SENTENCES
+from appliance.kiosk.screens import confirm, consult, correct, emergency, history, home, measure, paper, people, pictures, staff, status, tray
 from appliance.kiosk.speech import Pair, Say
 from appliance.settings import Settings
+from appliance.store import audit
 from appliance.store.errors import Damaged, Refused, WrongSchema
 
 COOKIE = "tram"
@@ -32,8 +35,10 @@ LARGEST = 64 * 1024
 """The largest form: a few short texts."""
 _LARGEST_NUMBER = 2**63 - 1
 """No row of the store has a larger number."""
-_M_ARENA_MAX = -8
+_M_ARENA_MAX, _M_MMAP_THRESHOLD = -8, -3
 """mallopt(3)."""
+_LARGE = 1 << 20
+"""Memory of a comparison of PINs (19 MiB) goes back to the system at once: without a fixed threshold glibc would keep it."""
 THREADS = 4
 """A station has one or two windows, and polls are short."""
 TOKEN = "csrf"  # noqa: S105 - the name of a form field
@@ -82,10 +87,13 @@ def make_app(
     )
     parts.cuffs.left = lambda session: measure.leave(parts, session)
     app.extensions["kiosk"] = parts
-    for screen in (home.screen, people.screen, confirm.screen, measure.screen, tray.screen, consult.screen, status.screen, correct.screen):
-        app.register_blueprint(screen)
+    for one in (
+        home, people, confirm, measure, tray, consult, status, correct, history, paper, emergency, staff, pictures,
+    ):  # fmt: skip
+        app.register_blueprint(one.screen)
     app.before_request(_enter)
     app.after_request(_leave)
+    app.after_request(_account)  # the last registered comes first: what it puts in the page's place gets its headers too
     app.teardown_request(_close)
     app.context_processor(_at_hand)
     _answers(app)
@@ -104,7 +112,8 @@ def serve(app: Flask, host: str, port: int) -> None:
         parts.log.error("store: %s", error.reason)  # the pages will say it
     try:
         # A form beyond `LARGEST` gets our own sentence, one far beyond it gets waitress's.
-        wait(app, host=host, port=port, threads=THREADS, ident=None, max_request_body_size=4 * LARGEST, clear_untrusted_proxy_headers=True)
+        most = 2 * pictures.LARGEST_FORM
+        wait(app, host=host, port=port, threads=THREADS, ident=None, max_request_body_size=most, clear_untrusted_proxy_headers=True)
     finally:
         parts.cuffs.close()
 
@@ -114,6 +123,7 @@ def _one_arena() -> None:
     set_option = getattr(ctypes.CDLL(None), "mallopt", None)
     if set_option is not None:
         set_option(_M_ARENA_MAX, 1)
+        set_option(_M_MMAP_THRESHOLD, _LARGE)
 
 
 def _assets(folder: Path) -> dict[str, str]:
@@ -132,6 +142,8 @@ def _enter() -> Response | None:
         return None
     parts = here.kiosk()
     seconds = parts.clock.monotonic()
+    if request.endpoint in pictures.LARGE:
+        request.max_content_length, request.max_form_memory_size = pictures.LARGEST_FORM, pictures.LARGEST_FIELDS
     window = parts.desks.get(request.cookies.get(COOKIE, ""))
     if window is None:
         window = parts.desks.make(seconds)
@@ -139,7 +151,8 @@ def _enter() -> Response | None:
     g.desk = window
     if here.is_poll():
         _felt(window, seconds)
-        return None
+        away = seconds - window.touched > parts.settings.kiosk.blank_s
+        return _guard(window, fresh=True) if not away or TABLE[str(request.endpoint)].rule is Rule.OPEN else _nobody()
     fresh = window.touch(seconds, parts.settings.kiosk.blank_s)
     if not fresh:
         measure.end_open(window, "blanked")
@@ -147,9 +160,32 @@ def _enter() -> Response | None:
         if "greet" in g or not fresh:
             return _start_again(window)
         raise OldPage()
-    if request.endpoint is not None and request.endpoint not in here.OPEN and not window.staff:
+    return _guard(window, fresh=fresh)
+
+
+def _guard(window: Desk, *, fresh: bool) -> Response | None:
+    """The table says who may. Whoever works here no more is nobody; an endpoint without a row is nobody's."""
+    if request.endpoint is None:
+        return None
+    row = TABLE.get(request.endpoint)
+    if row is not None and row.rule is Rule.OPEN:
+        return None
+    who = here.person()
+    if who is None:
+        if window.staff:
+            window.clear()
+        if here.is_poll():
+            return _nobody()
         return _start_again(window) if request.method == "POST" or not fresh else here.go("/")
+    if row is None or not may(who.role, row.rule):
+        audit.note(here.db(), actor=who.code, action="access.denied", now=here.stamp(), subject=request.endpoint)
+        raise NotYours(Rule.LEAD if row is None else row.rule)
     return None
+
+
+def _nobody() -> Response:
+    """What a page of somebody who is away hears: nothing of a patient."""
+    return _sorry(403, WHOM[Rule.STAFF], NotYours.code)
 
 
 def _felt(window: Desk, seconds: float) -> None:
@@ -170,6 +206,15 @@ def _start_again(window: Desk) -> Response:
         "The screen was idle or the software has restarted. Nothing was saved in the last step. Choose your name again.",
     )
     return here.go("/")
+
+
+class NotYours(Said):
+    """Whoever has signed in may not; the words say whom to ask."""
+
+    status, code = 403, "K403"
+
+    def __init__(self, rule: Rule) -> None:
+        super().__init__(WHOM[rule])
 
 
 class OldPage(Said):
@@ -193,6 +238,45 @@ def _leave(answer: Response) -> Response:
     return answer
 
 
+def _account(answer: Response) -> Response:
+    """One entry of the audit log for what was shown or done, before it is sent; see `access`."""
+    row = TABLE.get(request.endpoint or "")
+    if row is None or not row.audit or not _was_answered(answer):
+        return answer
+    patient, subject = g.get("audited", (0, ""))
+    try:
+        noun, number = _named(answer)
+        patient = patient or (number if noun == "patient" else rows.whose(here.db(), noun, number))
+        subject = subject or ("" if noun in ("", "patient") else f"{noun}:{number}")
+        audit.note(here.db(), actor=here.desk().staff, action=row.audit, now=here.stamp(), patient=patient, subject=subject)
+    except StoreError as error:
+        return _unwritten(error)
+    return answer
+
+
+def _was_answered(answer: Response) -> bool:
+    """True for a page that was shown and a form that was taken; not for one that led on to signing in or confirming."""
+    if answer.status_code >= 400:
+        return False
+    if 300 <= answer.status_code < 400:
+        return request.method == "POST" and "/confirm" not in answer.headers.get("Location", "")
+    return True
+
+
+_NOUNS = {"patients": "patient", "sessions": "session", "consults": "consult"}
+
+
+def _named(answer: Response) -> tuple[str, int]:
+    """What the address names, or the one it led on to: a noun and its number."""
+    for noun, number in (request.view_args or {}).items():
+        if isinstance(number, int):
+            return noun, number
+    parts = answer.headers.get("Location", "").split("/")
+    if len(parts) > 2 and parts[1] in _NOUNS and parts[2].isdecimal():
+        return _NOUNS[parts[1]], int(parts[2])
+    return "", 0
+
+
 def _close(_error: BaseException | None) -> None:
     conn = g.pop("db", None)
     if conn is not None:
@@ -206,18 +290,19 @@ def _at_hand() -> dict[str, object]:
     if window is not None and window.notice is not None and not here.is_poll():
         notice, window.notice = window.notice, None
     try:
-        bar, alarms, staff = (_nothing(t), [], []) if "plain" in g else (status.now(), status.alarms(), rows.staff(here.db()))
+        bar, alarms, people = (_nothing(t), [], []) if "plain" in g else (status.now(), status.alarms(), rows.staff(here.db()))
     except (StoreError, ValueError):
-        bar, alarms, staff = _nothing(t), [], []
+        bar, alarms, people = _nothing(t), [], []
     cuffs = measure.cuffs_on()
-    name = next((one.name for one in staff if window is not None and one.code == window.staff), "")
+    me = next((one for one in people if window is not None and one.code == window.staff), None)
     return {
-        "t": t, "desk": window, "asset": lambda file: parts.assets.get(file, ""), "bar": bar, "alarms": alarms, "people": staff,
+        "t": t, "desk": window, "asset": lambda file: parts.assets.get(file, ""), "bar": bar, "alarms": alarms, "people": people,
         "alarm_mark": status.mark(alarms, cuffs),
-        "cuffs": [(one, here.device_name(one)) for one in cuffs], "notice": notice, "staff_name": name,
+        "cuffs": [(one, here.device_name(one)) for one in cuffs], "notice": notice, "staff_name": "" if me is None else me.name,
+        "may": {rule.value for rule in ROLES if me is not None and may(me.role, rule)},
         "blank_s": parts.settings.kiosk.blank_s,
         "station": parts.settings.station.name or parts.settings.station.id, "station_id": parts.settings.station.id,
-        "duty": parts.settings.duty, "version": __version__, "here": request.path, "ribbon": status.simulated(), "errors": {}, "typed": {},
+        "duty": here.duty_now(), "version": __version__, "here": request.path, "ribbon": status.simulated(), "errors": {}, "typed": {},
     }  # fmt: skip
 
 
@@ -261,11 +346,7 @@ def _answers(app: Flask) -> None:
     def refused(error: Refused) -> Response:
         return _sorry(409, (error.vi, error.en), "K409")
 
-    @app.errorhandler(StoreError)
-    def store(error: StoreError) -> Response:
-        here.kiosk().log.error("store: %s", error.reason)
-        words = (f"{error.vi}. {_STORE[0]}", f"{error.reason}. {_STORE[1]}")
-        return _sorry(503, words, f"KHO-{error.reason}")
+    app.errorhandler(StoreError)(_unwritten)
 
     @app.errorhandler(WrongSchema)
     def schema(error: WrongSchema) -> Response:
@@ -282,6 +363,8 @@ def _answers(app: Flask) -> None:
         code = error.code or 500
         if code < 400:
             return error.get_response()
+        if code == 413 and request.endpoint in pictures.LARGE:
+            return _sorry(code, SENTENCES["large"], f"K{code}", request.path)
         return _sorry(code, _HTTP.get(code, _HTTP[400]), f"K{code}")
 
     @app.errorhandler(Exception)
@@ -291,6 +374,12 @@ def _answers(app: Flask) -> None:
         # The message of an exception may hold what somebody typed; the places where it happened hold none of it.
         here.kiosk().log.error("bug %s: %s at %s", code, type(error).__name__, _places(error))
         return _sorry(500, _BUG, f"K500 {code}")
+
+
+def _unwritten(error: StoreError) -> Response:
+    here.kiosk().log.error("store: %s", error.reason)
+    words = (f"{error.vi}. {_STORE[0]}", f"{error.reason}. {_STORE[1]}")
+    return _sorry(503, words, f"KHO-{error.reason}")
 
 
 def _places(error: BaseException) -> str:

@@ -42,25 +42,31 @@ class Enrol:
 class Desk:
     """One window. `confirmed` holds when each patient's identity was last confirmed here; `notice` is said once, on the next page.
 
-    `sessions` are the measuring sessions opened here that this window has not left yet.
+    `asking` is the code of whoever has tapped their name and not given a PIN yet, `digits` what came of it from a browser without
+    script. `sessions` are the measuring sessions opened here that this window has not left yet.
     """
 
     id: str
     csrf: str
     language: str = "vi"
     staff: str = ""
+    asking: str = ""
+    digits: str = ""
     touched: float = 0.0
     confirmed: dict[int, float] = field(default_factory=dict)
     sessions: set[int] = field(default_factory=set)
     found: str = ""
     enrol: Enrol | None = None
     ask: Ask | None = None
+    ticket: tuple[int, str, int] | None = None
     notice: tuple[str, str] | None = None
 
     def touch(self, now: float, blank_s: float) -> bool:
         """A person uses the window. False when it had been idle so long that it must have gone blank: everything is forgotten."""
         idle = now - self.touched
         self.touched = now
+        if idle > blank_s:
+            self.digits = ""
         if idle > CONFIRMED_S:
             self.confirmed.clear()
         if self.staff and idle > blank_s:
@@ -70,7 +76,8 @@ class Desk:
 
     def clear(self) -> None:
         """Nobody works here any more; the language stays."""
-        self.staff, self.found, self.enrol, self.ask, self.notice = "", "", None, None, None
+        self.asking = self.digits = ""
+        self.staff, self.found, self.enrol, self.ask, self.ticket, self.notice = "", "", None, None, None, None
         self.confirmed.clear()
 
     def is_confirmed(self, patient: int) -> bool:

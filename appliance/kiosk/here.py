@@ -8,15 +8,18 @@ from typing import Any, Protocol, cast
 from flask import current_app, g, redirect, render_template, request
 from werkzeug.wrappers import Response
 
-from appliance.contract.events import Identity
-from appliance.contract.readings import Stamp
+from appliance.contract.events import Department, Identity
+from appliance.contract.readings import ClockQuality, Stamp
 from appliance.database import Connection
-from appliance.kiosk import present
+from appliance.kiosk import present, roster
 from appliance.kiosk.cuff import Cuffs
 from appliance.kiosk.desk import Desk, Desks
 from appliance.kiosk.speech import Say, say
-from appliance.settings import Settings
-from appliance.store import patients
+from appliance.settings import Duty, Settings
+from appliance.store import duty, patients, pins, staff
+from appliance.store.duty import Roster
+from appliance.store.opening import secret_file
+from appliance.store.staff import Staff
 
 
 class Clock(Protocol):
@@ -100,6 +103,50 @@ def go(where: str) -> Response:
     return redirect(where, 303)
 
 
+def person() -> Staff | None:
+    """Who has signed in at this window; None for nobody, or somebody who works here no more."""
+    if "person" not in g:
+        code = desk().staff
+        found = staff.get(db(), code) if code else None
+        g.person = found if found is not None and found.active else None
+    return cast("Staff | None", g.person)
+
+
+def secret() -> bytes:
+    """The device's secret that PINs are mixed with; StoreError where it cannot be read."""
+    return pins.read_secret(secret_file(kiosk().settings))
+
+
+def rota_now() -> Roster:
+    """Who is on duty at this moment as far as the station was told. It never fails: an error page asks too."""
+    if "rota" not in g:
+        try:
+            g.rota = Roster() if "plain" in g or not time_known() else duty.roster(db(), now())
+        except (OSError, ValueError):
+            g.rota = Roster()
+    return cast("Roster", g.rota)
+
+
+def time_known() -> bool:
+    """False while the box does not know what time it is."""
+    return stamp().quality is not ClockQuality.UNKNOWN
+
+
+def duty_now(department: Department | None = None) -> Duty:
+    """Whom to call at this moment, by name and number; both may be empty. The settings' number where no rota says more."""
+    return roster.numbers(rota_now().of(department), kiosk().settings.duty)
+
+
+def about(*, patient: int = 0, subject: str = "") -> None:
+    """What the audit entry of this request says, where its address does not."""
+    g.audited = (patient, subject)
+
+
+def back_to(where: str, otherwise: str = "/") -> str:
+    """A path of ours that a form named, else `otherwise`."""
+    return where if where.startswith("/") and not where.startswith("//") and "\\" not in where else otherwise
+
+
 def banner_of(identity: Identity) -> present.Banner:
     """The patient banner, for today."""
     return present.banner(identity, present.local(now()).date(), speech())
@@ -164,19 +211,5 @@ def is_poll() -> bool:
     return request.endpoint is not None and request.endpoint in POLLS
 
 
-POLLS = frozenset({"status.bar", "status.health", "measure.live", "consult.follow"})
+POLLS = frozenset({"status.bar", "status.health", "measure.live", "consult.follow", "pictures.follow", "emergency.follow"})
 """Endpoints that pages and programs ask by themselves."""
-OPEN = frozenset(
-    {
-        "home.start",
-        "home.choose",
-        "home.language",
-        "home.blank",
-        "status.bar",
-        "status.health",
-        "status.called",
-        "static",
-        "measure.cuff_off_anywhere",
-    }
-)
-"""Endpoints that need nobody at the window."""

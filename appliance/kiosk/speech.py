@@ -40,10 +40,9 @@ SEX: dict[Sex, Pair] = {
 
 ROLES: dict[str, Pair] = {
     "nurse": ("Điều dưỡng", "Nurse"),
-    "midwife": ("Nữ hộ sinh", "Midwife"),
-    "physician-assistant": ("Y sĩ", "Physician assistant"),
     "doctor": ("Bác sĩ", "Doctor"),
     "technician": ("Kỹ thuật viên", "Technician"),
+    "lead": ("Trưởng trạm", "Lead"),
 }
 """What staff are, by the role kept with them; another word is shown as it was written."""
 

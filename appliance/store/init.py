@@ -23,14 +23,16 @@ from appliance.contract.ids import EPOCH_BYTES
 from appliance.contract.readings import Stamp
 from appliance.database import KEY_BYTES, Connection, StoreError, connect, files, integrity, transaction
 from appliance.settings import Settings, SettingsError
+from appliance.store.audit import publish_head
 from appliance.store.ballast import make_ballast
 from appliance.store.boots import epoch, open_epoch, seq_of
 from appliance.store.downlink import reconsider
 from appliance.store.errors import WrongSchema
 from appliance.store.keys import PUBLIC_BYTES, PURPOSES, make_station_key, pin, station_public
 from appliance.store.migrations import migrate
-from appliance.store.opening import ballast_file, database_file, key_file, read_key, schema_of, station_of
+from appliance.store.opening import ballast_file, database_file, key_file, read_key, schema_of, secret_file, station_of
 from appliance.store.outbox import append
+from appliance.store.pins import SECRET_BYTES
 from appliance.store.version import SCHEMA
 
 FOLDER_MODE = 0o2770
@@ -86,6 +88,7 @@ def initialise(
         conn = connect(path, key=key, page_size=settings.store.page_size)
         try:
             _give(path, gid)
+            _secret(secret_file(settings), random, gid, done)
             if fresh:
                 _sync_folder(path.parent)
             report = _fill(conn, station, boot_id, stamp, random, machine, done)
@@ -168,18 +171,25 @@ def _key(
             raise StoreError(
                 "key", str(file), f"the key of {database} is gone: bring it back, without it the store is lost", "Mất khóa của kho dữ liệu"
             )
-        _write_key(file, random(KEY_BYTES), gid)
+        _write_private(file, random(KEY_BYTES).hex().encode() + b"\n", gid)
         done.append(f"key {file}")
     return read_key(file)
 
 
-def _write_key(file: Path, key: bytes, gid: int | None) -> None:
-    """The key, whole or not at all, 0640."""
+def _secret(file: Path, random: Callable[[int], bytes], gid: int | None, done: list[str]) -> None:
+    """The device's secret that PINs are mixed with. A new one makes every PIN that was set before useless: they say so."""
+    if not file.exists():
+        _write_private(file, random(SECRET_BYTES), gid)
+        done.append(f"device secret {file}")
+
+
+def _write_private(file: Path, content: bytes, gid: int | None) -> None:
+    """A key, whole or not at all, 0640."""
     file.parent.mkdir(parents=True, exist_ok=True)
     draft = file.with_name(f".{file.name}.new")
     handle = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
     try:
-        os.write(handle, key.hex().encode() + b"\n")
+        os.write(handle, content)
         os.fchmod(handle, 0o640)
         if gid is not None:
             with suppress(PermissionError):
@@ -224,6 +234,7 @@ def _fill(
             _begin_epoch(conn, random(EPOCH_BYTES), why, stamp(boot_seq))
             _remember(conn, "machine", machine)
             done.append(f"epoch ({why})")
+    publish_head(conn, stamp(boot_seq))
     return Initialised(station, epoch(conn)[1].hex(), boot_seq, SCHEMA, done)
 
 

@@ -197,8 +197,8 @@ CREATE TABLE staff_pin (
   code TEXT PRIMARY KEY, hash TEXT NOT NULL, secret BLOB NOT NULL, since INTEGER NOT NULL, failures INTEGER NOT NULL DEFAULT 0,
   boot INTEGER NOT NULL DEFAULT 0, tries TEXT NOT NULL DEFAULT '[]') WITHOUT ROWID;
 UPDATE staff SET role = CASE
-  WHEN lower(role) IN ('doctor', 'bác sĩ', 'y sĩ') THEN 'doctor' WHEN lower(role) IN ('technician', 'kỹ thuật viên') THEN 'technician'
-  WHEN lower(role) IN ('lead', 'trưởng trạm') THEN 'lead' WHEN lower(role) IN ('nurse', 'y tá', 'điều dưỡng') THEN 'nurse' ELSE role END;
+  WHEN lower(role) IN ('doctor', 'physician-assistant', 'bác sĩ', 'y sĩ') THEN 'doctor' WHEN lower(role) IN ('technician', 'kỹ thuật viên') THEN 'technician'
+  WHEN lower(role) IN ('lead', 'trưởng trạm') THEN 'lead' WHEN lower(role) IN ('nurse', 'midwife', 'y tá', 'điều dưỡng') THEN 'nurse' ELSE role END;
 CREATE TABLE emergency (
   id INTEGER PRIMARY KEY, call INTEGER NOT NULL UNIQUE, actor TEXT NOT NULL, wall INTEGER NOT NULL, boot INTEGER NOT NULL,
   ticks INTEGER NOT NULL, outbox INTEGER NOT NULL);

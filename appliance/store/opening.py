@@ -28,6 +28,11 @@ def ballast_file(settings: Settings) -> Path:
     return settings.paths.data / "ballast"
 
 
+def secret_file(settings: Settings) -> Path:
+    """Where the device's secret is that PINs are mixed with."""
+    return settings.kiosk.secret_file or settings.paths.data / "kiosk.secret"
+
+
 def key_file(settings: Settings, environ: Mapping[str, str]) -> Path:
     """Where the key is: ``$CREDENTIALS_DIRECTORY/store-key`` where that exists, else ``store.key_file``."""
     folder = environ.get("CREDENTIALS_DIRECTORY")

@@ -16,7 +16,7 @@ from appliance.contract.parcels import read_parcel, write_parcel
 from appliance.contract.readings import Stamp
 from appliance.contract.receipts import digest as parcel_digest
 from appliance.database import Connection, Row, transaction
-from appliance.store import content
+from appliance.store import content, tickets
 from appliance.store.content import NAME_BYTES
 from appliance.store.errors import Refused
 from appliance.store.outbox import RECEIVED, append
@@ -70,15 +70,18 @@ def check_room(folder: Path) -> None:
 
 
 def attach(
-    conn: Connection, consult: int, *, patient: int, full: bytes, preview: bytes, caption: str = "", source: str, staff: str, now: Stamp
-) -> bytes:
+    conn: Connection, consult: int, *, patient: int, full: bytes, preview: bytes, caption: str = "", source: str, staff: str, now: Stamp,
+    ticket: int | None = None,
+) -> bytes:  # fmt: skip
     """Keep a picture under a consult's number; its digest. Offered at once when the request has been sent. Own transaction.
 
     `full` and `preview` are JPEG bytes without metadata (`kiosk.imaging`), `source` one of ``file``, ``browser``, ``camera``,
     ``phone``. The same picture again changes nothing. Refused for one too many, for another patient's consult and for a
-    withdrawn one.
+    withdrawn one, and when `ticket` (the row of a telephone's ticket, used up by this) is no longer good.
     """
     with transaction(conn):
+        if ticket is not None and not tickets.use(conn, ticket, now):
+            raise Refused("Mã này đã dùng hoặc hết hạn. Tạo mã mới ở máy trạm.", "this code was used or has ended: make a new one")
         sent = _may(conn, consult, patient)
         _sweep(conn, now)
         row, digest = content.keep(conn, full, MEDIA_TYPE, now.wall)

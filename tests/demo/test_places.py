@@ -38,10 +38,10 @@ def test_both_settings_files_are_accepted_and_mark_everything_as_invented(state:
 def test_no_password_stands_in_a_command_line(state: State) -> None:
     """Passwords go through standard input: everybody may read a command line."""
     laid = places.lay_out(state, places.Ports(1001, 1002, 1003, 1004))
-    password = state.password(places.DOCTOR)
+    password, pins = state.password(places.DOCTOR), [state.pin(places.STAFF), state.pin(places.LEAD)]
     programs = [*places.set_up(laid, state), *[(one, "") for one in [*places.box(laid), *places.bridge(laid), *places.simulators(laid)]]]
-    assert not any(password in word for program, _ in programs for word in program.command)
-    assert [given for _, given in programs if given] == [password + "\n"]
+    assert not any(secret in word for program, _ in programs for word in program.command for secret in (password, *pins))
+    assert [given for _, given in programs if given] == [f"{secret}\n" for secret in (password, *pins)]
 
 
 def test_only_the_box_is_killed_by_a_power_cut(state: State) -> None:

@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 
 from appliance.demo.state import MARK, FolderError, open_state
+from appliance.store.pins import weak
 
 
 def test_the_folder_is_made_marked_and_kept(tmp_path: Path) -> None:
@@ -20,6 +21,8 @@ def test_the_folder_is_made_marked_and_kept(tmp_path: Path) -> None:
     assert (again.root / "box.db").exists()
     assert again.password("tram") == password
     assert again.password("bacsi") != password
+    assert again.pin("tram") == again.pin("tram") != again.pin("truong")
+    assert not weak(again.pin("tram"))
     again.close()
 
 

@@ -18,7 +18,7 @@ def say(*, as_json: bool, once: bool) -> tuple[str, str]:
     out, err = io.StringIO(), io.StringIO()
     voice = Voice(out, err, as_json=as_json, once=once)
     voice.tell("starting")
-    voice.addresses("http://127.0.0.1:1/", "http://127.0.0.1:2/", {"kiosk": ("Điều dưỡng", ""), "console": ("bacsi", "pw")})
+    voice.addresses("http://127.0.0.1:1/", "http://127.0.0.1:2/", {"kiosk": ("Điều dưỡng", "480713"), "console": ("bacsi", "pw")})
     trail = Trail()
     for line in LINES:
         for way, found in trail.hear(line):
@@ -32,6 +32,7 @@ def test_a_step_is_one_line_with_its_latency() -> None:
     out, err = say(as_json=False, once=False)
     assert "http://127.0.0.1:1/" in out
     assert "bacsi / pw" in out
+    assert "Điều dưỡng: PIN 480713" in out
     step = next(line for line in out.splitlines() if "record" in line)
     assert step.split() == ["reading", "1", "5", "record", "+", "1500.0", "ms", "1500.0", "ms", "00:00:01.500", "kiosk"]
     assert err == "starting\n"

@@ -69,10 +69,10 @@ class Stage:
     """What a test sees of the running system: two addresses, two logins, a link to cut, a finger to put in."""
 
     def __init__(
-        self, kiosk: str, console: str, password: str, cable: Cable, finger: Callable[[str], None], again: Callable[[str], None]
+        self, kiosk: str, console: str, pin: str, password: str, cable: Cable, finger: Callable[[str], None], again: Callable[[str], None]
     ) -> None:
         self.kiosk, self.console = kiosk, console
-        self.password = password
+        self.pin, self.password = pin, password
         self.cable = cable
         self.finger = finger
         """``in`` or ``out`` of the oximeter."""
@@ -110,7 +110,7 @@ def stage(folder: Path, broker: int, settings: str = "") -> Iterator[Stage]:
         until(up, within=READY_S, every=0.1, what="both ends to be ready")
         finger = fingers[places.OXIMETER]
         yield Stage(
-            f"http://127.0.0.1:{kiosk}", f"http://127.0.0.1:{console}", state.password(places.DOCTOR), cable,
+            f"http://127.0.0.1:{kiosk}", f"http://127.0.0.1:{console}", state.pin(places.STAFF), state.password(places.DOCTOR), cable,
             lambda where: finger(f"finger {where}"), again,
         )  # fmt: skip
 

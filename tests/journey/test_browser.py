@@ -88,13 +88,19 @@ def doctor_logs_in(running: Stage, desk: Window) -> None:
 
 
 def staff_register(running: Stage, station: Window) -> None:
-    """A tap on the own name, an invented patient typed on the screen's own keys."""
+    """A tap on the own name, the PIN, an invented patient typed on the screen's own keys."""
     page = station.page
     page.goto(running.kiosk)
     expect(page.get_by_text("Chạm vào tên của mình")).to_be_visible()
     expect(page.locator(".ribbon")).to_contain_text(RIBBON)
     station.picture("chon-ten")
     page.get_by_role("button", name=places.STAFF_NAME).tap()
+    expect(page.get_by_role("heading", name=places.STAFF_NAME)).to_be_visible()
+    for digit in running.pin[:3]:
+        page.get_by_role("button", name=digit, exact=True).tap()
+    station.picture("ma-pin")
+    for digit in running.pin[3:]:
+        page.get_by_role("button", name=digit, exact=True).tap()
     expect(page.get_by_role("heading", name="Tìm người bệnh")).to_be_visible()
     expect(page.locator("#bar")).to_contain_text("Đã gửi hết")
     station.picture("trang-dau")

@@ -14,7 +14,7 @@ from appliance.contract.ids import EPOCH_BYTES, READING_KEY_BYTES, is_station
 from appliance.database import connect
 from appliance.demo import broker
 from appliance.demo.person import Doctor, Nurse
-from appliance.demo.places import CUFF, OXIMETER
+from appliance.demo.places import CUFF, OXIMETER, STAFF_NAME
 from appliance.demo.state import open_state
 from appliance.demo.steps import ANSWER, READING
 from tests.journey.demos import ROUND_S, Running, running
@@ -184,8 +184,8 @@ def test_a_reading_taken_between_faults_arrives_exactly_once(tmp_path: Path) -> 
     """Noise, unplugging, a cut link and a power cut, by keys on a terminal: what was saved reaches the doctor once."""
     with running(tmp_path / "demo", keys=True) as demo:
         demo.hears("q quit")
-        kiosk, console, login, password = addresses(demo)
-        nurse, doctor = Nurse(kiosk), Doctor(console)
+        kiosk, pin, console, login, password = addresses(demo)
+        nurse, doctor = Nurse(kiosk, pin), Doctor(console)
         nurse.sign_in()
         patient = nurse.register()
 
@@ -227,10 +227,10 @@ def test_a_reading_taken_between_faults_arrives_exactly_once(tmp_path: Path) -> 
         assert demo.left() == []
 
 
-def addresses(demo: Running) -> tuple[str, str, str, str]:
-    """Kiosk, console, login and password, as a person reads them."""
-    kiosk = re.search(r"station kiosk +(\S+)", demo.said["out"])
+def addresses(demo: Running) -> tuple[str, str, str, str, str]:
+    """Kiosk, the nurse's PIN, console, login and password, as a person reads them."""
+    kiosk = re.search(rf"station kiosk +(\S+) +{STAFF_NAME}: PIN ([0-9]{{6}})", demo.said["out"])
     console = re.search(r"doctor's console +(\S+) +(\S+) / (\S+)", demo.said["out"])
     assert kiosk is not None, demo.said
     assert console is not None, demo.said
-    return kiosk[1], console[1], console[2], console[3]
+    return kiosk[1], kiosk[2], console[1], console[2], console[3]

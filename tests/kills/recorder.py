@@ -37,7 +37,7 @@ def make(folder: Path) -> Connection:
     with transaction(conn):
         open_epoch(conn, bytes(8), "kills", 0)
     clock = Clock(seq_of(conn, boot_id(), 0))
-    staff.add(conn, code="nv-1", name="Nhân Viên Thử")
+    staff.add(conn, code="nv-1", name="Nhân Viên Thử", now=clock.stamp())
     patients.register(conn, patients.PatientDraft(name="Thử Nghiệm Một", birth="1961"), patient=PATIENT, staff="nv-1", now=clock.stamp())
     return conn
 

@@ -29,12 +29,16 @@ from appliance.contract.readings import ClockQuality, Numeric, Reading, ReadingK
 from appliance.database import Connection, transaction
 from appliance.kiosk.app import make_app
 from appliance.kiosk.here import Kiosk
-from appliance.store import devices, downlink, keys, measuring, patients, staff
+from appliance.store import devices, downlink, keys, measuring, patients, pins, staff
 from appliance.store.init import initialise
-from appliance.store.opening import open_store
+from appliance.store.opening import open_store, secret_file
 from appliance.store.patients import PatientDraft
 
-NURSE = "y1"
+NURSE, DOCTOR, LEAD, TECHNICIAN = "y1", "bs2", "tt1", "kt1"
+PINS = {NURSE: "480713", DOCTOR: "915304", LEAD: "620958", TECHNICIAN: "357140"}
+"""Who works at the station of these tests, and their PINs."""
+LIGHT = pins.Cost(1, 8, 1)
+"""As Argon2id as the real one, and quick."""
 FIRST = "Đặng Thử Nghiệm Một"
 SECOND = "Trần Thử Nghiệm Hai"
 NS = 1_000_000_000
@@ -114,7 +118,7 @@ class Station:
         """A browser, with somebody at it unless `who` is empty."""
         window = Window(self.app.test_client())
         if who:
-            window.post("/staff", staff=who)
+            window.sign_in(who)
         return window
 
     def live(self, device: str, **view: Any) -> None:
@@ -199,8 +203,14 @@ def make(folder: Path, more: str = "", connect: Callable[[], Connection] | None 
     app = make_app(found, connect or (lambda: open_store(found, {})), clock, os.urandom, log)
     key = Ed25519PrivateKey.generate()
     station = Station(found, hand, clock, conn, app, stream, key)
-    staff.add(conn, code=NURSE, name="Y tá Thử", role="y tá")
-    staff.add(conn, code="bs2", name="Bác sĩ Trạm Thử", role="bác sĩ")
+    for code, name, role in (
+        (NURSE, "Y tá Thử", staff.NURSE),
+        (DOCTOR, "Bác sĩ Trạm Thử", staff.DOCTOR),
+        (LEAD, "Trưởng Trạm Thử", staff.LEAD),
+        (TECHNICIAN, "Kỹ Thuật Thử", staff.TECHNICIAN),
+    ):
+        staff.add(conn, code=code, name=name, role=role, now=clock.stamp())
+        pins.give(conn, pins.read_secret(secret_file(found)), code, PINS[code], by="", now=clock.stamp(), cost=LIGHT)
     station.first = add_patient(station, 1001, FIRST, "1961-04-30", "001061012345")
     station.second = add_patient(station, 1002, SECOND, "1985", "")
     for name in ("oxi", "cuff"):
@@ -224,6 +234,11 @@ class Window:
     client: FlaskClient
     page: TestResponse | None = None
     text: str = ""
+
+    def sign_in(self, who: str = NURSE, pin: str = "") -> "Window":
+        """Tap a name, type the PIN (the right one unless `pin` says another)."""
+        self.post("/staff", staff=who)
+        return self.post("/pin", pin=pin or PINS[who])
 
     def get(self, path: str) -> "Window":
         """Open a page, following redirects."""

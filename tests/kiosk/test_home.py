@@ -2,23 +2,25 @@ import pytest
 
 from appliance.contract.identifiers import station_number, station_text
 from appliance.store import staff
-from tests.kiosk.station import FIRST, NURSE, SECOND, Station, add_patient
+from tests.kiosk.station import FIRST, NURSE, PINS, SECOND, Station, add_patient
 
 
 def test_the_first_page_lists_who_works_here(station: Station) -> None:
-    """One tap on a name is all; nobody is chosen beforehand and nothing else is reachable."""
+    """A name and its PIN; nobody is chosen beforehand and nothing else is reachable."""
     window = station.window("").get("/")
     assert "Y tá Thử" in window.text
     assert "Bác sĩ Trạm Thử" in window.text
     for path in ("/home", "/patients/1001", "/consults", "/tray"):
         assert window.get(path).path == "/"
-    assert window.post("/staff", staff=NURSE).path == "/home"
+    assert window.post("/staff", staff=NURSE).path == "/pin"
+    assert window.get("/home").path == "/"
+    assert window.sign_in(NURSE).path == "/home"
 
 
 def test_a_station_without_staff_says_how_to_add_them(station: Station) -> None:
     """The words for the technician stand on the screen."""
     for person in staff.listing(station.conn):
-        staff.retire(station.conn, person.code)
+        staff.retire(station.conn, person.code, now=station.now)
     window = station.window("").get("/")
     assert "chưa có tên nhân viên" in window.text
     assert "tram staff add" in window.text
@@ -26,11 +28,12 @@ def test_a_station_without_staff_says_how_to_add_them(station: Station) -> None:
 
 def test_nobody_can_be_who_does_not_work_here(station: Station) -> None:
     """An unknown or retired code is refused with a sentence."""
-    staff.retire(station.conn, "bs2")
+    staff.retire(station.conn, "bs2", now=station.now)
     window = station.window("")
     for code in ("", "x", "bs2"):
         assert window.post("/staff", staff=code).status == 400
         assert "Chọn một tên" in window.text
+        assert window.post("/pin", staff=code, pin=PINS["bs2"]).status == 400
     assert window.get("/home").path == "/"
 
 
@@ -40,7 +43,7 @@ def test_switching_staff_is_one_tap_and_forgets_the_patient(station: Station) ->
     session = window.open(station.first)
     assert window.post("/staff/leave").path == "/"
     assert FIRST not in window.text
-    window.post("/staff", staff="bs2")
+    window.sign_in("bs2")
     assert "/confirm" in window.get(f"/sessions/{session}").path
 
 

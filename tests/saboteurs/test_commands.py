@@ -124,7 +124,7 @@ def test_the_honest_bridge_keeps_a_repeat_once(site: Site) -> None:
 
 def torn(site: Site, bug: str) -> tuple[int, int]:
     """`tram observe` is killed as soon as its observation is there; (observations, events of observations)."""
-    staff.add(site.conn, code="nv-1", name="Nhân Viên Thử")
+    staff.add(site.conn, code="nv-1", name="Nhân Viên Thử", now=site.clock.stamp())
     now = site.clock.stamp()
     patients.register(site.conn, patients.PatientDraft(name="Thử Nghiệm Một", birth="1961"), patient=5, staff="nv-1", now=now)
     session = measuring.open_session(site.conn, patient=5, staff="nv-1", device="oximeter", now=site.clock.stamp())

@@ -202,7 +202,7 @@ def test_questions_and_replies(station: Station) -> None:
 def test_the_receipt_line_says_only_what_is_proved(station: Station) -> None:
     """Each step turns true with its own proof: the receipt, the doctor's opening, the verified answer, the screen, the person."""
     doctor = Doctor().pinned_at(station)
-    staff.add(station.conn, code="an", name="Thử Nghiệm An")
+    staff.add(station.conn, code="an", name="Thử Nghiệm An", now=station.now)
     number = ask(station, station.patient())
     saved = station.now.wall
 

@@ -35,14 +35,14 @@ def test_a_device_is_announced_when_it_is_new_or_different(station: Station) -> 
 
 def test_staff_come_and_go_and_keep_their_code(station: Station) -> None:
     """Listed while active; a code is short and plain; who comes back is the same person."""
-    staff.add(station.conn, code="an", name="Thử  Nghiệm An")
-    staff.add(station.conn, code="binh", name="Thử Nghiệm Bình", role="doctor")
-    staff.retire(station.conn, "an")
+    staff.add(station.conn, code="an", name="Thử  Nghiệm An", now=station.now)
+    staff.add(station.conn, code="binh", name="Thử Nghiệm Bình", role="doctor", now=station.now)
+    staff.retire(station.conn, "an", now=station.now)
     assert [one.code for one in staff.listing(station.conn)] == ["binh"]
     gone = staff.get(station.conn, "an")
     assert gone == staff.Staff("an", "Thử Nghiệm An", "nurse", False)
-    staff.add(station.conn, code="an", name="Thử Nghiệm An")
+    staff.add(station.conn, code="an", name="Thử Nghiệm An", now=station.now)
     assert [one.code for one in staff.listing(station.conn)] == ["an", "binh"]
     for code, name in (("đ", "A"), ("", "A"), ("a" * 17, "A"), ("an", " ")):
         with pytest.raises(Refused):
-            staff.add(station.conn, code=code, name=name)
+            staff.add(station.conn, code=code, name=name, now=station.now)

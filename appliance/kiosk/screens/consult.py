@@ -3,18 +3,20 @@
 from typing import Any
 
 from flask import Blueprint, jsonify, request
+from markupsafe import Markup
 from werkzeug.wrappers import Response
 
 from appliance import journal
 from appliance.contract.events import Department, Identity, Urgency
 from appliance.contract.ids import short_number, spell
 from appliance.contract.readings import Reading
-from appliance.kiosk import here, present, rows
+from appliance.kiosk import here, present, roster, rows
 from appliance.kiosk.desk import Ask
 from appliance.kiosk.forms import clean, short_text
+from appliance.kiosk.screens import pictures as album
 from appliance.kiosk.screens.correct import struck
 from appliance.kiosk.speech import DEPARTMENTS, URGENCIES, WITHDRAWALS, Pair
-from appliance.store import consults, corrections, downlink
+from appliance.store import consults, corrections, downlink, duty, pictures
 from appliance.store.consults import AnswerRow, ConsultDraft, ConsultRow
 from appliance.store.errors import Taken
 from appliance.store.measuring import ObservationRow
@@ -89,8 +91,7 @@ def write(patient: int) -> Response:
     draft.department = _named(Department, "department")
     draft.urgency = _named(Urgency, "urgency")
     if request.form.get("readings"):
-        chosen = (name.removeprefix("reading_") for name in request.form if name.startswith("reading_"))
-        draft.readings = tuple(int(one) for one in chosen if one.isascii() and one.isdigit() and len(one) < 18)
+        draft.readings = _chosen()
     if not draft.complaint and draft.urgency is not Urgency.EMERGENCY:
         errors["complaint"] = ("Ghi lý do hỏi bác sĩ, một câu ngắn cũng được.", "Write what is asked, one short sentence will do.")
     if draft.department is None:
@@ -115,7 +116,7 @@ def review(patient: int) -> Response:
     chosen = [rows.shown(one, here.now(), t) for one in _offered(patient) if one.measurement in (draft.readings or ())]
     shown = {
         "complaint": draft.complaint or t("(không ghi)", "(none)"), "department": t(*DEPARTMENTS[draft.department]),
-        "urgency": t(*URGENCIES[draft.urgency]), "readings": chosen, "consult": draft.consult,
+        "urgency": t(*URGENCIES[draft.urgency]), "readings": chosen, "consult": draft.consult, "pictures": album.shown(draft.consult),
     }  # fmt: skip
     return here.page("review.html", banner=here.banner_of(identity), draft=shown)
 
@@ -152,7 +153,8 @@ def _request(draft: Ask) -> int:
             consults.request(here.db(), said, consult=draft.consult, staff=here.desk().staff, now=here.stamp())
             return draft.consult
         except Taken:
-            draft.consult = short_number(here.kiosk().urandom(5))
+            taken, draft.consult = draft.consult, short_number(here.kiosk().urandom(5))
+            pictures.move(here.db(), taken, draft.consult)
     raise RuntimeError("no free consult number in four draws of 40 bits")
 
 
@@ -187,7 +189,7 @@ def _form(identity: Identity, draft: Ask, errors: dict[str, Pair], status: int =
     }  # fmt: skip
     return here.page(
         "ask.html", status, banner=here.banner_of(identity), typed=typed, errors=errors, readings=readings,
-        departments=[(one.name.lower(), t(*words)) for one, words in DEPARTMENTS.items()],
+        departments=[(one.name.lower(), _with_duty(one)) for one in DEPARTMENTS],
         urgencies=[(one.name.lower(), t(*words)) for one, words in URGENCIES.items()],
     )  # fmt: skip
 
@@ -229,11 +231,36 @@ def _page(row: ConsultRow, errors: dict[str, Pair] | None = None, typed: dict[st
         "unverified": downlink.unverified(here.db()) > 0 and not answers, "set_aside": line.set_aside,
         "messages": [_message(one) for one in messages],
         "readings": _readings(row), "waiting": _waiting(row, line),
-        "may_withdraw": row.withdrawn is None and line.answered is None,
+        "went_on": roster.upwards(duty.went_on(here.db(), row.consult), now, t) if line.opened is None and line.answered is None else "",
+        "duty": here.duty_now(row.department),
+        "may_withdraw": row.withdrawn is None and line.answered is None, "pictures": album.shown(row.consult),
+        "pictures_state": album.progress(row.consult), "offered": _since(row, max(asked, default=None), messages),
     }  # fmt: skip
     return here.page(
         "consult.html", status, banner=here.banner_of(row.requested.identity), consult=shown, errors=errors or {}, typed=typed or {}
     )
+
+
+def _with_duty(department: Department) -> str:
+    """A department to choose, with who is on duty for it."""
+    t = here.speech()
+    who = roster.choice(here.rota_now(), department, t)
+    return Markup("{}<small>{}</small>").format(t(*DEPARTMENTS[department]), who) if who else t(*DEPARTMENTS[department])
+
+
+def _chosen() -> tuple[int, ...]:
+    """The measurements that were ticked."""
+    chosen = (name.removeprefix("reading_") for name in request.form if name.startswith("reading_"))
+    return tuple(int(one) for one in chosen if one.isascii() and one.isdigit() and len(one) < 18)
+
+
+def _since(row: ConsultRow, question: int | None, messages: list[consults.Message]) -> list[dict[str, Any]]:
+    """Readings saved since the doctor asked: a reply may take them along."""
+    asked = next((one.at for one in messages if one.question == question and one.reply == 0), None)
+    if asked is None:
+        return []
+    fresh = [one for one in _offered(row.patient) if one.reading.stamp.wall >= asked]
+    return [{"measurement": one.measurement, "shown": rows.shown(one, here.now(), here.speech())} for one in fresh]
 
 
 def _message(it: consults.Message) -> dict[str, str]:
@@ -297,7 +324,9 @@ def _mark(consult: int) -> str:
         int(line.set_aside),
         len(answers),
         len(messages),
+        len(duty.went_on(here.db(), consult)),
         claimed,
+        album.mark(row.consult) if row else "",
     )
     return ".".join(str(one) for one in steps)
 
@@ -324,14 +353,15 @@ def read(consult: int) -> Response:
 
 @screen.post("/consults/<int:consult>/reply")
 def reply(consult: int) -> Response:
-    """Fields: question, text."""
+    """Fields: question, text, reading_<measurement>=1 for each reading that goes along."""
     row, question = _consult_or_404(consult), here.number("question")
     text, error = short_text(request.form.get("text", ""), "reply")
-    if not text:
+    readings = _chosen()
+    if not text and not readings:
         error = ("Ghi câu trả lời cho bác sĩ.", "Write a reply to the doctor.")
     if error:
         return _page(row, {"reply": error}, {"text": text}, 422)
-    consults.reply(here.db(), consult, question=question, text=text, staff=here.desk().staff, now=here.stamp())
+    consults.reply(here.db(), consult, question=question, text=text, measurements=readings, staff=here.desk().staff, now=here.stamp())
     return here.go(f"/consults/{consult}")
 
 

@@ -3,7 +3,7 @@
 from flask import Blueprint, request
 from werkzeug.wrappers import Response
 
-from appliance.kiosk import here, rows
+from appliance.kiosk import here, roster, rows
 from appliance.kiosk.access import Rule, may
 from appliance.kiosk.forms import clean
 from appliance.kiosk.screens.consult import strays, summaries
@@ -74,6 +74,7 @@ def home() -> Response:
     found = summaries(limit=50)
     return here.page(
         "home.html",
+        rota=roster.shown(here.rota_now(), certain=here.time_known(), now=here.now(), t=here.speech()),
         strays=strays(),
         answers=[one for one in found if one["to_read"]][:3],
         open_consults=sum(1 for one in found if one["open"]),

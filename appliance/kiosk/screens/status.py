@@ -7,9 +7,9 @@ from werkzeug.wrappers import Response
 
 from appliance import __version__
 from appliance.contract.ids import spell
-from appliance.kiosk import here, live, present, rows
+from appliance.kiosk import here, live, present, roster, rows
 from appliance.kiosk.screens.measure import cuffs_on
-from appliance.store import consults, staff
+from appliance.store import consults, duty, staff
 
 screen = Blueprint("status", __name__)
 
@@ -35,13 +35,17 @@ def now() -> present.Bar:
 
 def alarms() -> list[present.Alarm]:
     """Urgent requests that nobody is known to have seen, the oldest first."""
-    settings, t = here.kiosk().settings, here.speech()
-    limits = settings.emergency
-    duty = (settings.duty.name, settings.duty.phone)
-    return [
-        present.alarm(one.consult, one.why, one.waited_s, one.urgency, duty, t, acknowledged=one.acknowledged)
-        for one in consults.unseen(here.db(), here.stamp(), limits.unreceived_s, limits.unopened_s)
-    ]
+    limits = here.kiosk().settings.emergency
+    return [_alarm(one) for one in consults.unseen(here.db(), here.stamp(), limits.unreceived_s, limits.unopened_s)]
+
+
+def _alarm(one: consults.Unseen) -> present.Alarm:
+    """With the number of whoever is on duty for the department that was asked."""
+    asked, t = consults.get(here.db(), one.consult), here.speech()
+    who = here.duty_now(None if asked is None else asked.department)
+    shown = present.alarm(one.consult, one.why, one.waited_s, one.urgency, (who.name, who.phone), t, acknowledged=one.acknowledged)
+    gone = roster.upwards(duty.went_on(here.db(), one.consult), here.now(), t)
+    return replace(shown, since=f"{shown.since} · {gone}") if gone else shown
 
 
 def mark(shown: list[present.Alarm], cuffs: list[str]) -> str:
@@ -77,6 +81,7 @@ def called(consult: int) -> Response:
     code, back = request.form.get("staff", ""), request.form.get("back", "/")
     if staff.get(here.db(), code) is None:
         raise here.Unready(("Chọn tên người đã gọi.", "Choose who has called."), "/")
+    here.about(subject=f"consult:{consult} staff:{code}")
     consults.acknowledge(here.db(), consult, staff=code, now=here.stamp())
     return here.go(back if back.startswith("/") and not back.startswith("//") and "\\" not in back else "/")
 
@@ -92,6 +97,13 @@ def aside() -> Response:
         for side, reason, number, at in rows.quarantined(here.db(), 50)
     ]  # fmt: skip
     return here.page("aside.html", rows=shown)
+
+
+@screen.get("/duty")
+def on_duty() -> Response:
+    """Who is on duty now, by department, with numbers: needs no link and nobody at the window."""
+    found = roster.shown(here.rota_now(), certain=here.time_known(), now=here.now(), t=here.speech())
+    return here.page("duty.html", rota=found, fixed=here.kiosk().settings.duty, back="/home" if here.desk().staff else "/")
 
 
 @screen.get("/health")

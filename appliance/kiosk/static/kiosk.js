@@ -4,6 +4,7 @@
 
 (() => {
   const body = document.body;
+  body.classList.add("scripted");
   let touched = performance.now();
   const idle = () => Math.floor((performance.now() - touched) / 1000);
 
@@ -144,6 +145,30 @@
   }
   const problem = document.querySelector(".problem");
   if (problem) problem.focus();
+
+  /* --- the PIN: dots instead of digits, sent with the last one; without this script each key is sent by itself --- */
+  const pinForm = document.getElementById("pin");
+  if (pinForm) {
+    const typed = pinForm.querySelector("input[name=pin]"), most = Number(pinForm.dataset.digits);
+    const put = (text) => {
+      if (typed.disabled || pinForm.dataset.sent) return;
+      typed.value = text.slice(0, most);
+      pinForm.querySelectorAll(".dots i").forEach((dot, n) => dot.classList.toggle("on", n < typed.value.length));
+      if (typed.value.length === most) pinForm.requestSubmit();
+    };
+    pinForm.addEventListener("click", (event) => {
+      const key = event.target.closest("button[name=key]");
+      if (!key || !key.value) return;
+      event.preventDefault();
+      put(key.value === "back" ? typed.value.slice(0, -1) : typed.value + key.value);
+    });
+    document.addEventListener("keydown", (event) => {
+      if (/^[0-9]$/.test(event.key)) put(typed.value + event.key);
+      else if (event.key === "Backspace") put(typed.value.slice(0, -1));
+      else return;
+      event.preventDefault();
+    });
+  }
 
   /* --- two identifiers before the button wakes up; a text field that belongs to one choice --- */
   for (const form of document.querySelectorAll("form[data-least]")) {

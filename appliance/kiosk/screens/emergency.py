@@ -1,0 +1,48 @@
+"""The emergency button: on every page, for anybody, without a PIN. First the telephone, then the software."""
+
+from flask import Blueprint, jsonify, request
+from werkzeug.wrappers import Response
+
+from appliance.contract.ids import spell
+from appliance.kiosk import here, present
+from appliance.store import emergencies
+from appliance.store.emergencies import AGAIN
+
+screen = Blueprint("emergency", __name__)
+
+_FRESH = 6 * AGAIN
+"""So long a call of this box is shown on the page: later the next press is another emergency."""
+
+
+@screen.get("/emergency")
+def show() -> Response:
+    """115 and the number on duty, large; a second tap tells the doctor on duty. Nothing here is about a patient."""
+    window, call = here.desk(), _fresh()
+    back = here.back_to(request.args.get("back", "/home"), "/home") if window.staff else "/"
+    shown = None
+    if call is not None:
+        shown = {"code": spell(call.call), "at": present.moment(call.pressed, here.now()), "received": call.received is not None}
+    return here.page("emergency.html", back="/home" if back == "/emergency" else back, state=_state(call), call=shown)
+
+
+@screen.post("/emergency")
+def press() -> Response:
+    """Tell the doctor on duty that help is needed here. A second press within a minute is the same call."""
+    emergencies.press(here.db(), actor=here.desk().staff, now=here.stamp(), random=here.kiosk().urandom)
+    return here.go("/emergency")
+
+
+@screen.get("/emergency.json")
+def follow() -> Response:
+    """Whether the page still says what is so."""
+    return jsonify({"page": _state(_fresh())})
+
+
+def _fresh() -> emergencies.Call | None:
+    """The call of the last minutes, if there is one."""
+    call = emergencies.latest(here.db())
+    return call if call is not None and 0 <= here.now() - call.pressed < _FRESH else None
+
+
+def _state(call: emergencies.Call | None) -> str:
+    return "" if call is None else f"{spell(call.call)}-{'received' if call.received is not None else 'saved'}"
