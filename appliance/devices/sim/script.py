@@ -11,6 +11,7 @@ from typing import Any, Protocol
 from urllib.parse import parse_qsl, urlsplit
 
 from appliance.devices.sim.contec_cms50 import ContecCms50
+from appliance.devices.sim.contec_cms50_v5 import ContecCms50V5
 from appliance.devices.sim.nonin import Nonin
 from appliance.devices.sim.suntech_nibp import SuntechNibp
 
@@ -45,13 +46,14 @@ class Simulated(Protocol):
 
 DEVICES: dict[str, Callable[..., Simulated]] = {
     "contec-cms50": ContecCms50,
+    "contec-cms50-v5": ContecCms50V5,
     "nonin": Nonin,
     "suntech-nibp": SuntechNibp,
     "suntech-nibp-unasked": lambda chance, **options: SuntechNibp(chance, **({"unasked": 10.0} | options)),
 }
 """Simulated devices by the name of their driver."""
 
-_NUMBERS: dict[str, Callable[[str], Any]] = {"cycle": float, "unasked": float, "error": int, "busy": int, "mute_starts": int}
+_NUMBERS: dict[str, Callable[[str], Any]] = {"cycle": float, "unasked": float, "error": int, "busy": int, "mute_starts": int, "stored": int}
 
 
 @dataclass(frozen=True, slots=True)
