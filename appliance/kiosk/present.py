@@ -522,7 +522,7 @@ _UNSEEN: dict[str, Pair] = {
 def alarm(consult: int, why: str, waited_s: int | None, urgency: Urgency, duty: tuple[str, str], t: Say, *, acknowledged: bool) -> Alarm:
     """The words of the screen. `duty` is (name, number) of the settings; without a number only 115 stands there."""
     name, phone = duty
-    whole = phone.replace(" ", "\u00a0")  # a number that is read aloud is not broken over two lines
+    whole = phone.replace(" ", "\u00a0").replace(",\u00a0", ", ")  # a number that is read aloud is not broken over two lines
     numbers = f"{whole}, {EMERGENCY_NUMBER}" if phone else EMERGENCY_NUMBER
     text = t(f"CHƯA AI XEM. Gọi ngay: {numbers}. Không chờ phần mềm.", f"NOBODY HAS SEEN IT. Call now: {numbers}. Do not wait for it.")
     since = t("đã chờ từ trước khi máy khởi động lại", "waiting since before the restart")
