@@ -163,7 +163,7 @@ def test_a_viewer_opens_nothing_and_signs_nothing(desk):
 
 
 def test_two_doctors_do_not_answer_the_same_request(desk):
-    """Opening takes the request; another doctor can read it, but not sign, ask or give it back until ten idle minutes have passed."""
+    """Opening takes the request; another doctor can read it, but not sign, ask or give it back until the hold has ended."""
     desk.open()
     desk.open("bs.hai")
     assert desk.consult().held_by(desk.office.time.wall) == "bs.thu"
