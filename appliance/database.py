@@ -122,6 +122,9 @@ class Cursor(DRIVER.Cursor):  # type: ignore[misc]  # the driver has no types
             raise _plain(error, self.connection.path) from error
 
 
+_CURSOR, _EXECUTE = DRIVER.Connection.cursor, DRIVER.Cursor.execute
+
+
 class Connection(DRIVER.Connection):  # type: ignore[misc]  # the driver has no types
     """A PEP 249 connection in autocommit; `path` is the file it stands on.
 
@@ -134,6 +137,15 @@ class Connection(DRIVER.Connection):  # type: ignore[misc]  # the driver has no 
     def cursor(self, factory: type = Cursor) -> Any:
         """A cursor of ours."""
         return super().cursor(factory)
+
+    def execute(self, *args: Any) -> Any:
+        """Run one statement on a cursor of its own: as the driver does it, with one call less on the way."""
+        cursor = _CURSOR(self, Cursor)
+        try:
+            _EXECUTE(cursor, *args)
+        except DRIVER.Error as error:
+            raise _plain(error, self.path) from error
+        return cursor
 
     def commit(self) -> None:
         """For SQLAlchemy: end the transaction that is open, if one is."""

@@ -12,6 +12,7 @@ import sys
 import time
 import traceback
 from collections.abc import Sequence
+from contextlib import nullcontext
 from datetime import UTC, datetime, timedelta
 from typing import Any, TextIO
 
@@ -38,9 +39,7 @@ def open(name: str, stream: TextIO | None = None) -> logging.Logger:  # noqa: A0
     log.propagate = False
     for old in list(log.handlers):
         log.removeHandler(old)
-    handler = logging.StreamHandler(stream if stream is not None else sys.stderr)
-    handler.setFormatter(_Line(name))
-    log.addHandler(handler)
+    log.addHandler(_Lines(name, stream if stream is not None else sys.stderr))
     return log
 
 
@@ -54,9 +53,10 @@ def step(log: logging.Logger, step: str, *, when_ns: int | None = None, **ids: A
 
 def steps(log: logging.Logger, done: Sequence[tuple[str, int | None]], **ids: Any) -> None:
     """Several steps of one thing in one breath, a line each: ``(step, when_ns)`` in their order."""
-    # The record is made by hand: looking for the caller's line costs more than the rest, and a step has none to name.
-    extra = {"tram_steps": done, "tram_ids": ids}
-    log.handle(log.makeRecord(log.name, logging.INFO, "", 0, "", (), None, extra=extra))
+    text = _clean(ids)
+    for handler in log.handlers:
+        if isinstance(handler, _Lines):
+            handler.steps(done, text)
 
 
 def _clean(ids: dict[str, Any]) -> dict[str, Any]:
@@ -64,9 +64,13 @@ def _clean(ids: dict[str, Any]) -> dict[str, Any]:
     kept: dict[str, Any] = {}
     left: list[str] = []
     for name, value in ids.items():
-        shown = bytes(value).hex() if isinstance(value, (bytes, bytearray, memoryview)) else value
-        plain = shown is None or isinstance(shown, (int, float)) or (isinstance(shown, str) and _WORD.fullmatch(shown) is not None)
-        if name in IDS and plain:
+        shown = value
+        if type(value) is not int:
+            shown = bytes(value).hex() if isinstance(value, (bytes, bytearray, memoryview)) else value
+            if not (shown is None or isinstance(shown, (int, float)) or (isinstance(shown, str) and _WORD.fullmatch(shown) is not None)):
+                left.append(name)
+                continue
+        if name in IDS:
             kept[name] = shown
         else:
             left.append(name)
@@ -82,31 +86,48 @@ def _trace(error: BaseException) -> dict[str, Any]:
     return {"error": type(error).__qualname__, **words, "trace": frames}
 
 
+class _Lines(logging.StreamHandler[TextIO]):
+    """Where the lines go. Steps are spelt and written without a record: they are most of what is written, and a record costs more."""
+
+    def __init__(self, process: str, stream: TextIO) -> None:
+        super().__init__(stream)
+        self._process = _ENCODE(process)
+        self.setFormatter(_Line(self))
+
+    def steps(self, done: Sequence[tuple[str, int | None]], ids: dict[str, Any]) -> None:
+        """A line for each step, in one write; what goes wrong is reported as for any other line."""
+        now, boottime_ns = datetime.now(UTC), time.clock_gettime_ns(time.CLOCK_BOOTTIME)
+        head, tail = self.head(now, boottime_ns), f", {_ENCODE(ids)[1:]}" if ids else "}"
+        lines = []
+        for name, when_ns in done:
+            if when_ns is not None:
+                before = self.head(now - timedelta(microseconds=(boottime_ns - when_ns) // 1000), when_ns)
+                lines.append(f'{before}, "step": "{name}"{tail}\n')
+            else:
+                lines.append(f'{head}, "step": "{name}"{tail}\n')
+        with self.lock or nullcontext():
+            try:
+                self.stream.write("".join(lines))
+                self.flush()
+            except OSError:
+                self.handleError(logging.makeLogRecord({"msg": "a step could not be written"}))
+
+    def head(self, at: datetime, boottime_ns: int) -> str:
+        """How every line begins."""
+        moment = at.isoformat(timespec="microseconds").replace("+00:00", "Z")
+        return f'{{"at": "{moment}", "boottime_ns": {boottime_ns}, "process": {self._process}'
+
+
 class _Line(logging.Formatter):
     """A record as one JSON line."""
 
-    def __init__(self, process: str) -> None:
+    def __init__(self, lines: _Lines) -> None:
         super().__init__()
-        self._process = _ENCODE(process)
+        self._lines = lines
 
     def format(self, record: logging.LogRecord) -> str:
-        now, boottime_ns = datetime.now(UTC), time.clock_gettime_ns(time.CLOCK_BOOTTIME)
-        done = getattr(record, "tram_steps", None)
-        if done is not None:
-            ids = _ENCODE(_clean(getattr(record, "tram_ids", {})))
-            return "\n".join(self._step(name, when_ns, now, boottime_ns, ids) for name, when_ns in done)
         said: dict[str, Any] = {"level": record.levelname.lower(), "text": record.getMessage()}
         if record.exc_info and record.exc_info[1] is not None:
             said.update(_trace(record.exc_info[1]))
-        return f"{self._head(now, boottime_ns)}, {_ENCODE(said)[1:]}"
-
-    def _step(self, name: str, when_ns: int | None, now: datetime, boottime_ns: int, ids: str) -> str:
-        """The line of one step; `ids` is their JSON object, spelt once for all steps of one breath."""
-        if when_ns is not None:
-            now, boottime_ns = now - timedelta(microseconds=(boottime_ns - when_ns) // 1000), when_ns
-        head = self._head(now, boottime_ns)
-        return f'{head}, "step": {_ENCODE(name)}{", " if ids != "{}" else ""}{ids[1:]}'
-
-    def _head(self, at: datetime, boottime_ns: int) -> str:
-        moment = at.isoformat(timespec="microseconds").replace("+00:00", "Z")
-        return f'{{"at": "{moment}", "boottime_ns": {boottime_ns}, "process": {self._process}'
+        head = self._lines.head(datetime.now(UTC), time.clock_gettime_ns(time.CLOCK_BOOTTIME))
+        return f"{head}, {_ENCODE(said)[1:]}"

@@ -9,7 +9,7 @@ import ctypes
 import time
 from collections.abc import Callable
 from datetime import UTC, datetime
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
 
 from appliance.contract.ids import short_of
@@ -44,9 +44,8 @@ def kernel_quality() -> ClockQuality:
     return ClockQuality.RTC if _RTC.exists() else ClockQuality.UNKNOWN
 
 
-def boottime_ns() -> int:
-    """Nanoseconds since the boot, suspended time included; the clock of every live value and every deadline."""
-    return time.clock_gettime_ns(time.CLOCK_BOOTTIME)
+boottime_ns: Callable[[], int] = partial(time.clock_gettime_ns, time.CLOCK_BOOTTIME)
+"""Nanoseconds since the boot, suspended time included; the clock of every live value and every deadline."""
 
 
 class Clock:
@@ -93,11 +92,11 @@ class Clock:
         """The moment of CLOCK_BOOTTIME `at_ns` in this boot, its wall guess reckoned back from now."""
         # Wall and tick differ by a whole number of tenths that stays the same until the wall clock is set: cut off each by
         # itself, they would differ by one more or less from stamp to stamp, which means nothing and takes room on the wire.
-        ticks, ahead = at_ns // TICK_NS, (self._wall() - self._boottime()) // TICK_NS
-        return Stamp(self.boot, self.boot_seq, ticks, ticks + ahead, self._quality_now())
-
-    def _quality_now(self) -> ClockQuality:
         now = self._boottime()
+        ticks, ahead = at_ns // TICK_NS, (self._wall() - now) // TICK_NS
+        return Stamp(self.boot, self.boot_seq, ticks, ticks + ahead, self._quality_at(now))
+
+    def _quality_at(self, now: int) -> ClockQuality:
         if now - self._asked_ns >= _ASK_NS:
             self._known, self._asked_ns = self._quality(), now
         return self._known

@@ -34,7 +34,9 @@ from appliance.store import measuring
 from appliance.store.errors import Refused
 
 GATHER_NS = SECOND // 20
-"""After a read the line is left alone for 50 ms: a stream of 60 packages a second then costs 20 turns, not 60 to 540."""
+"""Where bytes stream the line is left alone for 50 ms after a read: 60 packages a second then cost 20 turns, not 60 to 540."""
+STREAM_NS = 3 * GATHER_NS // 2
+"""Two reads no further apart than this are a stream."""
 BUSY_S, IDLE_S = 0.05, 0.25
 """Longest sleep without a byte or a command: while a cuff is at work (its pressure is asked every 200 ms), and otherwise."""
 LOOK_NS = SECOND // 2
@@ -136,6 +138,7 @@ class Collector:
         self._state = "opening"
         self._retry_ns, self._backoff_ns = 0, BACKOFF_NS
         self._gather_ns = 0  # the line is not looked at before this
+        self._read_ns = 0  # when bytes were last read
         self._heard_ns = 0  # when a whole frame was last heard
         self._known = False  # the device has answered since the line was opened
 
@@ -153,6 +156,7 @@ class Collector:
         self._look_ns = self._asked_ns = 0
 
         self._shown: tuple[Numeric, ...] = ()
+        self._spelt: tuple[tuple[Numeric, ...], list[dict[str, Any]]] = (), []  # what `_numbers` spelt last
         self._shown_ns: int | None = None  # None: shown until something new comes
         self._signals: dict[str, int] = {}
         self._invalid: str | None = None
@@ -300,7 +304,9 @@ class Collector:
             return
         if data:
             self._take(self._driver.feed(data, now), now)
-            self._gather_ns = now + GATHER_NS
+            if now - self._read_ns <= STREAM_NS:
+                self._gather_ns = now + GATHER_NS
+            self._read_ns = now
         self._take(self._driver.tick(now), now)
 
     def _take(self, said: list[Said], read_ns: int) -> None:
@@ -510,7 +516,7 @@ class Collector:
     def _show(self, now: int) -> None:
         fresh = self._shown_ns is None or now - self._shown_ns < FRESH_NS
         quiet = self._state in ("stale", "lost", "absent", "opening")
-        numerics = [shown(each) for each in marked(self._shown if fresh and not quiet else (), self._job.test_data)]
+        numerics = self._numbers(self._shown) if fresh and not quiet else []
         total = self._good + self._bad
         view: dict[str, Any] = {
             "device": self._job.device,
@@ -530,6 +536,12 @@ class Collector:
             self._live.show(view, now)
         except OSError as error:
             self._log.warning("%s", error)
+
+    def _numbers(self, shown_now: tuple[Numeric, ...]) -> list[dict[str, Any]]:
+        """The numbers as the live file has them, spelt once for as long as they stay the same."""
+        if self._spelt[0] is not shown_now:
+            self._spelt = shown_now, [shown(each) for each in marked(shown_now, self._job.test_data)]
+        return self._spelt[1]
 
 
 def run(collector: Collector, *, stopping: Callable[[], bool] = lambda: False) -> int:

@@ -6,6 +6,7 @@ that it knows to the microsecond when a reading went into the serial line.
 
 import contextlib
 import json
+import os
 import subprocess
 import time
 from collections.abc import Iterator
@@ -27,6 +28,7 @@ from appliance.devices.sim.suntech_nibp import result
 
 DEVICE = "bench"
 READY_S = 30.0
+MEMORY = Path("/dev/shm")  # noqa: S108 - a tmpfs is meant; what is put there has a name of its own and a mode of 0700
 
 
 class Stand:
@@ -122,6 +124,7 @@ def stand(*, driver: str = "suntech-nibp-unasked", metered: bool = False) -> Ite
         folder = Path(stack.enter_context(TemporaryDirectory(prefix="tram-bench-")))
         state = open_state(folder / "state", fresh=False)
         stack.callback(state.close)
+        _in_memory(state.run, stack)
         loop = Loop()
         stack.callback(loop.close)
         terminal = Terminal(state.short / "tty-bench")
@@ -153,6 +156,13 @@ def stand(*, driver: str = "suntech-nibp-unasked", metered: bool = False) -> Ite
             children.start(replace(program, box=False))
         made.wait(lambda: broker.answers(console_port) and broker.answers(kiosk_port), "the two screens")
         yield made
+
+
+def _in_memory(run: Path, stack: ExitStack) -> None:
+    """Put the run directory where the box has it: on a tmpfs (``/run``); where there is none it stays on the disk."""
+    if MEMORY.is_dir() and os.access(MEMORY, os.W_OK):
+        run.rmdir()
+        run.symlink_to(stack.enter_context(TemporaryDirectory(prefix="tram-run-", dir=MEMORY)))
 
 
 def _settle(laid: places.Places, *, terminal_at: Path, driver: str, metered: bool) -> None:

@@ -112,7 +112,8 @@ class Reading:
         """The union of the numerics' statuses: what must be said about the reading as a whole."""
         union = Status(0)
         for numeric in self.numerics:
-            union |= numeric.status
+            if numeric.status is not union:  # mostly all numbers of a reading have the same
+                union |= numeric.status
         return union
 
     def value(self, metric: Metric) -> Decimal | None:
@@ -130,7 +131,8 @@ def impossible(reading: Reading) -> str | None:
     (bounds: `metrics.TABLE`; source docs/decisions, plausibility).
     """
     for numeric in reading.numerics:
-        row, number = TABLE[numeric.metric], numeric.number
+        row = TABLE[numeric.metric]
+        number = numeric.value if numeric.scale == 0 else numeric.number
         if number is not None and not row.low <= number <= row.high:
             return f"{numeric.metric.name} {number} outside {row.low:g}..{row.high:g}"
     systolic, diastolic = reading.value(Metric.SYSTOLIC), reading.value(Metric.DIASTOLIC)

@@ -8,6 +8,7 @@ measurement goes to the *tray*, with the reason, and waits there for a person. T
 
 from dataclasses import dataclass
 from enum import IntEnum
+from typing import Any
 
 from appliance import __version__
 from appliance.contract.events import Event, Marks, MeasurementDiscarded, MeasurementUnassigned, ObservationRecorded
@@ -16,9 +17,9 @@ from appliance.contract.readings import ClockQuality, Reading, Stamp, impossible
 from appliance.database import Connection, Row, transaction
 from appliance.store import devices, history
 from appliance.store.errors import Damaged, Refused
-from appliance.store.outbox import append
+from appliance.store.outbox import append, queue
 from appliance.store.patients import clean, present, standing
-from appliance.store.records import outbox_row, pack, unpack
+from appliance.store.records import pack, unpack
 
 SESSION_MINUTES = 10
 ASSIGN_TENTHS = 15 * 60 * 10
@@ -165,7 +166,17 @@ class Held:
 _SESSION = "SELECT id, patient, staff, device, boot, wall, opened, expires, ended, why, headless FROM session"
 
 
-def _session(row: Row) -> Session:
+_UNANSWERED = "withdrawn IS NULL AND NOT EXISTS (SELECT 1 FROM answer WHERE answer.consult = consult.id AND verified = 1)"
+"""A consult that waits for its answer."""
+_ASKED = f"SELECT 1 FROM consult WHERE patient = ? AND {_UNANSWERED}"  # noqa: S608 - put together from texts of this file
+_AT_ONCE = f"""SELECT EXISTS (SELECT 1 FROM measurement WHERE key = ?),
+EXISTS (SELECT 1 FROM patient WHERE id = session.patient AND erased = 0),
+EXISTS (SELECT 1 FROM consult WHERE patient = session.patient AND {_UNANSWERED}),
+{_SESSION.removeprefix("SELECT ")} WHERE session.id = ?"""  # noqa: S608 - put together from texts of this file
+"""A session beside what `save_at_once` asks: whether the reading is here already, the patient is (`patients.present`), a consult waits."""
+
+
+def _session(row: Row | tuple[Any, ...]) -> Session:
     return Session(row[0], row[1], row[2], row[3], row[4], row[5], row[6], row[7], row[8], row[9] or "", bool(row[10]))
 
 
@@ -261,6 +272,35 @@ def observe_within(
         (key, device, None if stray else began, content, raw, stamp.boot, stamp.ticks, stamp.wall, int(state), stray, crc),
     )
     return Observed(int(made.lastrowid), "unassigned" if stray else "settled", key, stray)
+
+
+def save_at_once(
+    conn: Connection, reading: Reading, *, device: str, session: int, now: Stamp, raw: bytes
+) -> tuple[Observed, Recorded] | None:
+    """`observe_within` and `record_within` in one breath, in the caller's transaction, for a session that waits for nobody's *Lưu*.
+
+    The same checks by one look at the store; None, and nothing written, where one of them does not simply hold: then
+    those two say what becomes of the reading.
+    """
+    key = reading.key
+    if impossible(reading) is not None:
+        return None
+    row = conn.execute(_AT_ONCE, (key, session)).fetchone()
+    if row is None:
+        return None
+    (known, here, asked), began = tuple(row)[:3], _session(tuple(row)[3:])
+    if known or not here or not began.staff or _why_stray(began, device, now):
+        return None
+    content, crc = packed = pack(reading)
+    stamp = reading.stamp
+    made = conn.execute(
+        "INSERT INTO measurement (key, device, session, reading, raw, boot, ticks, wall, state, why, decided_by, decided, crc)"
+        " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, '', ?, ?, ?)",
+        (key, device, session, content, raw, stamp.boot, stamp.ticks, stamp.wall, int(State.RECORDED), began.staff, now.wall, crc),
+    )
+    measurement, lane = int(made.lastrowid), Lane.CONSULT if asked else Lane.READINGS
+    done = _save(conn, measurement, key, reading, packed, began.patient, began.staff, now, Marks(0), lane)
+    return Observed(measurement, "settled", key), done
 
 
 def _why_stray(began: Session | None, device: str, now: Stamp) -> str:
@@ -400,28 +440,31 @@ def _give(conn: Connection, row: MeasurementRow, patient: int, staff: str, now: 
     if not staff:
         raise Refused("Chọn tên nhân viên trước khi lưu.", "choose who you are before saving")
     present(conn, patient)
-    stamp = row.reading.stamp
-    body = ObservationRecorded(patient, row.reading, _saved_after(stamp, now), marks)
-    lane, seq = append(conn, Event(stamp, staff, __version__, body), _lane(conn, patient))
-    epoch, outbox = outbox_row(conn, lane, seq)
-    content, crc = pack(row.reading)
+    done = _save(conn, row.id, row.key, row.reading, pack(row.reading), patient, staff, now, marks, _lane(conn, patient))
+    _decide(conn, row.id, State.RECORDED, staff, now, row.why)
+    return done
+
+
+def _save(
+    conn: Connection, measurement: int, key: bytes, reading: Reading, packed: tuple[bytes, int], patient: int, staff: str, now: Stamp,
+    marks: Marks, lane: Lane,
+) -> Recorded:  # fmt: skip
+    """The observation row and its event; whoever calls has made all checks. `packed`: the reading as `pack` made it."""
+    stamp = reading.stamp
+    place = queue(conn, Event(stamp, staff, __version__, ObservationRecorded(patient, reading, _saved_after(stamp, now), marks)), lane)
+    content, crc = packed
     made = conn.execute(
         "INSERT INTO observation (key, patient, measurement, reading, lane, seq, epoch, marks, staff, wall, outbox, crc)"
         " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
-        (row.key, patient, row.id, content, lane, seq, epoch, int(marks), staff, stamp.wall, outbox, crc),
+        (key, patient, measurement, content, place.lane, place.seq, place.epoch, int(marks), staff, stamp.wall, place.row, crc),
     )
-    history.keep(conn, patient, int(made.lastrowid), row.reading)
-    _decide(conn, row.id, State.RECORDED, staff, now, row.why)
-    return Recorded(lane, seq, row.key, patient)
+    history.keep(conn, patient, int(made.lastrowid), reading)
+    return Recorded(place.lane, place.seq, key, patient)
 
 
 def _lane(conn: Connection, patient: int) -> Lane:
     """CONSULT while the patient has a request that is neither withdrawn nor answered, else READINGS."""
-    waiting = conn.execute(
-        "SELECT 1 FROM consult WHERE patient = ? AND withdrawn IS NULL"
-        " AND NOT EXISTS (SELECT 1 FROM answer WHERE answer.consult = consult.id AND verified = 1)",
-        (patient,),
-    ).fetchone()
+    waiting = conn.execute(_ASKED, (patient,)).fetchone()
     return Lane.READINGS if waiting is None else Lane.CONSULT
 
 

@@ -6,7 +6,7 @@ is what the relay asks of a store (`appliance.relay.storage`), on the tables epo
 
 import zlib
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 from appliance.contract.codec import write_event
 from appliance.contract.events import AttachmentChunk, Event, Unknown
@@ -21,11 +21,26 @@ WAITING, RECEIVED, SET_ASIDE = 0, 2, 3
 """`outbox.state`: the bridge has not said that it has the event; it has it; it could not read it and keeps its bytes in quarantine."""
 
 
+class Place(NamedTuple):
+    """Where an event was queued: its lane and number on the wire, and the ids of its epoch's and its own row."""
+
+    lane: int
+    seq: int
+    epoch: int
+    row: int
+
+
 def append(conn: Connection, event: Event, lane: Lane | None = None) -> tuple[int, int]:
     """Queue `event` for the bridge in the caller's transaction; its (lane, seq) in the station's latest epoch.
 
     The lane is that of the event's kind unless `lane` says otherwise (readings of an open consult), and never changes.
     """
+    place = queue(conn, event, lane)
+    return place.lane, place.seq
+
+
+def queue(conn: Connection, event: Event, lane: Lane | None = None) -> Place:
+    """As `append`, for who keeps the ids of the rows beside what the event speaks of."""
     if not conn.in_transaction:
         raise RuntimeError("an event is queued in the transaction of the row it speaks about")
     if lane is None:
@@ -35,11 +50,11 @@ def append(conn: Connection, event: Event, lane: Lane | None = None) -> tuple[in
     (row,) = conn.execute(_NUMBER, (int(lane),)).fetchall()
     epoch, seq = int(row[0]), int(row[1])
     body = write_event(event)
-    conn.execute(
+    made = conn.execute(
         "INSERT INTO outbox (epoch, lane, seq, kind, body, at, crc) VALUES (?, ?, ?, ?, ?, ?, ?)",
         (epoch, int(lane), seq, event.kind, body, event.stamp.wall, zlib.crc32(body)),
     )
-    return int(lane), seq
+    return Place(int(lane), seq, epoch, int(made.lastrowid))
 
 
 _NUMBER = """INSERT INTO lane (epoch, lane, next) VALUES ((SELECT max(id) FROM epoch), ?, 2)
