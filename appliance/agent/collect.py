@@ -141,6 +141,7 @@ class Collector:
         self._read_ns = 0  # when bytes were last read
         self._heard_ns = 0  # when a whole frame was last heard
         self._known = False  # the device has answered since the line was opened
+        self._opened_ns = 0  # when the line was last opened: what was confirmed before may not hold any more
 
         self._placed_ns: int | None = None  # when the placement under way began
         self._began: int | None = None  # the session at its first sample
@@ -247,7 +248,7 @@ class Collector:
             return
         self._port = port
         self._driver = self._row.make(port.rest_s)
-        self._heard_ns, self._known, self._gather_ns = now, False, now
+        self._heard_ns, self._known, self._gather_ns, self._opened_ns = now, False, now, now
         self._signals.clear()
         if self._message == "port-used":
             self._message = None
@@ -522,6 +523,7 @@ class Collector:
             "device": self._job.device,
             "driver": self._job.driver,
             "state": self._state,
+            "opened_ns": self._opened_ns,
             "session": self._session if self._placed_ns is None else self._began,
             "numerics": numerics,
             "signals": {} if quiet else dict(self._signals),

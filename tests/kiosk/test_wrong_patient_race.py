@@ -148,13 +148,35 @@ def test_wrong_patient_race_the_device_reconnects_in_mid_measurement(station: St
     for row in rows(station):
         if row.state is State.SETTLED:  # the short measurement that the lost line cut off: the same finger, the same session
             assert row.patient == station.first
-    window.get(f"/sessions/{session}")
-    assert "mất kết nối" in window.text or "đo ngắn" in window.text
     before = len(rows(station))
     assert oximeter.ask(window, session)["page"].startswith("reconnected")
+    window.get(f"/sessions/{session}")
+    assert window.path == f"/patients/{station.first}/confirm"
+    assert "mất kết nối" in window.text
+    window.post(f"/patients/{station.first}/measure", device="oxi")
+    assert window.path == f"/patients/{station.first}/confirm"
     again = window.open(station.first)
     assert again != session
     assert len(rows(station)) == before
+
+
+def test_wrong_patient_race_the_device_reconnects_while_the_page_is_elsewhere(station: Station, oximeter: Room) -> None:
+    """Confirmed a moment ago, then the cable is pulled and put in while the patient's own page is open: two identifiers again before
+    anything is measured; without a reconnect the confirmation stands."""
+    window = station.window()
+    session = window.open(station.first)
+    window.post(f"/sessions/{session}/end")
+    oximeter.run(1)
+    window.post(f"/patients/{station.first}/measure", device="oxi")
+    assert window.path.startswith("/sessions/")
+    window.post(f"{window.path}/end")
+    oximeter.cable.plugged = False
+    oximeter.run(3)
+    oximeter.cable.plugged = True
+    oximeter.run(20, lambda: oximeter.live()["state"] == "ready")
+    window.post(f"/patients/{station.first}/measure", device="oxi")
+    assert window.path == f"/patients/{station.first}/confirm"
+    assert "Bắt đầu đo" in window.text
 
 
 def test_wrong_patient_race_two_kiosks_save_at_once(station: Station, oximeter: Room) -> None:

@@ -74,9 +74,17 @@ def _commanded(device: str) -> bool:
 def choose(patient: int) -> Response:
     """Field: device. A patient confirmed a moment ago goes straight on; otherwise two identifiers first."""
     identity, device = here.patient_or_404(patient), request.form.get("device", "")
-    if not here.desk().is_confirmed(patient):
+    if not here.desk().is_confirmed(patient) or _reconnected(device, here.desk().confirmed[patient]):
+        here.desk().confirmed.pop(patient, None)
         return here.go(f"/patients/{patient}/confirm?device={device}")
     return begin(identity, device)
+
+
+def _reconnected(device: str, since: float) -> bool:
+    """True when the device's line was opened after this moment (seconds of CLOCK_BOOTTIME): who is at it may have changed."""
+    data = live.read(here.kiosk().settings.paths.run, device) or {}
+    opened = data.get("opened_ns")
+    return isinstance(opened, int) and opened > since * 1e9
 
 
 def begin(identity: Identity, device: str) -> Response:
@@ -238,8 +246,11 @@ def _follow(it: Session) -> Response:
     parts, metrics = here.kiosk(), _metrics(it.device)
     shown = _live(it, metrics)
     back = parts.cuffs.asked(it.id, lost=shown.lost, pressure=shown.inflated if shown.pressure else None)
+    back = back or _reconnected(it.device, (it.opened + 1) / 10)
     if back and it.standing(here.stamp()):
         measuring.end_session(here.db(), it.id, measuring.RECONNECTED, here.stamp())
+        here.desk().confirmed.pop(it.patient, None)
+        here.desk().notice = _BACK
         it = _session_or_404(it.id)
     rows = measuring.latest(here.db(), it.id)
     held, pending = parts.cuffs.holds(it.device, it.id), _pending(it, rows)
@@ -250,6 +261,12 @@ def _follow(it: Session) -> Response:
             "measurement": None if pending is None else pending.id,
         }
     )  # fmt: skip
+
+
+_BACK: Pair = (
+    "Máy đo mất kết nối rồi có lại. Hỏi lại hai điều trước khi đo tiếp; kết quả chưa lưu nằm ở trang người bệnh.",
+    "The device connection was lost and came back. Ask for two things again; what was not saved is on the patient's page.",
+)
 
 
 def _live_of(device: str) -> present.LiveShown:
