@@ -25,7 +25,7 @@ from pathlib import Path
 from appliance.contract.readings import Stamp
 from appliance.database import Connection, Row, StoreError, transaction
 from appliance.store import audit
-from appliance.store.errors import Refused
+from appliance.store.errors import Damaged, Refused
 
 DIGITS = 6
 FREE = 5
@@ -171,7 +171,8 @@ def _mixed(secret: bytes, pin: str) -> bytes:
 
 
 def attempt(conn: Connection, secret: bytes, code: str, pin: str, *, now: Stamp, action: str = "staff.login") -> None:
-    """Compare `pin` with the person's. Returns when it is right; Locked, Wrong, Unset or Refused otherwise.
+    """Compare `pin` with the person's. Returns when it is right; Locked, Wrong, Unset or Refused otherwise, Damaged where the
+    kept hash is none.
 
     Two transactions of its own around the comparison: the first counts the try, the second takes it back when it was right.
     What was no six digits, or came during a wait, is not compared and not counted. The audit entry (`action`, ``pin.wrong``,
@@ -215,13 +216,15 @@ def _count(conn: Connection, secret: bytes, code: str, now: Stamp) -> str:
 
 def _matches(hashed: str, mixed: bytes) -> bool:
     from argon2 import PasswordHasher
-    from argon2.exceptions import VerificationError
+    from argon2.exceptions import InvalidHashError, VerificationError
 
     with _ONE_AT_A_TIME:
         try:
             return PasswordHasher().verify(hashed, mixed)
         except VerificationError:
             return False
+        except InvalidHashError as error:
+            raise Damaged("staff_pin", 0) from error
 
 
 def _take_back(conn: Connection, code: str, now: Stamp) -> None:
