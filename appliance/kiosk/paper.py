@@ -102,9 +102,23 @@ def main() -> None:
 def make(document: Document) -> bytes:
     """The PDF of a document, in this process. A roll is as long as what stands on it, and at least as long as it is wide."""
     if document.size == A5:
-        return bytes(_draw(document, _HEIGHT_A5).output())
-    end = _draw(document, _LONGEST).get_y()
-    return bytes(_draw(document, min(_LONGEST, max(_WIDTH[ROLL], end + 8))).output())
+        return _finished(_draw(document, _HEIGHT_A5))
+    first = _draw(document, _LONGEST)
+    end = first.get_y()
+    _close(first)
+    return _finished(_draw(document, min(_LONGEST, max(_WIDTH[ROLL], end + 8))))
+
+
+def _finished(pdf: Any) -> bytes:
+    content = bytes(pdf.output())
+    _close(pdf)
+    return content
+
+
+def _close(pdf: Any) -> None:
+    """fpdf2 leaves its font files open."""
+    for font in pdf.fonts.values():
+        font.ttfont.close()
 
 
 def _draw(document: Document, height: float) -> Any:

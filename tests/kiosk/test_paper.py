@@ -194,7 +194,8 @@ def test_only_the_last_visit_is_on_the_slip(station: Station) -> None:
     window = station.window()
     save(station, window, station.first)
     station.hand.turn(26 * 3600)
-    session = window.post("/staff", staff="y1").open(station.first)
+    window = station.window()
+    session = window.open(station.first)
     measurement = station.measure("oxi", session, SPO2=91, PULSE_RATE=77)
     window.post(f"/sessions/{session}/save", measurement=measurement, patient=station.first)
     text = pages(opened(window, f"/patients/{station.first}/slip.pdf"))[0]
