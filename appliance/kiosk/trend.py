@@ -1,14 +1,17 @@
 """A year of vital signs as pictures: SVG with presentation attributes alone, made here, without a script. Pure.
 
 Values as they were measured, without limits, zones or colours that judge (decision 22). A gap is a gap: no line crosses more than
-`GAP_DAYS`, none joins two devices. A long series is thinned by keeping each day's first, lowest, highest and last value,
-so that nothing that happened is smoothed away. What the picture shows stands in a table beside it, in words.
+`GAP_DAYS`, none joins two devices. A long series is thinned by keeping each day's lowest and highest value, so that
+nothing that happened is smoothed away. What the picture shows stands in a table beside it, in words.
 """
 
+from bisect import bisect
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from itertools import pairwise
+from operator import itemgetter
+from typing import NamedTuple
 
 from appliance.contract.metrics import Status
 from appliance.contract.readings import Source
@@ -19,15 +22,15 @@ from appliance.store.history import Vital
 GAP_DAYS = 45
 """A line joins two values at most this far apart: those who come monthly have a line, a missed visit is a gap."""
 THIN_FROM = 200
-"""More points than this in a picture are thinned to four a day: 700 pixels show no more."""
+"""More points than this in a picture are thinned to two a day: 700 pixels show no more."""
 WIDTH, HEIGHT, LEFT, RIGHT, TOP, BOTTOM = 760, 190, 46, 10, 8, 26
-_DAY = 24 * 36_000
+_DAY, _ZONE = 24 * 36_000, 7 * 36_000
+"""Tenths of a second: a day, and how far Viet Nam's day begins before that of UTC."""
 _TEST = Status.TEST_DATA | Status.DEMO_DATA
 _INK, _SOFT, _GRID = "#12211a", "#5d6f6d", "#c9d3ce"
 
 
-@dataclass(frozen=True, slots=True)
-class Point:
+class Point(NamedTuple):
     """One value, or the two of a blood pressure (`low` is the diastolic one). `at` tenths of a second since 1970."""
 
     at: int
@@ -80,21 +83,22 @@ def _point(one: Vital, value: float, low: float | None = None) -> Point:
 
 
 def thinned(points: Sequence[Point]) -> list[Point]:
-    """A long series with each day's first, lowest, highest and last value; a short one as it is. Both ends of a pair count."""
+    """A long series with each day's lowest and highest value; a short one as it is. Of pairs: the highest systolic, the lowest diastolic."""
     if len(points) <= THIN_FROM:
         return list(points)
     days: dict[int, list[Point]] = {}
     for one in points:
-        days.setdefault((one.at + 7 * 36_000) // _DAY, []).append(one)
+        days.setdefault((one.at + _ZONE) // _DAY, []).append(one)
     kept: list[Point] = []
     for of_day in days.values():
-        wanted = {
-            id(of_day[0]), id(of_day[-1]), id(max(of_day, key=lambda one: one.value)), id(min(of_day, key=lambda one: one.value)),
-            id(min(of_day, key=lambda one: one.value if one.low is None else one.low)),
-            id(max(of_day, key=lambda one: one.value if one.low is None else one.low)),
-        }  # fmt: skip
-        kept += [one for one in of_day if id(one) in wanted]
+        most = max(of_day, key=itemgetter(1))
+        least = min(of_day, key=itemgetter(1) if of_day[0].low is None else _lower)
+        kept += [most] if least is most else sorted((most, least))
     return kept
+
+
+def _lower(one: Point) -> float:
+    return one.value if one.low is None else one.low
 
 
 def runs(points: Sequence[Point]) -> list[list[Point]]:
@@ -195,28 +199,35 @@ def _round(low: float, high: float) -> list[float]:
 
 def _bars(points: Sequence[Point], scale: _Scale) -> list[str]:
     """A bar from the systolic to the diastolic value, with both ends marked."""
-    stems = "".join(f"M{scale.x(one.at):.1f} {scale.y(one.value):.1f}V{scale.y(one.low):.1f}" for one in points if one.low is not None)
-    drawn = [f'<path d="{stems}" stroke="{_INK}" stroke-width="2" fill="none"/>'] if stems else []
-    for one in points:
-        drawn += [_dot(one, scale.x(one.at), scale.y(value)) for value in (one.value, one.low) if value is not None]
-    return drawn
+    stems = "".join([f"M{scale.x(one.at):.1f} {scale.y(one.value):.1f}V{scale.y(one.low):.1f}" for one in points if one.low is not None])
+    marks = [(one, scale.x(one.at), scale.y(value)) for one in points for value in (one.value, one.low) if value is not None]
+    return [f'<path d="{stems}" stroke="{_INK}" stroke-width="2" fill="none"/>', *_marks(marks)]
 
 
 def _line(points: Sequence[Point], scale: _Scale) -> list[str]:
     """A line within each stretch; every value marked."""
-    drawn = []
-    for run in runs(points):
-        if len(run) > 1:
-            way = "L".join(f"{scale.x(one.at):.1f} {scale.y(one.value):.1f}" for one in run)
-            drawn.append(f'<path d="M{way}" stroke="{_SOFT}" stroke-width="1.4" fill="none"/>')
-    return drawn + [_dot(one, scale.x(one.at), scale.y(one.value)) for one in points]
+    ways = [run for run in runs(points) if len(run) > 1]
+    way = "".join(["M" + "L".join([f"{scale.x(one.at):.1f} {scale.y(one.value):.1f}" for one in run]) for run in ways])
+    drawn = [f'<path d="{way}" stroke="{_SOFT}" stroke-width="1.4" fill="none"/>'] if way else []
+    return drawn + _marks([(one, scale.x(one.at), scale.y(one.value)) for one in points])
 
 
-def _dot(one: Point, x: float, y: float) -> str:
-    """Filled: a device. Hollow: typed in by hand. A cross through it: test data."""
-    fill = "#fff" if one.manual else _INK
-    dot = f'<circle cx="{x:.1f}" cy="{y:.1f}" r="2.8" fill="{fill}" stroke="{_INK}"/>'
-    return dot + f'<path d="M{x - 5:.1f} {y - 5:.1f}l10 10m0 -10l-10 10" stroke="{_INK}"/>' if one.test else dot
+def _marks(places: Sequence[tuple[Point, float, float]]) -> list[str]:
+    """Filled: a device. Hollow: typed in by hand. A cross through it: test data.
+
+    All marks of a kind are one path of strokes without length, whose round ends are the marks: a tenth of the bytes of as many circles.
+    """
+    if not places:
+        return []
+    every = "".join([f"M{x:.1f} {y:.1f}h0" for _, x, y in places])
+    hollow = "".join([f"M{x:.1f} {y:.1f}h0" for one, x, y in places if one.manual])
+    crosses = "".join([f"M{x - 5:.1f} {y - 5:.1f}l10 10m0 -10l-10 10" for one, x, y in places if one.test])
+    drawn = [f'<path d="{every}" stroke="{_INK}" stroke-width="6.4" stroke-linecap="round" fill="none"/>']
+    if hollow:
+        drawn.append(f'<path d="{hollow}" stroke="#fff" stroke-width="3.6" stroke-linecap="round" fill="none"/>')
+    if crosses:
+        drawn.append(f'<path d="{crosses}" stroke="{_INK}" fill="none"/>')
+    return drawn
 
 
 def _escape(text: str) -> str:
@@ -250,16 +261,17 @@ def _summary(points: Sequence[Point], unit: str, t: Say) -> str:
 
 def table(series: Sequence[Sequence[Point]], since: int, until: int, t: Say) -> list[Row]:
     """The year month by month, the latest first; per series ``4 · 110–135 / 70–85``. A month without any value has no row."""
-    found: dict[tuple[int, int], list[list[Point]]] = {}
+    starts = [tenths for tenths, _ in _months(since - 31 * _DAY, until, t)]
+    found: dict[int, list[list[Point]]] = {}
     for number, points in enumerate(series):
         for one in points:
             if since <= one.at <= until:
-                at = local(one.at)
-                found.setdefault((at.year, at.month), [[] for _ in series])[number].append(one)
-    return [
-        Row(t(f"tháng {month}/{year}", f"{month:02d}/{year}"), tuple(_cell(points, t) for points in of_month))
-        for (year, month), of_month in sorted(found.items(), reverse=True)
-    ]
+                found.setdefault(bisect(starts, one.at), [[] for _ in series])[number].append(one)
+    rows = []
+    for _, of_month in sorted(found.items(), reverse=True):
+        at = local(next(points[0].at for points in of_month if points))
+        rows.append(Row(t(f"tháng {at.month}/{at.year}", f"{at.month:02d}/{at.year}"), tuple(_cell(points, t) for points in of_month)))
+    return rows
 
 
 def _cell(points: Sequence[Point], t: Say) -> str:

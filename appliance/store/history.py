@@ -5,13 +5,12 @@ out when it was entered in error. It lies in the order (patient, time), so that 
 file and not one page per reading. The observation row stays the truth; this one can be made anew from it.
 """
 
-from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta, timezone
-from typing import Any
+from typing import Any, NamedTuple
 
-from appliance.contract.metrics import Metric, Status
+from appliance.contract.metrics import Metric
 from appliance.contract.readings import Reading, Source
-from appliance.database import Connection, Row
+from appliance.database import Connection
 
 YEAR_TENTHS = 366 * 24 * 36_000
 """Twelve months (decision 25), whatever months they are."""
@@ -24,15 +23,17 @@ _KEEP = (
 )
 
 
-@dataclass(frozen=True, slots=True)
-class Vital:
-    """One reading as a trend draws it: `wall` is when it was measured, tenths of a second since 1970; None is a value it has not."""
+class Vital(NamedTuple):
+    """One reading as a trend draws it: `wall` is when it was measured, tenths of a second since 1970; None is a value it has not.
+
+    `source` and `status` are the numbers of `Source` and `Status`: thousands of these are read at once.
+    """
 
     wall: int
     observation: int
     device: int
-    source: Source
-    status: Status
+    source: int
+    status: int
     systolic: float | None
     diastolic: float | None
     spo2: float | None
@@ -71,11 +72,7 @@ def vitals(conn: Connection, patient: int, since: int, until: int) -> list[Vital
         " WHERE patient = ? AND wall BETWEEN ? AND ? ORDER BY wall, observation",
         (patient, since, until),
     ).fetchall()
-    return [_vital(row) for row in rows]
-
-
-def _vital(row: Row) -> Vital:
-    return Vital(row[0], row[1], row[2], Source(row[3]), Status(row[4]), *tuple(row)[5:])
+    return [Vital(*row) for row in rows]
 
 
 def measured(reading: Reading) -> int:
