@@ -1,6 +1,6 @@
 """What the box's programs hold and burn: memory after 1,000 readings, CPU per 1,000 readings, CPU of a 60 Hz stream.
 
-The baseline of the memory is a bare interpreter of the same version in the same run.
+The baseline of the memory is a bare interpreter of the same version in the same run; that of the CPU is a bare loop (`floor`).
 """
 
 import subprocess
@@ -9,6 +9,7 @@ import time
 from dataclasses import asdict
 from typing import Any
 
+from appliance.bench import floor
 from appliance.bench.counters import cpu_seconds, memory
 from appliance.bench.stand import DEVICE, stand
 from appliance.devices.sim.contec_cms50 import package
@@ -27,6 +28,7 @@ def run(readings: int = READINGS) -> dict[str, Any]:
         "rate_per_s": RATE,
         "unmetered": _readings(readings, metered=False),
         "metered": _readings(readings // 2, metered=True),
+        "floor": floor.run(rate=RATE),
         "stream_60hz": _stream(),
         "baseline_kib": _bare(),
         "baseline": "a bare Python interpreter, memory in KiB",
