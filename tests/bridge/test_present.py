@@ -137,11 +137,18 @@ def test_the_chart_has_values_alone_and_no_line_crosses_a_gap():
     panels = {panel["id"]: panel for panel in present.trend(readings, PATIENT, VI)["panels"]}
     assert set(panels) == {"bp", "spo2", "pulse_rate"}
     assert panels["bp"]["points"] == [
-        [story.T0 / 10 - 90_000, 130.0, 80.0, 0], [story.T0 / 10 - 45_000, None, None, 0], [story.T0 / 10, 115.0, 74.0, 0],
-        [story.T0 / 10 + 30, 120.0, None, 0],
+        [story.T0 / 10 - 90_000, 130.0, 80.0, 2], [story.T0 / 10 - 45_000, None, None, 0], [story.T0 / 10, 115.0, 74.0, 2],
+        [story.T0 / 10 + 30, 120.0, None, 2],
     ]  # fmt: skip
     assert [point[1] for point in panels["pulse_rate"]["points"]] == [85.0, None, 85.0, None, 72.0, None, 85.0]
     assert set(panels["bp"]) == {"id", "name", "unit", "points", "labels"}
+
+
+def test_no_line_of_the_chart_joins_test_data_with_what_is_real():
+    """Each point of test data carries its mark; between it and a real one, of the same device and minute, stands a gap."""
+    readings = [seen(oxygen(0, status=Status(0))), seen(oxygen(20)), seen(oxygen(40, status=Status(0))), seen(oxygen(60, status=Status(0)))]
+    (panel,) = [one for one in present.trend(readings, PATIENT, VI)["panels"] if one["id"] == "spo2"]
+    assert [(point[1], point[2]) for point in panel["points"]] == [(98, 0), (None, 0), (98, 2), (None, 0), (98, 0), (98, 0)]
 
 
 def test_a_reading_that_does_not_stand_is_not_drawn():

@@ -387,10 +387,11 @@ Point = list[float | None]
 
 
 def trend(readings: Sequence[Observation], patient: int, t: Say) -> dict[str, Any]:
-    """The chart's data: per panel its name, unit and points ``[unix seconds, value(s) …, typed in by hand]``.
+    """The chart's data: per panel its name, unit and points ``[unix seconds, value(s) …, mark]``.
 
-    Values alone, without limits or zones. A reading that does not stand is not drawn. Over a gap, and between
-    two devices, stands a point without values, so that no line crosses it.
+    Values alone, without limits or zones; the mark is 1 for typed in by hand, plus 2 for test data. A reading that does not
+    stand is not drawn. Over a gap, between two devices and between test data and what is real stands a point without values,
+    so that no line crosses it.
     """
     ordered = sorted((one for one in readings if one.stands_for(patient)), key=lambda one: measured(one.reading))
     panels = [
@@ -405,16 +406,16 @@ def trend(readings: Sequence[Observation], patient: int, t: Say) -> dict[str, An
 
 def _points(readings: Sequence[Observation], metrics: Sequence[Metric]) -> list[Point]:
     points: list[Point] = []
-    last: tuple[int, int] | None = None
+    last: tuple[int, int, bool] | None = None
     for one in readings:
         found = [one.reading.value(metric) for metric in metrics]
         if all(value is None for value in found):
             continue
-        at, device = measured(one.reading), one.reading.device
-        if last is not None and (at - last[0] > GAP or device != last[1]):
+        at, device, test = measured(one.reading), one.reading.device, bool(one.reading.status & Status.TEST_DATA)
+        if last is not None and (at - last[0] > GAP or (device, test) != last[1:]):
             points.append([(last[0] + at) / 20, *[None] * len(metrics), 0])
-        points.append([at / 10, *[_float(value) for value in found], int(one.reading.source is Source.MANUAL)])
-        last = at, device
+        points.append([at / 10, *[_float(value) for value in found], int(one.reading.source is Source.MANUAL) + 2 * test])
+        last = at, device, test
     return points
 
 

@@ -15,14 +15,20 @@
   let charts = [];
   let drawn = "";
 
-  const dot = (context, x, y, hollow) => {
+  const TEST = "#57218f"; // the colour of the ribbon: test data is a square, wherever it stands
+  const HOLLOW = 1;
+  const INVENTED = 2;
+
+  const dot = (context, x, y, mark) => {
     const ratio = window.devicePixelRatio || 1;
+    const ink = mark & INVENTED ? TEST : INK;
     context.beginPath();
-    context.arc(x, y, 3.5 * ratio, 0, 2 * Math.PI);
-    context.fillStyle = hollow ? "#fff" : INK;
+    if (mark & INVENTED) context.rect(x - 3.5 * ratio, y - 3.5 * ratio, 7 * ratio, 7 * ratio);
+    else context.arc(x, y, 3.5 * ratio, 0, 2 * Math.PI);
+    context.fillStyle = mark & HOLLOW ? "#fff" : ink;
     context.fill();
     context.lineWidth = 1.5 * ratio;
-    context.strokeStyle = INK;
+    context.strokeStyle = ink;
     context.stroke();
   };
 
@@ -30,7 +36,7 @@
   const pairs = (points) => (chart) => {
     const context = chart.ctx;
     context.save();
-    for (const [at, high, low, hollow] of points) {
+    for (const [at, high, low, mark] of points) {
       const x = chart.valToPos(at, "x", true);
       const ends = [high, low].filter((value) => value !== null).map((value) => chart.valToPos(value, "y", true));
       if (ends.length === 2) {
@@ -38,10 +44,10 @@
         context.moveTo(x, ends[0]);
         context.lineTo(x, ends[1]);
         context.lineWidth = 3 * (window.devicePixelRatio || 1);
-        context.strokeStyle = INK;
+        context.strokeStyle = mark & INVENTED ? TEST : INK;
         context.stroke();
       }
-      for (const y of ends) dot(context, x, y, hollow);
+      for (const y of ends) dot(context, x, y, mark);
     }
     context.restore();
   };
@@ -49,7 +55,7 @@
   /* Lines are drawn here and not by the library: where points share a pixel it would join what a gap parts. */
   const dots = (points) => (chart) => {
     const context = chart.ctx;
-    const place = ([at, value, hollow]) => (value === null ? null : [chart.valToPos(at, "x", true), chart.valToPos(value, "y", true), hollow]);
+    const place = ([at, value, mark]) => (value === null ? null : [chart.valToPos(at, "x", true), chart.valToPos(value, "y", true), mark]);
     const places = points.map(place);
     context.save();
     context.lineWidth = 1.5 * (window.devicePixelRatio || 1);
