@@ -13,6 +13,7 @@ from sqlalchemy import Connection
 
 from appliance.contract.events import (
     AnswerRead,
+    AttachmentChunk,
     AttachmentOffered,
     AuditHead,
     ClockAnchor,
@@ -37,7 +38,7 @@ from appliance.contract.events import (
     Tombstone,
 )
 from appliance.contract.readings import Reading
-from cloud_bridge.store import answers, audit, consults, devices, emergencies, observations, patients, staff, tables
+from cloud_bridge.store import answers, audit, consults, devices, emergencies, observations, patients, pictures, staff, tables
 from cloud_bridge.store.observations import Claim
 from cloud_bridge.store.tables import VIA_CONSULT, VIA_RECORD
 from cloud_bridge.store.writing import once
@@ -194,6 +195,7 @@ def _requested(tx: Connection, station: str, event: Event, body: ConsultRequeste
     devices.label(tx, station, body.devices, event.stamp.wall)
     if patients.erased(tx, station, who):
         observations.forget_cited(tx, station, body.consult)
+        pictures.forget(tx, station, [body.consult])
         consults.erase_request(tx, station, body.consult, who)
         return
     consults.request(tx, station, body, event, at)
@@ -225,9 +227,13 @@ def _read(tx: Connection, station: str, event: Event, body: AnswerRead, at: int,
         answers.was_read(tx, station, body.consult, body.answer, confirmed=body.confirmed, who=body.who, wall=event.stamp.wall, at=at)
 
 
-def _attachment(tx: Connection, station: str, _event: Event, body: AttachmentOffered, at: int, _key: Key) -> None:
-    if not patients.erased(tx, station, consults.patient_of(tx, station, body.consult)):
-        consults.offer(tx, station, body.consult, body.digest, body.media_type, body.size, at)
+def _attachment(tx: Connection, station: str, event: Event, body: AttachmentOffered, at: int, _key: Key) -> None:
+    erased = patients.erased(tx, station, consults.patient_of(tx, station, body.consult))
+    pictures.offer(tx, station, event, body, at, erased=erased)
+
+
+def _chunk(tx: Connection, station: str, _event: Event, body: AttachmentChunk, at: int, key: Key) -> None:
+    pictures.take(tx, station, body, key, at)
 
 
 def _device(tx: Connection, station: str, event: Event, body: DeviceRegistered, _at: int, _key: Key) -> None:
@@ -255,7 +261,9 @@ def _tombstone(tx: Connection, station: str, event: Event, body: Tombstone, at: 
     once(tx, tables.tombstone, station=station, patient=body.patient, reason=body.reason, **_said(event, at))
     patients.forget(tx, station, body.patient)
     observations.forget(tx, station, body.patient)
-    consults.forget(tx, station, consults.numbers_of(tx, station, body.patient))
+    numbers = consults.numbers_of(tx, station, body.patient)
+    pictures.forget(tx, station, numbers)
+    consults.forget(tx, station, numbers)
 
 
 _TAKERS: dict[type, Callable[..., None]] = {
@@ -275,6 +283,7 @@ _TAKERS: dict[type, Callable[..., None]] = {
     ConsultReply: _reply,
     AnswerRead: _read,
     AttachmentOffered: _attachment,
+    AttachmentChunk: _chunk,
     DeviceRegistered: _device,
     ClockAnchor: _anchor,
     EmergencyPressed: _emergency,

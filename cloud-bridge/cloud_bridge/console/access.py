@@ -78,6 +78,7 @@ TABLE: dict[str, Access] = {
     "consults.page": Access(Rule.CLINICAL, audit="view"),
     "consults.live": Access(Rule.CLINICAL, by_itself=True, audit="stay"),
     "consults.data": Access(Rule.CLINICAL, by_itself=True, audit="data"),
+    "consults.picture": Access(Rule.CLINICAL, by_itself=True, audit="picture"),
     "consults.draft": Access(Rule.DOCTOR),
     "consults.confirm": Access(Rule.DOCTOR, audit="view"),
     "consults.sign": Access(Rule.DOCTOR),

@@ -17,7 +17,7 @@ from cloud_bridge.answers import Advice, Refused
 from cloud_bridge.console import fresh, guard, present, queue, sessions, vitals
 from cloud_bridge.console.desk import desk
 from cloud_bridge.console.words import ANSWER_FIELDS, DEPARTMENTS, FIELDS, REFUSALS, URGENCIES
-from cloud_bridge.store import accounts, answers, completeness, consults, corrections, devices, observations, patients
+from cloud_bridge.store import accounts, answers, completeness, consults, corrections, devices, observations, patients, pictures
 from cloud_bridge.store.accounts import Denied
 from cloud_bridge.store.consults import Consult
 from cloud_bridge.store.engine import reading, writing
@@ -95,6 +95,20 @@ def data(station: str, number: int) -> Response:
     )  # fmt: skip
 
 
+@pages.get("/<station:station>/<short:number>/pictures/<digest>")
+def picture(station: str, number: int, digest: str) -> Response:
+    """A picture or preview of this request, as a JPEG and nothing else."""
+    try:
+        name = bytes.fromhex(digest)
+    except ValueError:
+        abort(404)
+    with reading(desk().engine) as tx:
+        data = pictures.read(tx, station, number, name) if consults.get(tx, station, number) else None
+    if data is None:
+        abort(404)
+    return Response(data, content_type="image/jpeg")
+
+
 def _load(tx: Connection, station: str, number: int) -> dict[str, Any]:
     """Everything the page shows; 404 when there is no such request, or its patient was erased."""
     one = consults.get(tx, station, number)
@@ -112,7 +126,8 @@ def _load(tx: Connection, station: str, number: int) -> dict[str, Any]:
     told = corrections.corrections_for(tx, station, number, guard.me())
     found["corrections"] = [(each, present.values(each.reading, guard.say()) if each.reading else ()) for each in told]
     found["complete"] = present.completeness(whole, found["now"], guard.say())
-    found["version"] = present.fingerprint(found["version"], told, whole.mark)
+    found["pictures"] = pictures.of_consult(tx, station, number)
+    found["version"] = present.fingerprint(found["version"], told, whole.mark, found["pictures"])
     return found
 
 

@@ -134,6 +134,7 @@ REFUSALS: Mapping[str, Pair] = {
 """Why something was not done, and what to do about it."""
 LOOKS: Mapping[str, Pair] = {
     "view": ("mở yêu cầu", "opened the request"),
+    "picture": ("xem ảnh", "saw a picture"),
     "stay": ("ở lại trang, có thông tin mới", "stayed on the page, something new came"),
     "data": ("đọc bằng chương trình", "read by a program"),
     "record": ("mở hồ sơ", "opened the record"),

@@ -109,11 +109,6 @@ def say(tx: Connection, name: str, number: int, question: int, *, origin: str, w
     once(tx, message, station=name, consult=number, question=question, origin=origin, who=who, text=text, wall=wall, received=at)
 
 
-def offer(tx: Connection, name: str, number: int, digest: bytes, media_type: str, size: int, at: int) -> None:
-    """An attachment that the station will send."""
-    once(tx, attachment, station=name, consult=number, digest=digest, media_type=media_type, size=size, received=at)
-
-
 def forget(tx: Connection, name: str, numbers: Iterable[int]) -> None:
     """Remove what requests of an erased patient say. The bare number stays, so that what arrives later finds nobody to speak of."""
     for number in numbers:
@@ -156,7 +151,8 @@ def _query() -> Any:
         ),
     )  # fmt: skip
     of_this = and_(r.station == c.station, r.consult == c.consult)
-    offered = select(func.count()).select_from(attachment).where(attachment.c.station == c.station, attachment.c.consult == c.consult)
+    of_it = (attachment.c.station == c.station, attachment.c.consult == c.consult, attachment.c.preview_of.is_(None))
+    offered = select(func.count()).select_from(attachment).where(*of_it)
     return (
         select(
             consult,

@@ -290,8 +290,11 @@ message = Table(
     Column("text", Text, nullable=False),
     Column("wall", BigInteger, nullable=False),
     Column("received", BigInteger, nullable=False),
+    Column("shown", BigInteger),
+    Column("shown_to", Text),
 )  # fmt: skip
-"""A doctor's question (`origin` empty) and the station's replies to it (`origin` = the reply's place in the relay)."""
+"""A doctor's question (`origin` empty) and the station's replies to it (`origin` = the reply's place in the relay). `shown` is when
+it was first on the other side's screen: a question at the station's kiosk, a reply on a doctor's page, `shown_to` whom."""
 
 attachment = Table(
     "attachment", METADATA,
@@ -301,8 +304,40 @@ attachment = Table(
     Column("media_type", Text, nullable=False),
     Column("size", BigInteger, nullable=False),
     Column("received", BigInteger, nullable=False),
+    Column("preview_of", LargeBinary),
+    Column("caption", Text),
+    Column("actor", Text),
+    Column("wall", BigInteger),
 )  # fmt: skip
-"""What a station has offered for a consult; the content follows in a lane of its own."""
+"""What a station has offered for a consult, by the SHA-256 of its content, which follows in parts. A preview names what it shows."""
+
+content = Table(
+    "content", METADATA,
+    _station(),
+    Column("digest", LargeBinary, primary_key=True),
+    Column("name", LargeBinary, nullable=False),
+    Column("size", BigInteger, nullable=False),
+    Column("state", SmallInteger, nullable=False),
+    Column("data", LargeBinary),
+    Column("completed", BigInteger),
+    Index(None, "station", "name"),
+)  # fmt: skip
+"""The content of what was offered. `name` is how its parts call it (the digest's first bytes); what `state` means stands in
+`store.pictures`; `data` is there when it is whole and its digest is right."""
+
+content_part = Table(
+    "content_part", METADATA,
+    _station(),
+    Column("name", LargeBinary, primary_key=True),
+    Column("part", Integer, primary_key=True, autoincrement=False),
+    Column("parts", Integer, nullable=False),
+    Column("data", LargeBinary, nullable=False),
+    Column("epoch", LargeBinary, nullable=False),
+    Column("lane", SmallInteger, nullable=False),
+    Column("seq", BigInteger, nullable=False),
+    Column("received", BigInteger, nullable=False),
+)  # fmt: skip
+"""A part of a content, and its place in the relay (which keeps the event too). Its `data` goes when the whole is there."""
 
 draft = Table(
     "draft", METADATA,
