@@ -24,6 +24,7 @@ from appliance.contract.ids import spell
 from appliance.contract.readings import Reading, Stamp
 from appliance.database import Connection, Row, transaction
 from appliance.store import consent, devices, pictures
+from appliance.store import staff as people
 from appliance.store.errors import Refused, Taken
 from appliance.store.outbox import RECEIVED, SET_ASIDE, append
 from appliance.store.patients import clean, standing
@@ -163,12 +164,18 @@ def request(conn: Connection, draft: ConsultDraft, *, consult: int, staff: str, 
         body = ConsultRequested(
             consult, standing(conn, draft.patient), draft.urgency, draft.department, complaint, readings,
             devices.labels(conn, readings), draft.field, draft.attachments or pictures.staged(conn, consult),
-            basis=consent.basis(conn, draft.patient, draft.urgency, draft.basis),
+            basis=consent.basis(conn, draft.patient, draft.urgency, draft.basis), staff_name=_name(conn, staff),
         )  # fmt: skip
         lane, seq = append(conn, Event(now, staff, __version__, body))
         _keep(conn, body, staff, now, lane, seq)
         pictures.offer(conn, consult, staff=staff, now=now)
     return lane, seq
+
+
+def _name(conn: Connection, code: str) -> str:
+    """The name behind a staff code, for the doctor to read; empty where there is none."""
+    known = people.get(conn, code)
+    return "" if known is None else known.name
 
 
 def _keep(conn: Connection, body: ConsultRequested, staff: str, now: Stamp, lane: int, seq: int) -> None:

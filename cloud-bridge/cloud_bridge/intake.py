@@ -189,9 +189,10 @@ def _discarded(tx: Connection, station: str, event: Event, body: MeasurementDisc
     )  # fmt: skip
 
 
-def _requested(tx: Connection, station: str, event: Event, body: ConsultRequested, at: int, _key: Key) -> None:
+def _requested(tx: Connection, station: str, event: Event, body: ConsultRequested, at: int, key: Key) -> None:
     """A request can be read alone: patient, device names and readings come with it and need nothing that travels in another lane."""
     who = body.identity.patient
+    staff.label(tx, station, event, body.staff_name, at, key)
     devices.label(tx, station, body.devices, event.stamp.wall)
     if patients.erased(tx, station, who):
         observations.forget_cited(tx, station, body.consult)

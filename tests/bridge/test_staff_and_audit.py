@@ -131,3 +131,14 @@ def test_the_same_heads_raise_the_same_alarms_in_any_order(heads: list[Head], di
         return set().union(*(audit.against(one, order[:number]) for number, one in enumerate(order)))
 
     assert alarms(heads) == alarms(shuffled)
+
+
+def test_a_request_brings_the_name_until_the_stations_own_word_arrives(engine: Engine) -> None:
+    """A request overtakes the staff list, and never outranks it."""
+    hear(engine, story.asked(staff_name="Y tá Thử").body)
+    with writing(engine) as tx:
+        assert staff.name(tx, story.STATION, "ys01") == "Y tá Thử (ys01)"
+    hear(engine, StaffChanged("ys01", "Y tá Thử Nghiệm", "nurse"), start=1)
+    hear(engine, story.asked(901, staff_name="Y tá Thử").body, start=2)
+    with writing(engine) as tx:
+        assert staff.everyone(tx, story.STATION)["ys01"] == staff.Person("ys01", "Y tá Thử Nghiệm", "nurse", True)

@@ -33,15 +33,25 @@ def learn(tx: Connection, station: str, event: Event, body: StaffChanged, at: in
     )  # fmt: skip
 
 
+def label(tx: Connection, station: str, event: Event, name: str, at: int, key: tuple[bytes, int, int]) -> None:
+    """The name that came with a request: good until the station's own word about the code arrives, which is in a slower lane."""
+    if name:
+        once(
+            tx, staff, station=station, epoch=key[0], lane=int(key[1]), seq=key[2], code=event.actor, name=name, role="", active=True,
+            wall=event.stamp.wall, actor=event.actor, received=at,
+        )  # fmt: skip
+
+
 def everyone(tx: Connection, station: str) -> dict[str, Person]:
-    """Everybody a station ever named, by code, as its latest word says."""
+    """Everybody a station ever named, by code, as its latest word says; within an epoch the slower lane, its own word, counts more."""
     last: dict[tuple[str, bytes], Row[Any]] = {}
     rows = tx.execute(select(staff).where(staff.c.station == station).order_by(staff.c.lane, staff.c.seq))
     for row in rows:
         last[row.code, bytes(row.epoch)] = row
     found: dict[str, Person] = {}
     for (code, _), row in sorted(last.items(), key=lambda one: (one[1].wall, one[0][1])):
-        found[code] = Person(code, row.name, row.role, row.active)
+        role = row.role or (found[code].role if code in found else "")
+        found[code] = Person(code, row.name, role, row.active)
     return found
 
 
