@@ -24,7 +24,23 @@ from appliance.kiosk.cuff import Cuffs
 from appliance.kiosk.desk import Desk, Desks
 from appliance.kiosk.here import Clock, Kiosk, Said
 from appliance.kiosk.imaging import SENTENCES
-from appliance.kiosk.screens import confirm, consult, correct, emergency, history, home, measure, paper, people, pictures, staff, status, tray
+from appliance.kiosk.screens import (
+    confirm,
+    consents,
+    consult,
+    correct,
+    emergency,
+    history,
+    home,
+    measure,
+    merge,
+    paper,
+    people,
+    pictures,
+    staff,
+    status,
+    tray,
+)
 from appliance.kiosk.speech import Pair, Say
 from appliance.settings import Settings
 from appliance.store import audit
@@ -88,7 +104,7 @@ def make_app(
     parts.cuffs.left = lambda session: measure.leave(parts, session)
     app.extensions["kiosk"] = parts
     for one in (
-        home, people, confirm, measure, tray, consult, status, correct, history, paper, emergency, staff, pictures,
+        home, people, consents, merge, confirm, measure, tray, consult, status, correct, history, paper, emergency, staff, pictures,
     ):  # fmt: skip
         app.register_blueprint(one.screen)
     app.before_request(_enter)

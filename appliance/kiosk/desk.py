@@ -6,10 +6,10 @@ more than a random number. Times are seconds of CLOCK_BOOTTIME. Polling by a pag
 
 import threading
 from collections import OrderedDict
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 
-from appliance.contract.events import Department, Urgency
+from appliance.contract.events import Basis, Department, Urgency
 
 CONFIRMED_S = 120.0
 """After so long without a touch the patient has to be confirmed again (NHS CUI practice; ux facts)."""
@@ -28,6 +28,7 @@ class Ask:
     complaint: str = ""
     department: Department | None = None
     urgency: Urgency | None = None
+    basis: Basis = Basis.UNSAID
 
 
 @dataclass(slots=True)
@@ -100,6 +101,13 @@ class Desks:
             if desk is not None:
                 self._desks.move_to_end(key)
             return desk
+
+    def unconfirm(self, patients: Iterable[int]) -> None:
+        """At every window these patients have to be confirmed anew: who is who has changed."""
+        with self._lock:
+            for desk in self._desks.values():
+                for patient in patients:
+                    desk.confirmed.pop(patient, None)
 
     def make(self, now: float) -> Desk:
         """A new window with nobody at it."""

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from typing import Any, Protocol, cast
 
 from flask import current_app, g, redirect, render_template, request
+from werkzeug.routing import RequestRedirect
 from werkzeug.wrappers import Response
 
 from appliance.contract.events import Department, Identity
@@ -153,11 +154,34 @@ def banner_of(identity: Identity) -> present.Banner:
 
 
 def patient_or_404(patient: int) -> Identity:
-    """The identity of a patient of this station."""
+    """The identity of a patient of this station. For a record that was merged the page goes on to the one that stands, and says so.
+
+    What is about the single record (correcting, saving what was measured, merging) stays with it.
+    """
     found = patients.get(db(), patient)
     if found is None:
         raise Gone(("Không có người bệnh này ở trạm. Tìm lại theo tên hoặc số.", "No such patient at this station. Search again."))
-    return found
+    top = patient if request.blueprint in _SINGLE or request.endpoint in _SINGLE else patients.root(db(), patient)
+    if top == patient:
+        return found
+    if request.method != "GET":
+        raise Conflict(_MERGED, f"/patients/{top}")
+    desk().notice = _MERGED
+    path = request.full_path.rstrip("?")
+    raise Elsewhere(path.replace(f"/patients/{patient}", f"/patients/{top}", 1) if f"/patients/{patient}" in path else f"/patients/{top}")
+
+
+_SINGLE = frozenset({"correct", "merge", "tray.undecided", "tray.decide"})
+_MERGED = (
+    "Hồ sơ vừa mở đã gộp vào hồ sơ này của cùng người. Từ nay đo và gửi ở hồ sơ này.",
+    "The record you opened was merged into this one of the same person. Measure and send here from now on.",
+)
+
+
+class Elsewhere(RequestRedirect):
+    """The page is at another address: the browser goes there with GET."""
+
+    code = 303
 
 
 def device_name(device: str) -> str:

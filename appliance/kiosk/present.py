@@ -12,6 +12,7 @@ from decimal import Decimal
 from typing import Any
 
 from appliance.contract.events import Allergies, Identity, Marks, Sex, Urgency
+from appliance.contract.identifiers import station_text
 from appliance.contract.ids import spell
 from appliance.contract.metrics import STATUS_WORDS, TABLE, Metric, Status
 from appliance.contract.readings import Numeric, Reading
@@ -156,7 +157,7 @@ def banner(identity: Identity, today: date, t: Say) -> Banner:
     elif identity.bhyt:
         label, text = "BHYT", grouped(identity.bhyt)
     else:
-        label, text = t("Mã tại trạm", "Station code"), identity.station_number or spell(identity.patient)
+        label, text = t("Mã tại trạm", "Station code"), identity.station_number or station_text(identity.patient)
     allergic = identity.allergies is Allergies.KNOWN
     return Banner(
         patient=identity.patient,

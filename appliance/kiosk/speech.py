@@ -195,6 +195,7 @@ WHY: dict[str, Pair] = {
     "blanked": ("màn hình đã tự tắt vì không ai chạm", "the screen went blank, nobody touched it"),
     "finished": ("đã đo xong", "finished"),
     "expired": ("phiên đo đã quá giờ", "the session ran out of time"),
+    "merged": ("hồ sơ đã được gộp hoặc tách", "the record was merged or taken apart"),
 }
 """Why a measurement is in the tray, and why a session ended."""
 
@@ -215,6 +216,35 @@ MISTAKES: dict[str, Pair] = {
     "typed": ("Gõ nhầm số", "Typed wrongly"),
 }
 """Why a saved reading is wrong. The Vietnamese words travel: the doctor reads them as they are."""
+
+CHANGES: dict[str, Pair] = {
+    "typed": ("Ghi nhầm lúc đăng ký", "Written wrongly when registered"),
+    "papers": ("Theo giấy tờ mới xem", "As the papers seen now say"),
+    "moved": ("Đổi chỗ ở hoặc số điện thoại", "Has moved or has another telephone"),
+    "said": ("Người bệnh hoặc người nhà nói lại", "The patient or the family says so"),
+}
+"""Why a patient's record is changed. The Vietnamese words travel."""
+
+SAME: dict[str, Pair] = {
+    "card": ("Cùng số CCCD hoặc BHYT", "The same CCCD or BHYT number"),
+    "twice": ("Đăng ký hai lần", "Registered twice"),
+    "said": ("Người bệnh xác nhận", "The patient confirms it"),
+}
+"""Why two records are one person's."""
+
+APART: dict[str, Pair] = {
+    "two": ("Là hai người khác nhau", "They are two people"),
+    "slip": ("Chọn nhầm khi gộp", "The wrong one was chosen"),
+}
+"""Why two records are taken apart."""
+
+PURPOSES: dict[str, Pair] = {
+    "TREAT": ("Khám, chữa bệnh, hỏi bác sĩ từ xa", "Treatment and remote advice"),
+    "HPAYMT": ("Thanh toán bảo hiểm y tế", "Health insurance payment"),
+    "PUBHLTH": ("Y tế công cộng, phòng dịch", "Public health"),
+    "ERESRCH": ("Nghiên cứu y học", "Medical research"),
+}
+"""The purposes of a consent (VN Core words)."""
 
 WITHDRAWALS: dict[str, Pair] = {
     "better": ("Người bệnh đã đỡ, không cần nữa", "The patient is better, not needed any more"),

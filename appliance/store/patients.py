@@ -165,6 +165,11 @@ def change(conn: Connection, draft: PatientDraft, *, patient: int, reason: str, 
     return identity
 
 
+def draft_of(who: Identity) -> PatientDraft:
+    """What is known of a patient as a draft of a change."""
+    return PatientDraft(**{one.name: getattr(who, one.name) for one in fields(PatientDraft)})
+
+
 def _identity(patient: int, version: int, draft: PatientDraft) -> Identity:
     return Identity(patient, version, **{one.name: getattr(draft, one.name) for one in fields(draft)})
 

@@ -1,6 +1,7 @@
 import pytest
 
 from appliance.store import patients
+from appliance.store.consent import TEXTS
 from tests.kiosk.station import FIRST, Station, Window
 
 FORM = {
@@ -113,3 +114,73 @@ def test_a_patient_who_is_not_here_is_a_sentence(station: Station) -> None:
     assert window.status == 404
     assert "Không có người bệnh này" in window.text
     assert "K404" in window.text
+
+
+def test_a_record_is_changed_with_a_reason_and_nothing_else_is_lost(station: Station) -> None:
+    """The form holds what is known; the change is the next version with its reason; the search knows the new name."""
+    window = station.window().get(f"/patients/{station.first}/edit")
+    assert f'value="{FIRST}"' in window.text
+    form = {
+        "version": "1", "name": "Đặng Thử Nghiệm Mới", "birth": "30/04/1961", "sex": "female", "cccd": "001061012345", "village": "Bản Mới",
+        "phone": "0900 000 009",
+    }  # fmt: skip
+    assert window.post(f"/patients/{station.first}/edit", **form).status == 422
+    assert "Chọn lý do sửa" in window.text
+    assert 'value="Bản Mới"' in window.text
+    window.post(f"/patients/{station.first}/edit", reason="papers", **form)
+    known = patients.present(station.conn, station.first)
+    assert (known.name, known.village, known.phone, known.version) == ("Đặng Thử Nghiệm Mới", "Bản Mới", "0900000009", 2)
+    assert station.count("SELECT count(*) FROM outbox WHERE kind = 2") == 1
+    assert "Đặng Thử Nghiệm Mới" in window.post("/find", q="moi").text
+
+
+def test_two_people_who_change_one_record_lose_nothing_unseen(station: Station) -> None:
+    """The second form is of an old version: a sentence, and what the first wrote stands."""
+    window = station.window()
+    form = {"version": "1", "name": FIRST, "birth": "1961", "sex": "female", "reason": "said"}
+    window.post(f"/patients/{station.first}/edit", village="Bản Một", **form)
+    assert window.post(f"/patients/{station.first}/edit", village="Bản Hai", **form).status == 409
+    assert "Có người vừa sửa hồ sơ này" in window.text
+    assert patients.present(station.conn, station.first).village == "Bản Một"
+
+
+def test_a_wrong_change_keeps_what_was_typed(station: Station) -> None:
+    """The sentence at its field; the record stays."""
+    window = station.window()
+    form = {"version": "1", "name": FIRST, "birth": "1961", "sex": "female", "reason": "said", "cccd": "00106101234"}
+    assert window.post(f"/patients/{station.first}/edit", village="Bản Một", **form).status == 422
+    assert "12 chữ số, ở đây có 11" in window.text
+    assert 'value="Bản Một"' in window.text
+    assert patients.present(station.conn, station.first).version == 1
+
+
+def test_allergies_are_known_none_known_or_not_asked(station: Station) -> None:
+    """Each is a version of its own and stands on the banner; known needs words."""
+    window = station.window()
+    at = f"/patients/{station.first}/allergies"
+    assert window.post(at, version="1", allergies="known").status == 422
+    assert "Ghi dị ứng với gì" in window.text
+    for version, (word, text, said) in enumerate(
+        (("known", "penicillin", "penicillin"), ("none_known", "", "Đã hỏi: không có"), ("unknown", "", "Chưa hỏi / không rõ")), 1
+    ):
+        window.post(at, version=str(version), allergies=word, allergy_text=text)
+        assert window.path == f"/patients/{station.first}"
+        assert said in window.text
+        assert patients.present(station.conn, station.first).version == version + 1
+    assert station.count("SELECT count(*) FROM outbox WHERE kind = 2") == 3
+
+
+def test_a_consent_is_read_out_and_asked(station: Station) -> None:
+    """Nothing is ticked beforehand; yes and no are kept with who wrote them; the text stands on the page."""
+    window = station.window().get(f"/patients/{station.second}/consent")
+    assert window.text.count("chưa hỏi") == 4
+    window.get(f"/patients/{station.second}/consent/TREAT")
+    assert TEXTS["TREAT"][0][:60] in window.text
+    assert "checked" not in window.text
+    assert window.post(f"/patients/{station.second}/consent/TREAT").status == 400
+    window.post(f"/patients/{station.second}/consent/TREAT", answer="yes")
+    assert "đồng ý · 17:00 · Y tá Thử" in window.text
+    window.post(f"/patients/{station.second}/consent/TREAT", answer="no")
+    assert "không đồng ý · 17:00" in window.text
+    assert window.get(f"/patients/{station.second}/consent/ADS").status == 404
+    assert station.count("SELECT count(*) FROM outbox WHERE kind IN (5, 6)") >= 2

@@ -79,7 +79,7 @@ def test_a_banner_without_facts_says_unknown() -> None:
     """*Không rõ*, never a question mark and never an empty place; the station's number stands in for CCCD and BHYT."""
     shown = present.banner(Identity(5, 1, "Thử Nghiệm Một"), TODAY, VI)
     assert (shown.birth, shown.age, shown.sex) == ("Không rõ",) * 3
-    assert shown.id_text == "0000-0005"
+    assert shown.id_text == "000 000 0000 0059"
     assert shown.allergies == "Chưa hỏi / không rõ"
     assert "?" not in str(shown)
 

@@ -161,8 +161,7 @@ def test_wrong_patient_race_the_device_reconnects_in_mid_measurement(station: St
 
 
 def test_wrong_patient_race_the_device_reconnects_while_the_page_is_elsewhere(station: Station, oximeter: Room) -> None:
-    """Confirmed a moment ago, then the cable is pulled and put in while the patient's own page is open: two identifiers again before
-    anything is measured; without a reconnect the confirmation stands."""
+    """Confirmed a moment ago, then the cable is pulled and put in with no page watching: two identifiers again; else it stands."""
     window = station.window()
     session = window.open(station.first)
     window.post(f"/sessions/{session}/end")

@@ -1,21 +1,22 @@
-"""Patients: register, and the page of one."""
+"""Patients: register, the page of one, changing what is known."""
 
-from dataclasses import asdict
-from typing import cast
+from dataclasses import asdict, replace
+from typing import Any, cast
 
 from flask import Blueprint, request
 from werkzeug.wrappers import Response
 
-from appliance.contract.events import Allergies, Sex
-from appliance.contract.identifiers import Unreadable
+from appliance.contract.events import Allergies, Identity, Sex
+from appliance.contract.identifiers import Unreadable, station_text
 from appliance.contract.ids import short_number
 from appliance.kiosk import here, present
 from appliance.kiosk.desk import Enrol
 from appliance.kiosk.forms import Card, clean, read_card, read_patient
+from appliance.kiosk.screens.consents import state
 from appliance.kiosk.screens.consult import summaries
-from appliance.kiosk.screens.correct import record
-from appliance.kiosk.speech import ALLERGIES, SEX
-from appliance.store import measuring, patients
+from appliance.kiosk.screens.correct import words
+from appliance.kiosk.speech import ALLERGIES, CHANGES, SEX, Pair
+from appliance.store import consent, corrections, measuring, merging, patients
 from appliance.store.errors import Taken
 from appliance.store.patients import PatientDraft
 
@@ -64,17 +65,128 @@ def register() -> Response:
 
 @screen.get("/patients/<int:patient>")
 def show(patient: int) -> Response:
-    """What the station knows of one patient: the last readings and consults."""
+    """What the station knows of one patient, in all their records: the last readings and consults."""
     t, now = here.speech(), here.now()
     identity = here.patient_or_404(patient)
-    readings = record(patient, _READINGS)
+    same = patients.group(here.db(), patient)
     waiting = [
-        {"measurement": one.id, "shown": present.reading(one.reading, here.device_name(one.device), now, t)}
-        for one in measuring.undecided(here.db(), patient)
+        {"patient": who, "measurement": one.id, "shown": present.reading(one.reading, here.device_name(one.device), now, t)}
+        for who in same
+        for one in measuring.undecided(here.db(), who)
         if measuring.assignable(one.reading.stamp, here.stamp())
     ]
-    asked = summaries(patient=patient, limit=10)
-    return here.page("patient.html", banner=here.banner_of(identity), readings=readings, consults=asked, undecided=waiting)
+    asked = [one for who in same for one in summaries(patient=who, limit=10)]
+    return here.page(
+        "patient.html", banner=here.banner_of(identity), readings=_readings(same), consults=asked, undecided=waiting,
+        merged=[_merged(one) for one in merging.merged(here.db(), patient)], number=station_text(patient),
+        treat=state(consent.words(here.db(), patient).get(consent.TREAT)),
+    )  # fmt: skip
+
+
+def _readings(same: list[int]) -> list[dict[str, Any]]:
+    """The latest of all records of one person, each with the record it was saved in."""
+    found = [(one, who) for who in same for one in corrections.listing(here.db(), who, _READINGS)]
+    latest = sorted(found, key=lambda one: (-one[0].row.wall, -one[0].row.id))[:_READINGS]
+    return [{**words(one), "patient": who} for one, who in latest]
+
+
+def _merged(one: merging.Merge) -> dict[str, Any]:
+    return {"shown": here.banner_of(one.duplicate), "why": one.reason, "at": present.moment(one.wall, here.now())}
+
+
+# --- changing -----------------------------------------------------------------------------------------------------------------------
+
+
+@screen.get("/patients/<int:patient>/edit")
+def edit(patient: int) -> Response:
+    """The form with what is known now."""
+    identity = here.patient_or_404(patient)
+    return _change_form(identity, _as_typed(identity), {})
+
+
+@screen.post("/patients/<int:patient>/edit")
+def change(patient: int) -> Response:
+    """Fields: those of `FIELDS` without allergies, version (that of the form), reason (one of `speech.CHANGES`)."""
+    identity = here.patient_or_404(patient)
+    typed = {name: clean(request.form.get(name, ""))[:400] for name in (*FIELDS, "reason")}
+    typed |= {name: value for name, value in _as_typed(identity).items() if name.startswith("allerg")}
+    filled = read_patient(typed, present.local(here.now()).date())
+    why = CHANGES.get(typed["reason"])
+    errors = filled.errors | ({} if why else {"reason": _REASON})
+    if errors or why is None:
+        return _change_form(identity, typed, errors, 422)
+    _same_version(identity)
+    draft = PatientDraft(**filled.values, station_number=identity.station_number)  # type: ignore[arg-type] # the form's fields are the draft's
+    patients.change(here.db(), draft, patient=patient, reason=why[0], staff=here.desk().staff, now=here.stamp())
+    here.kiosk().desks.unconfirm([patient])
+    here.desk().notice = ("Đã sửa hồ sơ.", "The record was changed.")
+    return here.go(f"/patients/{patient}")
+
+
+@screen.get("/patients/<int:patient>/allergies")
+def allergies(patient: int) -> Response:
+    """Known, none known, or not asked."""
+    identity = here.patient_or_404(patient)
+    return _allergies_form(identity, _as_typed(identity), {})
+
+
+@screen.post("/patients/<int:patient>/allergies")
+def say_allergies(patient: int) -> Response:
+    """Fields: allergies (known, none_known, unknown), allergy_text, version (that of the form)."""
+    identity = here.patient_or_404(patient)
+    typed = _as_typed(identity) | {name: clean(request.form.get(name, ""))[:400] for name in ("allergies", "allergy_text")}
+    filled = read_patient(typed, present.local(here.now()).date())
+    errors = {name: words for name, words in filled.errors.items() if name.startswith("allerg")}
+    if errors:
+        return _allergies_form(identity, typed, errors, 422)
+    _same_version(identity)
+    known, text = cast("Allergies", filled.values["allergies"]), str(filled.values["allergy_text"])
+    draft = replace(patients.draft_of(identity), allergies=known, allergy_text=text)
+    patients.change(here.db(), draft, patient=patient, reason="hỏi dị ứng", staff=here.desk().staff, now=here.stamp())
+    here.desk().notice = ("Đã ghi dị ứng.", "Allergies were recorded.")
+    return here.go(f"/patients/{patient}")
+
+
+_REASON: Pair = ("Chọn lý do sửa.", "Choose why it is changed.")
+
+
+def _same_version(identity: Identity) -> None:
+    """Conflict when somebody else has changed the record since the form was opened: nobody's change is lost unseen."""
+    if here.number("version") != identity.version:
+        raise here.Conflict(
+            ("Có người vừa sửa hồ sơ này. Mở lại, xem rồi sửa tiếp.", "Somebody has just changed this record. Open it again, look, go on."),
+            f"/patients/{identity.patient}",
+        )
+
+
+def _as_typed(identity: Identity) -> dict[str, str]:
+    """What is known, as a form holds it."""
+    return {
+        **{name: getattr(identity, name) for name in ("name", "cccd", "bhyt", "phone", "village", "allergy_text")},
+        "birth": "/".join(reversed(identity.birth.split("-"))),
+        "sex": identity.sex.name.lower(),
+        "allergies": identity.allergies.name.lower(),
+    }
+
+
+def _change_form(identity: Identity, typed: dict[str, str], errors: dict[str, Pair], status: int = 200) -> Response:
+    t = here.speech()
+    return here.page(
+        "edit.html", status, banner=here.banner_of(identity), version=identity.version, typed=typed, errors=errors,
+        sexes=[(one.name.lower(), t(*words)) for one, words in SEX.items()],
+        reasons=[(value, t(*words)) for value, words in CHANGES.items()],
+    )  # fmt: skip
+
+
+def _allergies_form(identity: Identity, typed: dict[str, str], errors: dict[str, Pair], status: int = 200) -> Response:
+    t = here.speech()
+    return here.page(
+        "allergies.html", status, banner=here.banner_of(identity), version=identity.version, typed=typed, errors=errors,
+        allergies=[(one.name.lower(), t(*words)) for one, words in ALLERGIES.items()],
+    )  # fmt: skip
+
+
+# --- the form -----------------------------------------------------------------------------------------------------------------------
 
 
 def _form(typed: dict[str, str], errors: dict[str, tuple[str, str]], status: int = 200) -> Response:
