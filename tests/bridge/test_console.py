@@ -42,7 +42,7 @@ def test_without_login_nothing_is_shown(request_900):
     for rule in request_900.app.url_map.iter_rules():
         if rule.endpoint in ("static", "sessions.login", "sessions.enter", "sessions.leave", "sessions.language"):
             continue
-        values = {"station": STATION, "number": 900, "patient": PATIENT, "kind": "consult"}
+        values = {"station": STATION, "number": 900, "patient": PATIENT, "kind": "consult", "shift": 1, "digest": "ab" * 32}
         url = request_900.app.url_map.bind("localhost").build(rule.endpoint, {name: values[name] for name in rule.arguments})
         for method in sorted(rule.methods - {"OPTIONS"}):
             addresses += 1
@@ -113,7 +113,7 @@ def test_every_write_needs_the_session_s_token(request_900):
     for rule in request_900.app.url_map.iter_rules():
         if "POST" not in rule.methods:
             continue
-        values = {"station": STATION, "number": 900, "patient": PATIENT, "kind": "consult"}
+        values = {"station": STATION, "number": 900, "patient": PATIENT, "kind": "consult", "shift": 1, "digest": "ab" * 32}
         url = request_900.app.url_map.bind("localhost").build(rule.endpoint, {name: values[name] for name in rule.arguments})
         for fields in ({}, {"csrf": ""}, {"csrf": foreign}):
             answer = doctor.client.post(url, data=fields | {"text": "?", "advice": "x", "login": "bs.thu", "password": PASSWORD})

@@ -95,6 +95,11 @@ TABLE: dict[str, Access] = {
     "places.listing": Access(Rule.ANYBODY),
     "places.page": Access(Rule.ANYBODY),
     "people.listing": Access(Rule.ADMIN),
+    "rota.week": Access(Rule.ROTA),
+    "rota.add": Access(Rule.ROTA),
+    "rota.remove": Access(Rule.ROTA),
+    "rota.copy": Access(Rule.ROTA),
+    "rota.publish": Access(Rule.ROTA),
 }
 """Every endpoint."""
 

@@ -9,7 +9,7 @@ from werkzeug.middleware.proxy_fix import ProxyFix
 from werkzeug.routing import BaseConverter, ValidationError
 
 from appliance.contract.ids import SHORT_BITS, is_station, spell, unspell
-from cloud_bridge.console import access, consults, factors, fresh, guard, patients, people, places, queue, review, sessions
+from cloud_bridge.console import access, consults, factors, fresh, guard, patients, people, places, queue, review, rota, sessions
 from cloud_bridge.console.desk import EXTENSION, Desk
 from cloud_bridge.console.desk import desk as at_desk
 from cloud_bridge.console.present import clock, day, grouped, moment, waited
@@ -71,7 +71,7 @@ def create_app(desk: Desk, secret: bytes, *, behind_tls: bool = False) -> Flask:
     if behind_tls:
         app.wsgi_app = ProxyFix(app.wsgi_app, x_for=1, x_proto=1, x_host=1)  # type: ignore[method-assign]  # Flask's documented way
     guard.install(app)
-    for noun in (sessions, factors, queue, consults, patients, review, places, people):
+    for noun in (sessions, factors, queue, consults, patients, review, places, people, rota):
         app.register_blueprint(noun.pages)
     app.context_processor(_always)
     app.jinja_env.filters.update(
@@ -87,7 +87,15 @@ def _always() -> dict[str, Any]:
     """What every template may use."""
     found = g.get("account")
     may = lambda endpoint: found is not None and access.may(access.TABLE[endpoint].rule, found.role)  # noqa: E731 - a question of templates
-    return {"may": may, "t": guard.say(), "csrf": guard.token, "account": found, "desk": at_desk(), "now": at_desk().now()}
+    return {
+        "may": may,
+        "t": guard.say(),
+        "csrf": guard.token,
+        "account": found,
+        "desk": at_desk(),
+        "now": at_desk().now(),
+        "on_duty": rota.line,
+    }
 
 
 def _away(_error: OSError) -> Any:

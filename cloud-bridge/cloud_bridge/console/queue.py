@@ -9,11 +9,11 @@ from werkzeug.wrappers import Response
 
 from appliance.contract.events import Department
 from appliance.contract.ids import spell
-from cloud_bridge import routing
+from cloud_bridge import escalation, routing
 from cloud_bridge.console import fresh, guard, present
 from cloud_bridge.console.desk import desk
 from cloud_bridge.console.words import DEPARTMENTS, FIELDS, URGENCIES
-from cloud_bridge.store import accounts, consults, noticed, review, walls
+from cloud_bridge.store import accounts, consults, noticed, review, rota, walls
 from cloud_bridge.store.consults import Consult
 from cloud_bridge.store.engine import reading, writing
 from cloud_bridge.store.noticed import Alarm
@@ -98,13 +98,13 @@ def _rows() -> dict[str, Any]:
         lists = _lists(tx, department)
         names = accounts.names(tx)
         alarms = _alarms(tx)
-    now = desk().now()
-    rows = [_row(one, names, now) for one in lists[which]]
-    counts = {name: len(found) for name, found in lists.items()}
+        now = desk().now()
+        routes = _routes(tx, lists[which], now) if which == "waiting" else {}
+    rows = [_row(one, names, now, routes.get((one.station, one.consult), "")) for one in lists[which]]
+    counts = {name: (sum(not one.test_data for one in found), sum(one.test_data for one in found)) for name, found in lists.items()}
     choice = "" if department is None else str(int(department))
-    version = present.fingerprint(
-        which, choice, counts, lists[which], names, alarms, [(row["pressing"], row["holder"]) for row in rows], guard.say().language
-    )
+    changing = [(row["pressing"], row["holder"], row["route"]) for row in rows]
+    version = present.fingerprint(which, choice, counts, lists[which], names, alarms, changing, guard.say().language)
     return {
         "rows": rows, "alarms": alarms, "consults": lists[which], "counts": counts, "list": which,
         "department": choice, "now": now, "version": version,
@@ -120,13 +120,42 @@ def _lists(tx: Connection, department: Department | None) -> dict[str, list[Cons
     mine = walls.requests(guard.me())
     ended = [one for one in consults.finished(tx, mine) if department in (None, one.department)]
     return {
-        "waiting": routing.queue(consults.unanswered(tx, mine), department),
+        "waiting": _waiting(tx, consults.unanswered(tx, mine), department),
         "sent": [one for one in ended if one.withdrawn is None and one.read is None],
         "closed": [one for one in ended if one.withdrawn is not None or one.read is not None],
     }
 
 
-def _row(one: Consult, names: Mapping[str, str], now: int) -> dict[str, Any]:
+def _routes(tx: Connection, found: list[Consult], now: int) -> dict[tuple[str, int], str]:
+    """What has to be said of the way of a request: it went on to another tier, or nobody is on duty for its department."""
+    me, t = guard.me(), guard.say()
+    at_work = rota.at_work(tx, me.organisation, now) if me.organisation else []
+    ended, names = escalation.exhausted(tx), rota.tiers(tx)
+    said: dict[tuple[str, int], str] = {}
+    for one in found:
+        key = (one.station, one.consult)
+        path = escalation.path(tx, *key)
+        if key in ended:
+            said[key] = t("mọi tuyến chưa ai mở: gọi điện cho trạm", "unopened at every tier: telephone the station")
+        elif path:
+            to = names[path[-1]].name if path[-1] in names else path[-1]
+            said[key] = t(f"đã chuyển lên {to}", f"went on to {to}")
+        elif at_work and one.opened is None and routing.unattended(one, at_work, now):
+            said[key] = t("không có người trực khoa này", "nobody is on duty for it")
+    return said
+
+
+def _waiting(tx: Connection, found: list[Consult], department: Department | None) -> list[Consult]:
+    """Whoever is on duty sees first what is theirs, everybody's, or nobody's because no one is on duty for it."""
+    me, now = guard.me(), desk().now()
+    at_work = rota.at_work(tx, me.organisation, now) if me.organisation else []
+    mine = {one.department for one in at_work if one.login == me.login}
+    if department is not None or not mine:
+        return routing.queue(found, department)
+    return routing.asked(found, mine | (set(Department) - {one.department for one in at_work}))
+
+
+def _row(one: Consult, names: Mapping[str, str], now: int, why: str = "") -> dict[str, Any]:
     t = guard.say()
     holder = one.held_by(now)
     return {
@@ -135,7 +164,7 @@ def _row(one: Consult, names: Mapping[str, str], now: int) -> dict[str, Any]:
         "department": t(*DEPARTMENTS[one.department]), "field": t(*FIELDS[one.kind]), "waited": present.waited(now - one.received),
         "pressing": present.pressing(one.urgency, now - one.received, desk().unopened_s) if one.opened is None else "calm",
         "stage": [stage for stage in present.stages(one, names, now, t) if stage.done][-1], "holder": names.get(holder, holder),
-        "mine": holder == guard.me().login,
+        "mine": holder == guard.me().login, "route": why,
     }  # fmt: skip
 
 

@@ -156,6 +156,30 @@ def _stations(tx: Connection, organisation: str) -> list[str]:
     return [row.id for row in tx.execute(query)]
 
 
+@dataclass(frozen=True, slots=True)
+class Publication:
+    """What was published last of a period: its version, who did it when, how many uncovered times they had confirmed."""
+
+    version: int
+    actor: str
+    at: int
+    gaps: int
+    shifts: bytes
+
+
+def latest(tx: Connection, organisation: str, start: int, end: int) -> Publication | None:
+    """The last publication that touches a period."""
+    c = rota.c
+    query = select(rota).where(c.organisation == organisation, c.start < end, c.end > start).order_by(c.version.desc()).limit(1)
+    row = tx.execute(query).one_or_none()
+    return None if row is None else Publication(row.version, row.actor, row.at, len(json.loads(row.gaps)), bytes(row.shifts))
+
+
+def same(one: Publication, shifts: Iterable[Shift]) -> bool:
+    """Whether these shifts are what was published."""
+    return one.shifts == _packed(shifts)
+
+
 def published(tx: Connection, organisation: str, start: int, end: int) -> tuple[list[Shift], int | None]:
     """What is true of a period: its shifts, cut to the hours they were last published for, and until when anything is published.
 
