@@ -23,7 +23,7 @@ GAP_DAYS = 45
 """A line joins two values at most this far apart: those who come monthly have a line, a missed visit is a gap."""
 THIN_FROM = 200
 """More points than this in a picture are thinned to two a day: 700 pixels show no more."""
-WIDTH, HEIGHT, LEFT, RIGHT, TOP, BOTTOM = 760, 190, 46, 10, 8, 26
+WIDTH, HEIGHT, LEFT, RIGHT, TOP, BOTTOM = 760, 152, 46, 10, 8, 26
 _DAY, _ZONE = 24 * 36_000, 7 * 36_000
 """Tenths of a second: a day, and how far Viet Nam's day begins before that of UTC."""
 _TEST = Status.TEST_DATA | Status.DEMO_DATA
@@ -83,7 +83,7 @@ def _point(one: Vital, value: float, low: float | None = None) -> Point:
 
 
 def thinned(points: Sequence[Point]) -> list[Point]:
-    """A long series with each day's lowest and highest value; a short one as it is. Of pairs: the highest systolic, the lowest diastolic."""
+    """A long series with each day's lowest and highest value; a short one as it is. Of pairs: highest systolic, lowest diastolic."""
     if len(points) <= THIN_FROM:
         return list(points)
     days: dict[int, list[Point]] = {}
@@ -270,7 +270,7 @@ def table(series: Sequence[Sequence[Point]], since: int, until: int, t: Say) -> 
     rows = []
     for _, of_month in sorted(found.items(), reverse=True):
         at = local(next(points[0].at for points in of_month if points))
-        rows.append(Row(t(f"tháng {at.month}/{at.year}", f"{at.month:02d}/{at.year}"), tuple(_cell(points, t) for points in of_month)))
+        rows.append(Row(f"{at:%m/%Y}", tuple(_cell(points, t) for points in of_month)))
     return rows
 
 
@@ -281,7 +281,7 @@ def _cell(points: Sequence[Point], t: Say) -> str:
     lows = [one.low for one in points if one.low is not None]
     if lows:
         ranges.append(_range(lows, t))
-    test = t(" (có dữ liệu thử)", " (with test data)") if any(one.test for one in points) else ""
+    test = t(" · có thử", " · some test") if any(one.test for one in points) else ""
     return " / ".join(ranges) + t(f" · {len(points)} lần", f" · {len(points)}×") + test
 
 
