@@ -118,8 +118,10 @@ class Shape:
     A *pattern* is the statuses of a reading's numbers: per number, status << 1 | (there is no value).
     """
 
+    fields: list[Field]
+
     __slots__ = (
-        "_fields", "columns", "counts", "device", "how", "key", "kind", "known", "metrics", "number", "patterns", "reading_kind",
+        "columns", "counts", "device", "fields", "how", "key", "kind", "known", "metrics", "number", "patterns", "reading_kind",
         "same_device", "same_pattern", "since_other", "since_same", "top", "usual", "window",
     )  # fmt: skip
 
@@ -131,7 +133,6 @@ class Shape:
         self.known = self.kind in _KINDS and all(metric in _METRICS for metric, _ in self.columns)
         self.reading_kind = ReadingKind(self.kind) if self.known else ReadingKind.SETTINGS
         self.metrics = tuple((Metric(metric), scale) for metric, scale in self.columns) if self.known else ()
-        self._fields: list[Field] | None = None
         self.window = self.columns.index((Metric.WINDOW, 1)) if (Metric.WINDOW, 1) in self.columns else None
         self.usual = Coin(12, 1)
         self.how = 0
@@ -145,16 +146,16 @@ class Shape:
         self.since_same = Column(gap, 64 * 150, weight=2)
         self.since_other = Column(gap + 450, 64 * 400)
 
-    @property
-    def fields(self) -> list[Field]:
-        """Its numbers, made when they are first asked for: most parcels hold one shape or two of those there are."""
-        if self._fields is None:
-            earlier: dict[tuple[int, int], int] = {}
-            self._fields = []
-            for place, (metric, scale) in enumerate(self.columns):
-                self._fields.append(Field(metric, scale, earlier))
-                earlier[metric, scale] = place
-        return self._fields
+    def __getattr__(self, name: str) -> list[Field]:
+        """`fields` are made when they are first asked for: most parcels hold one shape or two of those there are."""
+        if name != "fields":
+            raise AttributeError(name)
+        earlier: dict[tuple[int, int], int] = {}
+        self.fields = []
+        for place, (metric, scale) in enumerate(self.columns):
+            self.fields.append(Field(metric, scale, earlier))
+            earlier[metric, scale] = place
+        return self.fields
 
     def lasts(self, values: Sequence[int | None]) -> int:
         """The ticks a reading says that it took."""
