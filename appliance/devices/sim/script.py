@@ -10,8 +10,10 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 from urllib.parse import parse_qsl, urlsplit
 
+from appliance.devices.sim.and_ua767 import AndUa767
 from appliance.devices.sim.contec_cms50 import ContecCms50
 from appliance.devices.sim.contec_cms50_v5 import ContecCms50V5
+from appliance.devices.sim.ieee11073 import Ieee11073
 from appliance.devices.sim.nonin import Nonin
 from appliance.devices.sim.suntech_nibp import SuntechNibp
 
@@ -45,8 +47,10 @@ class Simulated(Protocol):
 
 
 DEVICES: dict[str, Callable[..., Simulated]] = {
+    "and-ua767": AndUa767,
     "contec-cms50": ContecCms50,
     "contec-cms50-v5": ContecCms50V5,
+    "ieee11073": Ieee11073,
     "nonin": Nonin,
     "suntech-nibp": SuntechNibp,
     "suntech-nibp-unasked": lambda chance, **options: SuntechNibp(chance, **({"unasked": 10.0} | options)),
