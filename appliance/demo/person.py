@@ -44,7 +44,10 @@ class Nurse:
         page = self.browser.send(page, page.form(action="/patients/new", has="name"), **PATIENT)
         if any("different" in form.values for form in page.forms):  # an earlier round's patient is much alike
             page = self.browser.send(page, page.form(action="/patients/new", has="different"))
-        return number(page, "patients")
+        patient = number(page, "patients")
+        page = self.browser.get(f"/patients/{patient}/consent/TREAT")
+        self.browser.send(page, page.form(action="/consent/TREAT"), "answer=yes")
+        return patient
 
     def begin(self, patient: int, device: str) -> Page:
         """Choose a device, confirm two identifiers where asked; the measuring page."""

@@ -219,6 +219,11 @@ def ask(station: Window, complaint: str, urgency: str, *, pictures: bool = False
     for words in (complaint, f"Khoa Nội · {urgency}", "mmHg", "SpO₂"):
         expect(page.locator("dl.review")).to_contain_text(words)
     picture("hoi-5-xem-lai")
+    if page.get_by_role("link", name="Đọc và hỏi").count():  # a new patient has agreed to nothing yet
+        page.get_by_role("link", name="Đọc và hỏi").tap()
+        picture("hoi-6-dong-y")
+        page.get_by_role("button", name="Đồng ý", exact=True).tap()
+        expect(page.locator("dl.review")).to_contain_text("người bệnh đã đồng ý")
     page.get_by_role("button", name="Gửi bác sĩ").tap()
     expect(page.locator(".receipt")).to_be_visible()
 

@@ -29,7 +29,7 @@ from appliance.contract.readings import ClockQuality, Numeric, Reading, ReadingK
 from appliance.database import Connection, transaction
 from appliance.kiosk.app import make_app
 from appliance.kiosk.here import Kiosk
-from appliance.store import devices, downlink, keys, measuring, patients, pins, staff
+from appliance.store import consent, devices, downlink, keys, measuring, patients, pins, staff
 from appliance.store.init import initialise
 from appliance.store.opening import open_store, secret_file
 from appliance.store.patients import PatientDraft
@@ -221,10 +221,13 @@ def make(folder: Path, more: str = "", connect: Callable[[], Connection] | None 
     return station
 
 
-def add_patient(station: Station, number: int, name: str, birth: str, cccd: str = "") -> int:
-    """A patient of this station."""
+def add_patient(station: Station, number: int, name: str, birth: str, cccd: str = "", *, agrees: bool = True) -> int:
+    """A patient of this station, who has agreed to be asked about unless `agrees` says otherwise."""
     draft = PatientDraft(name, birth, cccd=cccd, village="Bản Thử")
-    return patients.register(station.conn, draft, patient=number, staff=NURSE, now=station.now).patient
+    patients.register(station.conn, draft, patient=number, staff=NURSE, now=station.now)
+    if agrees:
+        consent.say(station.conn, patient=number, purpose=consent.TREAT, given=True, staff=NURSE, now=station.now)
+    return number
 
 
 @dataclass

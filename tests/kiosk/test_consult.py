@@ -6,6 +6,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from appliance.contract.codec import read_event
 from appliance.contract.events import (
     AnswerRead,
+    Basis,
     ConsultClaimed,
     ConsultOpened,
     ConsultQuestion,
@@ -15,7 +16,7 @@ from appliance.contract.events import (
     Urgency,
 )
 from appliance.store import consults
-from tests.kiosk.station import FIRST, NURSE, Station, Window
+from tests.kiosk.station import FIRST, NURSE, Station, Window, add_patient
 
 ASK = {"complaint": "Đau đầu từ sáng", "department": "internal", "urgency": "urgent", "readings": "1"}
 
@@ -298,3 +299,30 @@ def test_a_request_may_be_withdrawn_with_a_reason(station: Station) -> None:
     assert "Đã rút lại" in window.text
     assert "Gửi nhầm" in window.text
     assert "đã rút lại" in window.get("/consults").text
+
+
+def test_a_request_without_consent_asks_first_and_an_emergency_never_waits(station: Station) -> None:
+    """Not asked: a sentence with two ways; the text read out and a yes send it as consented, the emergency box as one."""
+    patient = add_patient(station, 1003, "Lê Thử Ba", "1970", agrees=False)
+    window = station.window()
+    window.confirm(patient)
+
+    def asked(urgency: str) -> str:
+        window.post(f"/patients/{patient}/ask", complaint="đau", department="general", urgency=urgency)
+        return window.text.split('name="consult" value="')[1].split('"')[0]
+
+    number = asked("urgent")
+    assert "chưa hỏi người bệnh" in window.text
+    assert window.post(f"/patients/{patient}/ask/send", consult=number).status == 422
+    assert "Người bệnh chưa đồng ý" in window.text
+    window.post(f"/patients/{patient}/ask/send", consult=number, emergency="1")
+    number = asked("emergency")
+    assert "cấp cứu: gửi ngay" in window.text
+    window.post(f"/patients/{patient}/ask/send", consult=number)
+    number = asked("routine")
+    window.post(f"/patients/{patient}/consent/TREAT", answer="yes", back="ask")
+    assert window.path == f"/patients/{patient}/ask/review"
+    assert "người bệnh đã đồng ý" in window.text
+    window.post(f"/patients/{patient}/ask/send", consult=number)
+    sent = [one.requested.basis for one in consults.listing(station.conn, patient=patient)]
+    assert sorted(sent) == [Basis.CONSENT, Basis.EMERGENCY, Basis.EMERGENCY]

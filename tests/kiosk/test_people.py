@@ -2,7 +2,7 @@ import pytest
 
 from appliance.store import patients
 from appliance.store.consent import TEXTS
-from tests.kiosk.station import FIRST, Station, Window
+from tests.kiosk.station import FIRST, Station, Window, add_patient
 
 FORM = {
     "name": "Người Mới Thử", "birth": "02/09/1945", "sex": "male", "cccd": "001045000001", "bhyt": "", "phone": "", "village": "Bản Thử",
@@ -172,15 +172,16 @@ def test_allergies_are_known_none_known_or_not_asked(station: Station) -> None:
 
 def test_a_consent_is_read_out_and_asked(station: Station) -> None:
     """Nothing is ticked beforehand; yes and no are kept with who wrote them; the text stands on the page."""
-    window = station.window().get(f"/patients/{station.second}/consent")
+    patient = add_patient(station, 1003, "Lê Thử Ba", "1970", agrees=False)
+    window = station.window().get(f"/patients/{patient}/consent")
     assert window.text.count("chưa hỏi") == 4
-    window.get(f"/patients/{station.second}/consent/TREAT")
+    window.get(f"/patients/{patient}/consent/TREAT")
     assert TEXTS["TREAT"][0][:60] in window.text
     assert "checked" not in window.text
-    assert window.post(f"/patients/{station.second}/consent/TREAT").status == 400
-    window.post(f"/patients/{station.second}/consent/TREAT", answer="yes")
+    assert window.post(f"/patients/{patient}/consent/TREAT").status == 400
+    window.post(f"/patients/{patient}/consent/TREAT", answer="yes")
     assert "đồng ý · 17:00 · Y tá Thử" in window.text
-    window.post(f"/patients/{station.second}/consent/TREAT", answer="no")
+    window.post(f"/patients/{patient}/consent/TREAT", answer="no")
     assert "không đồng ý · 17:00" in window.text
-    assert window.get(f"/patients/{station.second}/consent/ADS").status == 404
-    assert station.count("SELECT count(*) FROM outbox WHERE kind IN (5, 6)") >= 2
+    assert window.get(f"/patients/{patient}/consent/ADS").status == 404
+    assert station.count("SELECT count(*) FROM outbox WHERE kind IN (5, 6)") == 4

@@ -7,7 +7,7 @@ from markupsafe import Markup
 from werkzeug.wrappers import Response
 
 from appliance import journal
-from appliance.contract.events import Department, Identity, Urgency
+from appliance.contract.events import Basis, Department, Identity, Urgency
 from appliance.contract.ids import short_number, spell
 from appliance.contract.readings import Reading
 from appliance.kiosk import here, present, roster, rows
@@ -16,7 +16,7 @@ from appliance.kiosk.forms import clean, short_text
 from appliance.kiosk.screens import pictures as album
 from appliance.kiosk.screens.correct import struck
 from appliance.kiosk.speech import DEPARTMENTS, URGENCIES, WITHDRAWALS, Pair
-from appliance.store import consults, corrections, downlink, duty, pictures
+from appliance.store import consent, consults, corrections, downlink, duty, pictures
 from appliance.store.consults import AnswerRow, ConsultDraft, ConsultRow
 from appliance.store.errors import Taken
 from appliance.store.measuring import ObservationRow
@@ -109,21 +109,28 @@ def write(patient: int) -> Response:
 @screen.get("/patients/<int:patient>/ask/review")
 def review(patient: int) -> Response:
     """Check before sending."""
-    identity, draft = here.patient_or_404(patient), _draft(patient)
-    t = here.speech()
+    return _review(here.patient_or_404(patient), _draft(patient), {})
+
+
+def _review(identity: Identity, draft: Ask, errors: dict[str, Pair], status: int = 200) -> Response:
+    t, patient = here.speech(), identity.patient
     if draft.department is None or draft.urgency is None:
         return here.go(f"/patients/{patient}/ask")
     chosen = [rows.shown(one, here.now(), t) for one in _offered(patient) if one.measurement in (draft.readings or ())]
     shown = {
         "complaint": draft.complaint or t("(không ghi)", "(none)"), "department": t(*DEPARTMENTS[draft.department]),
         "urgency": t(*URGENCIES[draft.urgency]), "readings": chosen, "consult": draft.consult, "pictures": album.shown(draft.consult),
+        "basis": consent.basis(here.db(), patient, draft.urgency).name.lower(), "asked": consent.TREAT in consent.words(here.db(), patient),
     }  # fmt: skip
-    return here.page("review.html", banner=here.banner_of(identity), draft=shown)
+    return here.page("review.html", status, banner=here.banner_of(identity), draft=shown, errors=errors)
 
 
 @screen.post("/patients/<int:patient>/ask/send")
 def send(patient: int) -> Response:
-    """Field: consult (the number on the review page). Two idle minutes before it: the patient is confirmed again first."""
+    """Fields: consult (the number on the review page), emergency=1: nobody could be asked for consent.
+
+    Two idle minutes before it: the patient is confirmed again first. Without consent and not an emergency: ask first.
+    """
     number = here.number("consult")
     draft = here.desk().ask
     if draft is None or draft.consult != number or draft.patient != patient:
@@ -134,11 +141,21 @@ def send(patient: int) -> Response:
             ("Yêu cầu này không còn ở màn hình này. Viết lại.", "This request is no longer on this screen. Write it again."),
             f"/patients/{patient}/ask",
         )
+    if request.form.get("emergency"):
+        draft.basis = Basis.EMERGENCY
+    if draft.urgency is not None and consent.basis(here.db(), patient, draft.urgency, draft.basis) is Basis.UNSAID:
+        return _review(here.patient_or_404(patient), draft, {"basis": _ASK_FIRST}, 422)
     if not here.desk().is_confirmed(patient):
         return here.go(f"/patients/{patient}/confirm?send=1")
     number = _request(draft)
     here.desk().ask = None
     return here.go(f"/consults/{number}")
+
+
+_ASK_FIRST: Pair = (
+    "Người bệnh chưa đồng ý gửi cho bác sĩ. Bấm “Đọc và hỏi”; không hỏi được vì cấp cứu thì chạm vào ô đó.",
+    "The patient has not agreed yet. Tap “Read and ask”; if nobody can be asked in an emergency, tap that box.",
+)
 
 
 def _request(draft: Ask) -> int:
@@ -147,7 +164,7 @@ def _request(draft: Ask) -> int:
         raise here.Unready(
             ("Chọn khoa và mức khẩn trước khi gửi.", "Choose department and urgency first."), f"/patients/{draft.patient}/ask"
         )
-    said = ConsultDraft(draft.patient, draft.urgency, draft.department, draft.complaint, draft.readings or ())
+    said = ConsultDraft(draft.patient, draft.urgency, draft.department, draft.complaint, draft.readings or (), basis=draft.basis)
     for _ in range(_TRIES):
         try:
             consults.request(here.db(), said, consult=draft.consult, staff=here.desk().staff, now=here.stamp())
@@ -205,6 +222,9 @@ def show(consult: int) -> Response:
     for one in answers:
         if one.shown is None and consults.show(here.db(), consult, one.answer, now=here.stamp()):
             journal.step(here.kiosk().log, "shown", consult=consult, answer=one.answer)
+    for said in consults.messages(here.db(), consult):
+        if said.reply == 0 and said.shown is None:
+            consults.show_question(here.db(), consult, said.question, staff=here.desk().staff, now=here.stamp())
     return _stray(consult, answers) if row is None else _page(row)
 
 
@@ -265,7 +285,19 @@ def _since(row: ConsultRow, question: int | None, messages: list[consults.Messag
 
 def _message(it: consults.Message) -> dict[str, str]:
     who = it.who if it.reply == 0 else rows.staff_name(here.db(), it.who)
-    return {"who": who, "text": it.text, "at": present.moment(it.at, here.now())}
+    return {"who": who, "text": it.text, "at": present.moment(it.at, here.now()), "way": _way(it)}
+
+
+def _way(it: consults.Message) -> str:
+    """How far a reply has come; nothing for a question."""
+    t, now = here.speech(), here.now()
+    if it.reply == 0:
+        return ""
+    if it.seen is not None:
+        return t(f"bác sĩ đã xem {present.moment(it.seen, now)}", f"seen by the doctor {present.moment(it.seen, now)}")
+    if it.received is not None:
+        return t(f"đã lên máy chủ {present.moment(it.received, now)}", f"on the server {present.moment(it.received, now)}")
+    return t("đã lưu, chờ gửi", "saved, waiting to be sent")
 
 
 def _why(reason: str) -> str:
@@ -327,6 +359,7 @@ def _mark(consult: int) -> str:
         len(duty.went_on(here.db(), consult)),
         claimed,
         album.mark(row.consult) if row else "",
+        "-".join(f"{int(one.received is not None)}{int(one.seen is not None)}" for one in messages if one.reply),
     )
     return ".".join(str(one) for one in steps)
 
