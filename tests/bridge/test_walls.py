@@ -94,7 +94,7 @@ def expected(case: Case) -> set[int]:
     if not may(row.rule, role):
         return {302} if case.endpoint == "queue.waiting" else {403}
     if case.place == "-":
-        return {200, 302, 304, 400}
+        return {200, 302, 304, 400, 404}
     visible = case.place in ("own", "sister") and case.state != "lost"
     if case.endpoint == "places.page" and role is Role.ADMIN:
         visible = case.place != "none"

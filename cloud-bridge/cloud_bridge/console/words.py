@@ -144,7 +144,6 @@ LOOKS: Mapping[str, Pair] = {
     "claim": ("nhận yêu cầu", "took the request"),
     "release": ("trả lại yêu cầu", "gave the request back"),
     "question": ("hỏi lại trạm", "asked the station"),
-    "picture": ("xem ảnh", "looked at a picture"),
     "looked": ("xác nhận đã xem chỗ trạm sửa", "took note of a correction"),
     "noticed": ("báo đã thấy", "took note of the emergency"),
 }
