@@ -70,11 +70,10 @@ def add() -> Response:
 
 @pages.post("/shifts/<int:shift>/remove")
 def remove(shift: int) -> Response:
-    """Strike a shift. Field: week."""
+    """Strike a shift of one's own organisation; one that is not there (any more) is struck already. Field: week."""
     with writing(desk().engine) as tx:
-        if shift >= 1 << 31 or not rota.remove(tx, _organisation(), shift):
-            abort(404)
-    guard.did("rota.write")
+        if shift < 1 << 31 and rota.remove(tx, _organisation(), shift):
+            guard.did("rota.write")
     return _back(request.form.get("week", ""))
 
 
