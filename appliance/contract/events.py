@@ -328,6 +328,28 @@ class ConsultEscalated:
 
 
 @dataclass(frozen=True, slots=True)
+class QuestionShown:
+    """The doctor's question is on the kiosk's screen, in front of somebody who has signed in (`actor` of the event)."""
+
+    KIND: ClassVar[int] = 28
+    LANE: ClassVar[Lane] = Lane.URGENT
+    consult: int = wire(1)
+    question: int = wire(2)
+
+
+@dataclass(frozen=True, slots=True)
+class ReplySeen:
+    """A doctor (`who`) has the station's replies to a question in front of them; `replies` is how many there are."""
+
+    KIND: ClassVar[int] = 29
+    LANE: ClassVar[Lane] = Lane.URGENT
+    consult: int = wire(1)
+    question: int = wire(2)
+    who: str = wire(3)
+    replies: int = wire(4, default=1)
+
+
+@dataclass(frozen=True, slots=True)
 class AnswerSigned:
     """`content` is the exact CBOR that was signed (an `answers.Answer`); `signature` is the bridge's Ed25519 over it.
 
@@ -514,7 +536,7 @@ Body = (
     PatientRegistered | PatientChanged | PatientMerged | PatientUnmerged | ConsentGiven | ConsentWithdrawn
     | ObservationRecorded | ObservationEnteredInError | ObservationReassigned | MeasurementUnassigned | MeasurementDiscarded
     | ConsultRequested | ConsultWithdrawn | ConsultOpened | ConsultClaimed | ConsultQuestion | ConsultReply
-    | EmergencyPressed | ConsultEscalated
+    | EmergencyPressed | ConsultEscalated | QuestionShown | ReplySeen
     | AnswerSigned | AnswerCorrected | AnswerRead | AttachmentOffered | AttachmentChunk | DeviceRegistered | ClockAnchor
     | KeyPublished | Tombstone | StaffChanged | AuditHead | RotaPublished | Unknown
 )  # fmt: skip
@@ -525,7 +547,7 @@ KINDS: dict[int, type] = {
         PatientRegistered, PatientChanged, PatientMerged, PatientUnmerged, ConsentGiven, ConsentWithdrawn,
         ObservationRecorded, ObservationEnteredInError, ObservationReassigned, MeasurementUnassigned, MeasurementDiscarded,
         ConsultRequested, ConsultWithdrawn, ConsultOpened, ConsultClaimed, ConsultQuestion, ConsultReply,
-        EmergencyPressed, ConsultEscalated,
+        EmergencyPressed, ConsultEscalated, QuestionShown, ReplySeen,
         AnswerSigned, AnswerCorrected, AnswerRead, AttachmentOffered, AttachmentChunk, DeviceRegistered, ClockAnchor,
         KeyPublished, Tombstone, StaffChanged, AuditHead, RotaPublished,
     )

@@ -312,7 +312,7 @@ def _at_hand() -> dict[str, object]:
     cuffs = measure.cuffs_on()
     me = next((one for one in people if window is not None and one.code == window.staff), None)
     return {
-        "t": t, "desk": window, "asset": lambda file: parts.assets.get(file, ""), "bar": bar, "alarms": alarms, "people": people,
+        "t": t, "desk": window, "asset": lambda file: parts.assets.get(file, ""), "bar": bar, "alarms": alarms, "people": people, "questions": _asked_back(),
         "alarm_mark": status.mark(alarms, cuffs),
         "cuffs": [(one, here.device_name(one)) for one in cuffs], "notice": notice, "staff_name": "" if me is None else me.name,
         "may": {rule.value for rule in ROLES if me is not None and may(me.role, rule)},
@@ -320,6 +320,14 @@ def _at_hand() -> dict[str, object]:
         "station": parts.settings.station.name or parts.settings.station.id, "station_id": parts.settings.station.id,
         "duty": here.duty_now(), "version": __version__, "here": request.path, "ribbon": status.simulated(), "errors": {}, "typed": {},
     }  # fmt: skip
+
+
+def _asked_back() -> list[dict[str, str]]:
+    """What doctors ask back; nothing where that cannot be read."""
+    try:
+        return [] if "plain" in g else status.questions()
+    except (StoreError, ValueError):
+        return []
 
 
 def _nothing(t: Say) -> present.Bar:

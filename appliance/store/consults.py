@@ -18,6 +18,7 @@ from appliance.contract.events import (
     ConsultWithdrawn,
     Department,
     Event,
+    QuestionShown,
     Urgency,
 )
 from appliance.contract.ids import spell
@@ -93,13 +94,32 @@ class AnswerRow:
 
 @dataclass(frozen=True, slots=True)
 class Message:
-    """A doctor's question (`reply` 0) or the station's reply to it."""
+    """A doctor's question (`reply` 0) or the station's reply to it.
+
+    `shown` is when the question was first on the kiosk's screen; `received` when the bridge vouched for the reply, `seen` when a
+    doctor (`seen_by`) had it on the page. None while it is not proved.
+    """
 
     question: int
     reply: int
     who: str
     text: str
     at: int
+    shown: int | None = None
+    received: int | None = None
+    seen: int | None = None
+    seen_by: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """A doctor's question that waits for a reply; `shown` once somebody has had it on the screen."""
+
+    consult: int
+    question: int
+    who: str
+    at: int
+    shown: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -238,7 +258,35 @@ def reply(
             "INSERT INTO message (consult, question, reply, who, text, at) VALUES (?, ?, ?, ?, ?, ?)",
             (consult, question, number, staff, said, now.wall),
         )
-        return append(conn, Event(now, staff, __version__, ConsultReply(consult, question, said, readings)))
+        lane, seq = append(conn, Event(now, staff, __version__, ConsultReply(consult, question, said, readings)))
+        conn.execute(
+            "UPDATE message SET outbox = ? WHERE consult = ? AND question = ? AND reply = ?",
+            (outbox_row(conn, lane, seq)[1], consult, question, number),
+        )
+        return lane, seq
+
+
+def show_question(conn: Connection, consult: int, question: int, *, staff: str, now: Stamp) -> bool:
+    """A question is on the kiosk's screen in front of somebody: said to the bridge once. True the first time. Own transaction."""
+    with transaction(conn):
+        done = conn.execute(
+            "UPDATE message SET shown = ? WHERE consult = ? AND question = ? AND reply = 0 AND shown IS NULL", (now.wall, consult, question)
+        )
+        if done.rowcount != 1:
+            return False
+        append(conn, Event(now, staff, __version__, QuestionShown(consult, question)))
+        return True
+
+
+def asked_back(conn: Connection) -> list[Asked]:
+    """Questions that nobody has replied to, the oldest first; not those of requests that were withdrawn or answered since."""
+    rows = conn.execute(
+        "SELECT m.consult, m.question, m.who, m.at, m.shown FROM message AS m JOIN consult ON consult.id = m.consult"
+        " WHERE m.reply = 0 AND consult.withdrawn IS NULL"
+        " AND NOT EXISTS (SELECT 1 FROM message AS r WHERE r.consult = m.consult AND r.question = m.question AND r.reply > 0)"
+        " AND NOT EXISTS (SELECT 1 FROM answer WHERE answer.consult = m.consult AND verified = 1 AND arrived >= m.at) ORDER BY m.at"
+    ).fetchall()
+    return [Asked(row[0], row[1], row[2], row[3], row[4] is not None) for row in rows]
 
 
 def _must(conn: Connection, consult: int) -> Row:
@@ -305,7 +353,10 @@ def unread(conn: Connection) -> list[AnswerRow]:
 def messages(conn: Connection, consult: int) -> list[Message]:
     """The doctor's questions and the station's replies."""
     rows = conn.execute(
-        "SELECT question, reply, who, text, at FROM message WHERE consult = ? ORDER BY question, reply", (consult,)
+        "SELECT question, reply, who, text, message.at, shown, CASE outbox.state WHEN ? THEN outbox.received END, seen, coalesce(seen_by, '')"
+        " FROM message LEFT JOIN outbox ON outbox.id = message.outbox WHERE consult = ? ORDER BY min(message.at) OVER (PARTITION BY question),"
+        " question, reply",
+        (RECEIVED, consult),
     ).fetchall()
     return [Message(*tuple(row)) for row in rows]
 

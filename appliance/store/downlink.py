@@ -18,6 +18,7 @@ from appliance.contract.events import (
     ConsultOpened,
     ConsultQuestion,
     Event,
+    ReplySeen,
     RotaPublished,
     Tombstone,
 )
@@ -46,6 +47,11 @@ def apply(conn: Connection, event: Event) -> None:
         conn.execute(
             "INSERT OR IGNORE INTO message (consult, question, reply, who, text, at) VALUES (?, ?, 0, ?, ?, ?)",
             (body.consult, body.question, body.who, body.text, event.stamp.wall),
+        )
+    elif isinstance(body, ReplySeen):
+        conn.execute(
+            "UPDATE message SET seen = ?, seen_by = ? WHERE consult = ? AND question = ? AND reply BETWEEN 1 AND ? AND seen IS NULL",
+            (event.stamp.wall, body.who, body.consult, body.question, body.replies),
         )
     elif isinstance(body, (AnswerSigned, AnswerCorrected)):
         why = _take_answer(conn, body, event.stamp.wall)

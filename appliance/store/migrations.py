@@ -267,6 +267,11 @@ CREATE INDEX picture_preview ON picture (preview);
 CREATE TABLE ticket (
   id INTEGER PRIMARY KEY, digest BLOB NOT NULL UNIQUE, consult INTEGER NOT NULL, patient INTEGER NOT NULL, staff TEXT NOT NULL,
   boot INTEGER NOT NULL, expires INTEGER NOT NULL, used INTEGER);
+
+ALTER TABLE message ADD COLUMN shown INTEGER;
+ALTER TABLE message ADD COLUMN outbox INTEGER;
+ALTER TABLE message ADD COLUMN seen INTEGER;
+ALTER TABLE message ADD COLUMN seen_by TEXT;
 """
 
 _DUTY = """

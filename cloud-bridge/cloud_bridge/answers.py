@@ -14,7 +14,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from sqlalchemy import Connection
 
 from appliance.contract.answers import DOMAIN, Answer, answer_bytes
-from appliance.contract.events import AnswerCorrected, AnswerSigned, ConsultClaimed, ConsultOpened, ConsultQuestion, Event
+from appliance.contract.events import AnswerCorrected, AnswerSigned, ConsultClaimed, ConsultOpened, ConsultQuestion, Event, ReplySeen
 from appliance.contract.metrics import Status
 from appliance.contract.readings import Stamp
 from cloud_bridge.store import answers, consults, observations, outbox
@@ -137,6 +137,16 @@ def release(tx: Connection, doctor: Account, station: str, number: int, now: Sta
     _held(found, doctor, now)
     if consults.set_claim(tx, station, number, "", 0, now.wall):
         outbox.append(tx, station, _event(doctor, software, now, ConsultClaimed(number, doctor.name, 0)))
+
+
+def see_replies(tx: Connection, doctor: Account, station: str, number: int, *, software: str, now: Stamp) -> int:
+    """A doctor has the station's replies in front of them: the station is told once of each; how many questions it was told of."""
+    if not doctor.signs:
+        return 0
+    seen = consults.see_replies(tx, station, number, doctor.name, now.wall)
+    for question, replies in seen.items():
+        outbox.append(tx, station, _event(doctor, software, now, ReplySeen(number, question, doctor.name, replies)))
+    return len(seen)
 
 
 def ask(

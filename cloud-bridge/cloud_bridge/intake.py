@@ -34,6 +34,7 @@ from appliance.contract.events import (
     PatientMerged,
     PatientRegistered,
     PatientUnmerged,
+    QuestionShown,
     StaffChanged,
     Tombstone,
 )
@@ -223,6 +224,10 @@ def _reply(tx: Connection, station: str, event: Event, body: ConsultReply, at: i
     observations.cite(tx, station, body.consult, [reading.key for reading in body.readings], start=REPLIES)
 
 
+def _question_shown(tx: Connection, station: str, event: Event, body: QuestionShown, at: int, _key: Key) -> None:
+    consults.question_shown(tx, station, body.consult, body.question, event.actor, at)
+
+
 def _read(tx: Connection, station: str, event: Event, body: AnswerRead, at: int, _key: Key) -> None:
     if not patients.erased(tx, station, consults.patient_of(tx, station, body.consult)):
         answers.was_read(tx, station, body.consult, body.answer, confirmed=body.confirmed, who=body.who, wall=event.stamp.wall, at=at)
@@ -282,6 +287,7 @@ _TAKERS: dict[type, Callable[..., None]] = {
     ConsultRequested: _requested,
     ConsultWithdrawn: _withdrawn,
     ConsultReply: _reply,
+    QuestionShown: _question_shown,
     AnswerRead: _read,
     AttachmentOffered: _attachment,
     AttachmentChunk: _chunk,

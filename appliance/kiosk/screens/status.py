@@ -53,6 +53,18 @@ def mark(shown: list[present.Alarm], cuffs: list[str]) -> str:
     return ".".join([*(f"{spell(one.consult)}{'a' if one.acknowledged else 'n'}" for one in shown), *cuffs])
 
 
+def questions() -> list[dict[str, str]]:
+    """What doctors have asked back and nobody has replied to: the request's number, who asks, and no word of a patient."""
+    t = here.speech()
+    return [
+        {
+            "href": f"/consults/{one.consult}", "mark": f"{spell(one.consult)}{'' if one.shown else '!'}",
+            "words": t(f"Bác sĩ hỏi lại — yêu cầu {spell(one.consult)}", f"The doctor asks back — request {spell(one.consult)}"),
+        }
+        for one in consults.asked_back(here.db())
+    ]  # fmt: skip
+
+
 def simulated() -> bool:
     """True when a simulated device is configured or speaks: every page then says so."""
     settings = here.kiosk().settings
@@ -70,7 +82,7 @@ def bar() -> Response:
         {
             "look": shown.look, "text": shown.text, "more": shown.more, "quarantine": shown.quarantine,
             "alarm": mark(found, cuffs_on()), "words": "" if loudest is None else loudest.text,
-            "since": "" if loudest is None else loudest.since,
+            "since": "" if loudest is None else loudest.since, "questions": questions(),
         }
     )  # fmt: skip
 

@@ -62,6 +62,7 @@
       }
       const since = document.getElementById("alarm-since");
       if (since && now.since) since.textContent = now.since;
+      asked(now.questions || []);
       if (now.alarm !== alarmed && !leaving()) {
         if (!now.alarm || !typing()) location.reload(); else loud(now.words);
         alarmed = now.alarm;
@@ -74,7 +75,39 @@
       }
     }
   };
-  const typing = () => [...document.querySelectorAll("input[type=text], input[type=search], textarea")].some((one) => one.value !== one.defaultValue);
+  /* A question of a doctor: said on every page, without taking away what is being typed; it chimes until somebody has opened it. */
+  let chimed = -Infinity;
+  const asked = (questions) => {
+    const place = document.getElementById("asked");
+    if (!place) return;
+    const there = [...place.children].map((one) => one.dataset.mark).join(" ");
+    if (there !== questions.map((one) => one.mark).join(" ")) {
+      place.replaceChildren(...questions.map((one) => {
+        const link = document.createElement("a");
+        link.className = "askstrip";
+        link.dataset.mark = one.mark;
+        link.href = one.href;
+        link.textContent = one.words;
+        return link;
+      }));
+      chimed = -Infinity;
+    }
+    if (questions.some((one) => one.mark.endsWith("!")) && performance.now() - chimed > 20000) { chimed = performance.now(); chime(); }
+  };
+  const chime = () => {
+    const voice = new AudioContext();
+    for (const [at, pitch] of [[0, 523], [0.25, 784]]) {
+      const note = voice.createOscillator(), level = voice.createGain();
+      note.frequency.value = pitch;
+      level.gain.value = 0.25;
+      note.connect(level).connect(voice.destination);
+      note.start(voice.currentTime + at);
+      note.stop(voice.currentTime + at + 0.22);
+    }
+    setTimeout(() => voice.close(), 1500);
+  };
+  const typing = () => [...document.querySelectorAll("input[type=text], input[type=search], textarea")].some((one) => one.value !== one.defaultValue)
+    || [...document.querySelectorAll("input[type=checkbox]")].some((one) => one.checked !== one.defaultChecked);
   setInterval(status, 3000);
 
   /* An alarm that comes while somebody types covers the page without losing what was typed. */

@@ -39,6 +39,7 @@ def page(station: str, number: int) -> str:
     """The request. That a doctor has it in front of them is told to the station, the first time."""
     with writing(desk().engine) as tx:
         first = _open(tx, station, number)
+        doctor.see_replies(tx, guard.me(), station, number, software=desk().software, now=desk().stamp())
         found = _load(tx, station, number)
         new = vitals.show(tx, station, found["shown_readings"])
         form = _form(tx, found)
@@ -67,6 +68,9 @@ def live(station: str, number: int) -> AnyResponse:
     response, found = fresh.part("_consult.html", load)
     if found is not None:
         vitals.note_shown(station, found["shown_readings"], number)
+        if any(row.origin and row.shown is None for row in found["messages"]):
+            with writing(desk().engine) as tx:
+                doctor.see_replies(tx, guard.me(), station, number, software=desk().software, now=desk().stamp())
     return response
 
 

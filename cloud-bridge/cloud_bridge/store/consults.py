@@ -220,6 +220,24 @@ def messages(tx: Connection, name: str, number: int) -> list[Any]:
     return list(tx.execute(query.order_by(message.c.received, message.c.origin)))
 
 
+def question_shown(tx: Connection, name: str, number: int, question: int, who: str, at: int) -> None:
+    """The station has had the question on its screen; the first time counts."""
+    m = message.c
+    place = (m.station == name, m.consult == number, m.question == question, m.origin == "", m.shown.is_(None))
+    tx.execute(update(message).where(*place).values(shown=at, shown_to=who))
+
+
+def see_replies(tx: Connection, name: str, number: int, who: str, at: int) -> dict[int, int]:
+    """A doctor has the page in front of them: per question with a reply nobody had seen, how many replies it has now."""
+    m = message.c
+    here = (m.station == name, m.consult == number, m.origin != "")
+    fresh = {question for (question,) in tx.execute(select(m.question).where(*here, m.shown.is_(None)))}
+    if fresh:
+        tx.execute(update(message).where(*here, m.shown.is_(None)).values(shown=at, shown_to=who))
+    counted = tx.execute(select(m.question, func.count()).where(*here, m.question.in_(fresh)).group_by(m.question))
+    return {row[0]: row[1] for row in counted}
+
+
 def set_opened(tx: Connection, name: str, number: int, login: str, at: int) -> bool:
     """Note that a doctor has opened the request; True for the first one."""
     done = tx.execute(
