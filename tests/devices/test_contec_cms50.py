@@ -10,10 +10,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from appliance.contract.metrics import Metric, Status
+from appliance.contract.readings import Source
+from appliance.devices.decode import decode
 from appliance.devices.drivers import contec_cms50 as contec
 from appliance.devices.drivers.contec_cms50 import ROW, ContecCms50, command, data_bytes
 from appliance.devices.events import Noise, Notice, Sample, Send, Word
-from appliance.devices.sim.contec_cms50 import package
+from appliance.devices.sim.contec_cms50 import package, records
+from tests.devices.lines_of import Wire
 from tests.lines import GARBAGE, every_way, feed, one_frame, samples
 
 SECOND = 1_000_000_000
@@ -182,10 +185,10 @@ def test_replies_are_frames_and_not_samples() -> None:
 @pytest.mark.parametrize(
     "frame",
     ["0380C3EFEEF4E5E380", "0480A0A0A0F5F3E5F2", "118081818080808080", "0E8081", "0B81B385", "07808080948E8892", "1280808082A69280",
-     "08808080A4818080", "0F80DEC2DEC2DEC2", "06808087"],
+     "08808080A4818080", "06808087"],
 )  # fmt: skip
 def test_every_other_package_of_the_document_is_a_frame(frame: str) -> None:
-    """Vendor, id, storage notice, PI support, feedback, stored date, time, length and samples: counted as frames, never as live values."""
+    """Vendor, id, storage notice, PI support, feedback, stored date, time and length: counted as frames, never as values."""
     said = feed(ContecCms50(listen=True), [bytes.fromhex(frame)], bound=ROW.bound)
     assert len(said) == 1
     assert isinstance(said[0], Notice)
@@ -247,10 +250,124 @@ def test_an_oximeter_is_not_commanded() -> None:
 
 def test_the_command_that_empties_the_memory_does_not_exist() -> None:
     """No command of the driver is AE, and the number is nowhere in its file."""
-    assert {contec.START_LIVE, contec.STOP_LIVE, contec.ASK_MODEL, contec.KEEP_ALIVE} == {0xA1, 0xA2, 0xA8, 0xAF}
+    names = {
+        "START_LIVE", "STOP_LIVE", "ASK_MODEL", "KEEP_ALIVE", "ASK_SEGMENTS", "ASK_LENGTH", "ASK_BEGIN", "ASK_RECORDS", "STOP_RECORDS",
+    }  # fmt: skip
+    assert {getattr(contec, name) for name in names} == {0xA1, 0xA2, 0xA3, 0xA4, 0xA5, 0xA6, 0xA7, 0xA8, 0xAF}
     tree = ast.parse(Path(contec.__file__).read_text())
     literals = [node.value for node in ast.walk(tree) if isinstance(node, ast.Constant)]
     assert 0xAE not in literals
     assert not any(isinstance(each, bytes) and 0xAE in each for each in literals)
     calls = [node for node in ast.walk(tree) if isinstance(node, ast.Call) and getattr(node.func, "id", "") == "command"]
-    assert {ast.unparse(node.args[0]) for node in calls} == {"START_LIVE", "STOP_LIVE", "ASK_MODEL", "KEEP_ALIVE"}
+    assert {ast.unparse(node.args[0]) for node in calls} == names
+
+
+# --- memory ---------------------------------------------------------------------------------------------------------
+
+BEGIN = bytes.fromhex("07808080948E8892 1280808082A69280")
+"""A recording of 2014-08-18 02:38:18, from the public reader's examples."""
+
+
+def length(count: int) -> bytes:
+    """A recording's length in bytes."""
+    return package(0x08, b"\0\0" + count.to_bytes(4, "little"))
+
+
+def test_the_public_example_of_a_recording() -> None:
+    """Three seconds of 94 % and 66/min, when they began, one second each, however they arrive."""
+    data = BEGIN + bytes.fromhex("08808080A4818080 0F80DEC2DEC2DEC2")
+    found = every_way(ROW, data)
+    assert [values(each) for each in found] == [{Metric.SPO2: 94, Metric.PULSE_RATE: 66}] * 3
+    assert [(each.source, each.ordinal, each.device_time, each.every_ns) for each in found] == [
+        (Source.MEMORY, at, "2014-08-18T02:38:18", SECOND) for at in range(3)
+    ]
+    assert [len(each.frame) for each in found] == [8, 0, 0]
+
+
+def test_every_stored_value() -> None:
+    """PR 1 to 254 beside a usable SpO2, 1 to 100; bit 7 of a pulse comes from the mask; FF, 7F and 0 are no values."""
+    for pulse in range(256):
+        for kind, data in ((0x0F, bytes([97, pulse]) * 3), (0x09, bytes([97, pulse, 0x20, 0x01]))):
+            found = samples(feed(ContecCms50(listen=True), [package(kind, data)], bound=ROW.bound))
+            assert {values(each)[Metric.PULSE_RATE] for each in found} == {pulse if 1 <= pulse <= 254 else None}
+    for spo2 in range(256):
+        found = samples(feed(ContecCms50(listen=True), [package(0x0F, bytes([spo2, 72]) * 3)], bound=ROW.bound))
+        assert {values(each)[Metric.SPO2] for each in found} == {spo2 if 1 <= spo2 <= 100 else None}
+
+
+def test_a_stored_perfusion_index() -> None:
+    """Little-endian, FFFF is none."""
+    for raw, value in ((b"\x20\x01", 0x0120), (b"\xff\xff", None)):
+        (sample,) = every_way(ROW, package(0x09, bytes([97, 150]) + raw))
+        assert values(sample) == {Metric.SPO2: 97, Metric.PULSE_RATE: 150, Metric.PERFUSION: value}
+
+
+def test_padding_behind_the_length_is_no_sample() -> None:
+    """Four records fill one package and a third of the next; a package behind the length is a frame and no sample."""
+    data = BEGIN + length(8) + b"".join(records([(94, 66, 0)] * 4, pi=False))
+    assert [each.valid for each in every_way(ROW, data)] == [True] * 4
+    assert len(every_way(ROW, data + records([(94, 66, 0)], pi=False)[0])) == 4
+
+
+def test_a_date_that_does_not_exist_is_none() -> None:
+    """The raw fields are not corrected."""
+    data = package(0x07, bytes([0, 0, 20, 14, 13, 40])) + package(0x12, bytes([0, 0, 2, 38, 18, 0])) + records([(94, 66, 0)], pi=True)[0]
+    assert [each.device_time for each in every_way(ROW, data)] == [None]
+
+
+def test_two_recordings_settle_apart() -> None:
+    """Twelve seconds are a full measurement, five a short one, each with its own beginning, however fast they are read."""
+    later = package(0x07, bytes([0, 1, 20, 26, 3, 5])) + package(0x12, bytes([0, 1, 9, 30, 0, 0]))
+    data = BEGIN + length(24) + b"".join(records([(94, 66, 0)] * 12, pi=False)) + later + length(20)
+    full, short, totals = decode(ROW, data + b"".join(records([(97, 150, 0xFFFF)] * 5, pi=True)))
+    assert ([each["value"] for each in full["numerics"]], full["device_time"]) == ([94, 66], "2014-08-18T02:38:18")
+    assert full["numerics"][0]["status"] == []
+    assert ([each["value"] for each in short["numerics"]], short["device_time"]) == ([97, 150], "2026-03-05T09:30:00")
+    assert short["numerics"][0]["status"] == ["early-indication"]
+    assert (totals["totals"]["samples"], totals["totals"]["valid"]) == (17, 17)
+
+
+def test_stored_packages_in_noise_are_no_values() -> None:
+    """After noise a package of records needs a neighbour that looks like it, as a live one does."""
+    one = records([(94, 66, 0)] * 3, pi=False)[0]
+    assert [each.invalid for each in every_way(ROW, GARBAGE + one + GARBAGE)] == ["unconfirmed"] * 3
+    assert [each.invalid for each in every_way(ROW, GARBAGE + one + one)] == [None] * 6
+
+
+@pytest.mark.parametrize("pi", ["yes", "no"])
+def test_reading_the_memory_of_the_simulator(pi: str) -> None:
+    """Live stops, both recordings come back record by record, nothing is asked while they are sent, live starts again."""
+    wire = Wire("contec-cms50", finger="in", stored="31", pi=pi).run(2)
+    assert isinstance(wire.driver, ContecCms50)
+    before = len(wire.said)
+    wire.take(wire.driver.recall(wire.now))
+    assert [each.text for each in wire.driver.recall(wire.now) if isinstance(each, Notice)] == ["busy"]
+    wire.run(16)
+    stored = [each for each in wire.samples if each.source is Source.MEMORY]
+    device = wire.script.device
+    wanted = [(spo2, pulse) for part in device.recordings for spo2, pulse, _ in part]  # type: ignore[attr-defined]
+    assert [(values(each)[Metric.SPO2], values(each)[Metric.PULSE_RATE]) for each in stored] == wanted
+    assert [each.ordinal for each in stored] == [*range(16), *range(15)]
+    assert {each.device_time for each in stored} == {"2026-03-05T09:30:00", "2026-03-05T09:31:00"}
+    assert sent(wire.said[before:])[:11] == [0xA2, 0xA3, 0xA5, 0xA4, 0xA6, 0xA7, 0xA5, 0xA4, 0xA6, 0xA7, 0xA1]
+    assert [each.source for each in wire.made] == [Source.MEMORY, Source.MEMORY, Source.LIVE]
+    assert not wire.noise
+
+
+def test_a_device_without_memory_is_asked_in_vain() -> None:
+    """Every question times out after a second and the stream starts again."""
+    driver = ContecCms50()
+    driver.begin(0)
+    codes = sent(driver.recall(0))
+    for second in range(1, 12):
+        codes += sent(driver.tick(second * SECOND))
+    assert codes == [0xA2, 0xA3, 0xA5, 0xA4, 0xA6, 0xA7, 0xA1]
+    assert sent(ContecCms50(listen=True).recall(0)) == []
+
+
+def test_the_end_stops_a_download() -> None:
+    """Leaving in the middle of it ends both the transfer and the stream."""
+    driver = ContecCms50()
+    driver.begin(0)
+    driver.recall(0)
+    assert sent(driver.end(0)) == [contec.STOP_RECORDS, contec.STOP_LIVE]

@@ -1,19 +1,25 @@
-"""Contec CMS50 and CMS60 finger oximeters, protocol V7.0, live stream.
+"""Contec CMS50 and CMS60 finger oximeters, protocol V7.0: live stream and memory.
 
 Source of every byte: the vendor's "Communication protocol of pulse oximeter V7.0" (2010-07-08), live package 01 and the
-command table. A CMS50D+ with firmware 4.6 or later speaks this; the same label with older firmware speaks another
-protocol (no data then: see docs/reference/devices).
+command table; for the memory (packages 07, 08, 09, 0F, 12) also the examples of a public reader. No public recording of a
+download is known: three records to a package, one a second, is unverified on a device. A CMS50D+ with firmware 4.6 or later
+speaks this; the same label with older firmware speaks V5.1 (contec_cms50_v5.py): no data then.
 
 Traps this driver is built around: every data byte travels with bit 7 set and its true bit 7 in the mask byte; the beep
 flag stays on for two packages; PR 0, SpO2 0 and the sentinels FF, 7F, FFFF are *no value*; probe error and searching
 mean that the numbers beside them are not values either. There is no checksum: after noise, a package counts only
 together with an equal-looking neighbour, so that line noise never shows as a number.
 
-The memory of the device is not read here, and the command that empties it does not exist in this file.
+The memory is read only when asked for (`recall`), and the command that empties it does not exist in this file.
 """
 
+from collections.abc import Generator
+from dataclasses import replace
+from datetime import datetime
+from itertools import pairwise
+
 from appliance.contract.metrics import Metric
-from appliance.contract.readings import Numeric, ReadingKind
+from appliance.contract.readings import Numeric, ReadingKind, Source
 from appliance.devices.driver import SECOND, Line, Row
 from appliance.devices.events import Noise, Notice, Said, Sample, Send, Word, numeric
 from appliance.devices.framing import LowByteFramer
@@ -27,8 +33,18 @@ LENGTHS = {
 LIVE, MODEL, VENDOR, FEEDBACK, BYE = 0x01, 0x02, 0x03, 0x0B, 0x0D
 """Package types: live sample, model (in two parts), vendor, feedback to a command, the device ends the link."""
 
+SEGMENTS, DATE, LENGTH, RECORD_PI, STOPPED, RECORDS, TIME = 0x0A, 0x07, 0x08, 0x09, 0x0C, 0x0F, 0x12
+"""Package types of the memory: how many recordings, when one began, its length, a record with perfusion index, *stopped*, three
+records, the time of day."""
+
 START_LIVE, STOP_LIVE, ASK_MODEL, KEEP_ALIVE = 0xA1, 0xA2, 0xA8, 0xAF
+ASK_SEGMENTS, ASK_LENGTH, ASK_BEGIN, ASK_RECORDS, STOP_RECORDS = 0xA3, 0xA4, 0xA5, 0xA6, 0xA7
 """Every command this driver knows. None of them writes to the device's memory."""
+
+USER = 0
+"""The user whose recordings are read: devices without users have this one."""
+RECORD_NS = SECOND
+"""One record a second (unverified: one reader takes three seconds for a package of three)."""
 
 NO_PULSE, NO_SPO2, NO_PERFUSION = 0xFF, 0x7F, 0xFFFF
 """Sentinels of the live package."""
@@ -53,13 +69,13 @@ PACKAGES_PER_SECOND = 60
 _MASK_FOR_COMMAND = 0x81
 
 
-def command(code: int) -> bytes:
-    """A command package without arguments: 7D, the mask that carries bit 7 of the code, the code, six unused bytes.
+def command(code: int, *arguments: int) -> bytes:
+    """A command package: 7D, the mask that carries bit 7 of the code, the code, six bytes of which the first may be arguments below 80.
 
-    >>> command(START_LIVE).hex()
-    '7d81a1808080808080'
+    >>> command(START_LIVE).hex(), command(ASK_LENGTH, 0, 3).hex()
+    ('7d81a1808080808080', '7d81a4808380808080')
     """
-    return bytes([0x7D, _MASK_FOR_COMMAND, code]) + b"\x80" * 6
+    return (bytes([0x7D, _MASK_FOR_COMMAND, code, *(0x80 | each for each in arguments)]) + b"\x80" * 6)[:9]
 
 
 def data_bytes(package: bytes) -> bytes:
@@ -79,17 +95,25 @@ class ContecCms50:
         self._listen = listen
         self._framer = LowByteFramer(LENGTHS)
         self._doubt = False  # True from the first noise on, until two neighbours agree
-        self._held: Sample | None = None
+        self._held: list[Sample] = []  # of one package
         self._beep = False
         self._model: dict[int, str] = {}
         self._begun = False
         self._asked_ns = self._kept_ns = self._live_ns = 0
         self._wanted = False
+        self._date: bytes | None = None  # of the recording that comes: year (two bytes), month, day
+        self._time: bytes | None = None  # hour, minute, second
+        self._left: int | None = None  # bytes of it that are still to come, where its length is known
+        self._ordinal = 0
+        self._count = 0  # records read since `recall`
+        self._job: Generator[tuple[bytes, int], bytes | None, None] | None = None
+        self._awaited = 0  # the package type that ends a step of the job
+        self._step_ns = 0
 
     @property
     def pending(self) -> int:
         """Bytes of a package that has begun, and of one that waits for its neighbour."""
-        return self._framer.pending + (len(self._held.frame) if self._held else 0)
+        return self._framer.pending + sum(len(each.frame) for each in self._held)
 
     @property
     def busy(self) -> bool:
@@ -114,16 +138,30 @@ class ContecCms50:
                 said.append(Noise(piece, noise))
             elif piece[0] == LIVE:
                 self._live_ns = now_ns
-                self._live(piece, said)
+                self._judge([self._sample(piece)], said)
+            elif piece[0] in (RECORDS, RECORD_PI):
+                self._records(piece, now_ns, said)
             else:
                 self._release(said)
                 said.append(self._notice(piece, now_ns))
+                if self._job is not None and piece[0] == self._awaited:
+                    said += self._step(data_bytes(piece), now_ns)
         return said
+
+    def recall(self, now_ns: int) -> list[Said]:
+        """Read the memory: live stops, each recording is asked for, live starts again. Live and memory cannot run together."""
+        if not self._begun or self._job is not None:
+            return [Notice(Word.REFUSED, "busy" if self._begun else "listening")]
+        self._job, self._count = self._reading(), 0
+        return self._step(None, now_ns)
 
     def tick(self, now_ns: int) -> list[Said]:
         """Ask for the stream when it does not come; keep it alive when it does."""
         if not self._begun:
             return []
+        if self._job is not None:
+            late = now_ns - self._step_ns >= (SILENT_NS if self._awaited == RECORDS else REPLY_NS)
+            return self._step(None, now_ns) if late else []
         if self._wanted and now_ns - self._asked_ns >= REPLY_NS:
             return self._ask(now_ns)
         if now_ns - self._live_ns >= SILENT_NS and now_ns - self._asked_ns >= ASK_AGAIN_NS:
@@ -146,7 +184,9 @@ class ContecCms50:
         if not self._begun:
             return []
         self._begun = False
-        return [Send(command(STOP_LIVE))]
+        reading, self._job = self._job is not None, None
+        said: list[Said] = [Send(command(STOP_LIVE))]
+        return [Send(command(STOP_RECORDS)), *said] if reading else said
 
     def flush(self) -> list[Said]:
         """Say the package that waits for a neighbour; a cut tail stays pending."""
@@ -159,25 +199,97 @@ class ContecCms50:
         self._asked_ns = self._kept_ns = now_ns
         return [Send(command(START_LIVE))]
 
-    def _live(self, package: bytes, said: list[Said]) -> None:
-        """One live package: said at once in a clean stream; after noise only with a neighbour that looks like it."""
-        sample = self._sample(package)
+    def _reading(self) -> Generator[tuple[bytes, int], bytes | None, None]:
+        """The steps of reading the memory: what to send, which package answers it. None comes back when nothing did in time."""
+        yield command(STOP_LIVE), STOPPED
+        segments = yield command(ASK_SEGMENTS, USER), SEGMENTS
+        for segment in range(min(max(1, *segments or (0, 0)), 0x7F)):
+            yield command(ASK_BEGIN, USER, segment), TIME
+            length = yield command(ASK_LENGTH, USER, segment), LENGTH
+            if length is None or any(length[2:6]):
+                yield command(ASK_RECORDS, USER, segment), RECORDS
+                yield command(STOP_RECORDS), STOPPED
+
+    def _step(self, answer: bytes | None, now_ns: int) -> list[Said]:
+        assert self._job is not None
+        self._step_ns = now_ns
+        try:
+            sent, self._awaited = next(self._job) if answer is None else self._job.send(answer)
+        except StopIteration:
+            self._job = None
+            return [Notice(Word.STATE, "memory-read", self._count), *self._ask(now_ns)]
+        return [Send(sent)]
+
+    def _judge(self, samples: list[Sample], said: list[Said]) -> None:
+        """The samples of one package: said at once in a clean stream; after noise only with a neighbour that looks like it."""
         if not self._doubt:
-            said.append(sample)
-        elif self._held is None:
-            self._held = sample
-        elif _near(self._held, sample):
-            said += [self._held, sample]
-            self._held, self._doubt = None, False
+            said += samples
+        elif self._held and all(_near(one, other) for one, other in pairwise([self._held[-1], *samples])):
+            said += [*self._held, *samples]
+            self._held, self._doubt = [], False
         else:
             self._release(said)
-            self._held = sample
+            self._held = samples
 
     def _release(self, said: list[Said]) -> None:
-        """A held package found no neighbour: it is a sample, but never a value."""
-        if self._held is not None:
-            said.append(_without_value(self._held.frame, self._held.invalid or "unconfirmed", ()))
-            self._held = None
+        """A held package found no neighbour: samples, but never values."""
+        said += [replace(each, numerics=_NO_NUMERICS, invalid=each.invalid or "unconfirmed", signals=()) for each in self._held]
+        self._held = []
+
+    def _records(self, package: bytes, now_ns: int, said: list[Said]) -> None:
+        """One record with perfusion index, or three without; what stands behind the recording's length is padding."""
+        self._step_ns = now_ns
+        d = data_bytes(package)
+        records = [d[:4]] if package[0] == RECORD_PI else [d[0:2], d[2:4], d[4:6]]
+        size = len(records[0])
+        if self._left is not None:
+            records = records[: self._left // size]
+            self._left -= len(records) * size
+        made = [self._record(each, package if at == 0 else b"") for at, each in enumerate(records)]
+        self._count += len(made)
+        if made:
+            self._judge(made, said)
+        else:
+            self._release(said)
+            said.append(Notice(Word.STATE, "beyond the recording's length", frame=package))
+        if self._job is not None and self._awaited == RECORDS and self._left is not None and self._left < size:
+            said += self._step(b"", now_ns)
+
+    def _record(self, d: bytes, frame: bytes) -> Sample:
+        """One second of the memory: SpO2, pulse, and where the device has it the perfusion index."""
+        good = 1 <= d[0] <= HIGHEST_SPO2 and 1 <= d[1] <= HIGHEST_PULSE
+        numerics = [numeric(Metric.SPO2, d[0] if good else None), numeric(Metric.PULSE_RATE, d[1] if good else None)]
+        if len(d) > 2:
+            perfusion = d[2] | d[3] << 8
+            numerics.append(numeric(Metric.PERFUSION, perfusion if good and perfusion != NO_PERFUSION else None, scale=2))
+        ordinal, self._ordinal = self._ordinal, self._ordinal + 1
+        return Sample(
+            ReadingKind.SPO2, tuple(numerics), frame, invalid=None if good else "no-value", source=Source.MEMORY,
+            device_time=self._when(), ordinal=ordinal, every_ns=RECORD_NS,
+        )  # fmt: skip
+
+    def _when(self) -> str | None:
+        """When the recording began, as the device says it; the year is two decimal bytes (20d, 14d). None when it is no date."""
+        if self._date is None or self._time is None:
+            return None
+        high, low, month, day = self._date
+        try:
+            return datetime(100 * high + low, month, day, *self._time).isoformat()  # noqa: DTZ001 - the device knows no zone
+        except ValueError:
+            return None
+
+    def _begins(self, package: bytes) -> None:
+        """Date, time and length of the recording that comes. Any of them behind records begins another one."""
+        d = data_bytes(package)
+        if self._ordinal:
+            self._date = self._time = self._left = None
+            self._ordinal = 0
+        if package[0] == DATE:
+            self._date = d[2:6]
+        elif package[0] == TIME:
+            self._time = d[2:5]
+        else:
+            self._left = int.from_bytes(d[2:6], "little")
 
     def _sample(self, package: bytes) -> Sample:
         d = data_bytes(package)
@@ -193,6 +305,8 @@ class ContecCms50:
         d = data_bytes(package)
         if package[0] == MODEL and not self._doubt:
             return self._identity(d, package, now_ns)
+        if package[0] in (DATE, TIME, LENGTH):
+            self._begins(package)
         if package[0] == FEEDBACK:
             return Notice(Word.STATE, f"feedback {d[0]:02X} reason {d[1]:02X}", frame=package)
         if package[0] == BYE:
@@ -239,8 +353,8 @@ def _without_value(package: bytes, why: str, signals: tuple[tuple[str, int], ...
 
 def _near(one: Sample, other: Sample) -> bool:
     """True when two neighbours can be 1/60 s apart: equally usable, and their values close."""
-    if one.invalid or other.invalid:
-        return one.invalid == other.invalid
+    if one.source is not other.source or one.invalid or other.invalid:
+        return one.source is other.source and one.invalid == other.invalid
     spo2, pulse = one.numerics[0], one.numerics[1]
     return (
         abs((spo2.value or 0) - (other.numerics[0].value or 0)) <= NEAR_SPO2
@@ -254,7 +368,7 @@ def _make(rest_s: float | None) -> ContecCms50:  # noqa: ARG001 - no cycles, no 
 
 ROW = Row(
     name="contec-cms50",
-    title="Contec CMS50/CMS60 finger oximeter, protocol V7.0, live stream",
+    title="Contec CMS50/CMS60 finger oximeter, protocol V7.0",
     kind=ReadingKind.SPO2,
     metrics=(Metric.SPO2, Metric.PULSE_RATE, Metric.PERFUSION),
     # The vendor's own program sets DTR and clears RTS.

@@ -10,6 +10,8 @@ SECOND = 1_000_000_000
 PACKAGE_NS = SECOND // 60
 KEEP_ALIVE_NS = 10 * SECOND
 """Two missed keep-alives end the stream (judgement; the document asks for one every 5 s)."""
+RECORDS_PER_STEP = 40
+"""Packages of the memory sent at once."""
 BACKLOG = 60
 """At most one second of packages is made at once after a pause: what a device's own buffer would hold."""
 OUT_S, SEARCH_S, IN_S = 4, 2, 15
@@ -29,10 +31,25 @@ def package(kind: int, data: bytes) -> bytes:
     return bytes([kind, mask]) + bytes(byte | 0x80 for byte in data)
 
 
-class ContecCms50:
-    """One simulated oximeter. `finger` is ``cycle`` (comes and goes), ``in``, or ``out`` (until told otherwise)."""
+def records(seconds: list[tuple[int, int, int]], *, pi: bool) -> list[bytes]:
+    """Stored seconds as packages: one with perfusion index each, or three without, the last one padded.
 
-    def __init__(self, chance: random.Random, *, finger: str = "cycle", pi: str = "yes") -> None:
+    >>> [each.hex() for each in records([(94, 66, 0)] * 4, pi=False)]
+    ['0f80dec2dec2dec2', '0f80dec280808080']
+    """
+    if pi:
+        return [package(0x09, bytes([spo2, pulse]) + perfusion.to_bytes(2, "little")) for spo2, pulse, perfusion in seconds]
+    pairs = [bytes([spo2, pulse]) for spo2, pulse, _ in seconds]
+    return [package(0x0F, b"".join(pairs[at : at + 3]).ljust(6, b"\0")) for at in range(0, len(pairs), 3)]
+
+
+class ContecCms50:
+    """One simulated oximeter. `finger` is ``cycle`` (comes and goes), ``in``, or ``out`` (until told otherwise).
+
+    `stored` seconds are in its memory, in two recordings; `pi` says whether it has a perfusion index.
+    """
+
+    def __init__(self, chance: random.Random, *, finger: str = "cycle", pi: str = "yes", stored: int = 0) -> None:
         if finger not in ("cycle", "in", "out"):
             raise ValueError(f"finger is cycle, in or out, not {finger!r}")
         self._chance = chance
@@ -45,18 +62,26 @@ class ContecCms50:
         self._count = 0
         self._buffer = b""
         self._replies: list[bytes] = []
+        self._sending: list[bytes] = []
         self._person()
+        base = chance.randint(58, 140), chance.randint(93, 98)
+        seconds = [(base[1] + chance.randint(0, 1), base[0] + chance.randint(-2, 2), chance.randint(120, 900)) for _ in range(stored)]
+        half = (stored + 1) // 2
+        self.recordings = [part for part in (seconds[:half], seconds[half:]) if part]
+        """SpO2, pulse and perfusion index × 100 of each stored second."""
 
     def feed(self, data: bytes, now_ns: int) -> None:
         """Bytes from the host: nine to a command, garbage between them is ignored."""
         self._buffer = (self._buffer + data)[-64:]
         while (head := self._buffer.find(0x7D)) >= 0 and len(self._buffer) >= head + 9:
             frame, self._buffer = self._buffer[head : head + 9], self._buffer[head + 9 :]
-            self._command(frame[2] & 0x7F | (frame[1] & 1) << 7, now_ns)
+            self._command(frame[2] & 0x7F | (frame[1] & 1) << 7, frame[4] & 0x7F, now_ns)
 
     def output(self, now_ns: int) -> list[bytes]:
         """The packages due by now."""
         made, self._replies = self._replies, []
+        made += self._sending[:RECORDS_PER_STEP]
+        del self._sending[:RECORDS_PER_STEP]
         if self._live and now_ns - self._heard_ns > KEEP_ALIVE_NS:
             self._live = False
         if not self._live:
@@ -81,7 +106,7 @@ class ContecCms50:
         """The frame as a bad line delivers it. There is no checksum, so a lost high bit is what the host can see."""
         return frame[:-1] + bytes([frame[-1] & 0x7F])
 
-    def _command(self, code: int, now_ns: int) -> None:
+    def _command(self, code: int, segment: int, now_ns: int) -> None:
         self._heard_ns = now_ns
         if code == 0xA1:
             self._live, self._next_ns = True, now_ns
@@ -93,8 +118,26 @@ class ContecCms50:
             self._replies += model * 2
         elif code == 0xA9:
             self._replies.append(package(3, b"Contec\x00"))
+        elif code in (0xA3, 0xA4, 0xA5, 0xA6, 0xA7) and self.recordings:
+            self._remember(code, segment)
         elif code != 0xAF:
             self._replies.append(package(0x0B, bytes([code, 5])))
+
+    def _remember(self, code: int, segment: int) -> None:
+        """Answers about the memory: how many recordings, and of one its length, its beginning, its seconds."""
+        seconds = self.recordings[segment] if segment < len(self.recordings) else []
+        if code == 0xA3:
+            self._replies.append(package(0x0A, bytes([0, len(self.recordings)])))
+        elif code == 0xA4:
+            length = len(seconds) * (4 if self._pi else 2)
+            self._replies.append(package(0x08, bytes([0, segment]) + length.to_bytes(4, "little")))
+        elif code == 0xA5:
+            self._replies += [package(0x07, bytes([0, segment, 20, 26, 3, 5])), package(0x12, bytes([0, segment, 9, 30 + segment, 0, 0]))]
+        elif code == 0xA6:
+            self._sending = records(seconds, pi=self._pi)
+        else:
+            self._sending = []
+            self._replies.append(b"\x0c\x80")
 
     def _person(self) -> None:
         """Somebody else's finger."""
