@@ -181,10 +181,10 @@
 
   /* --- the PIN: dots instead of digits, sent with the last one; without this script each key is sent by itself --- */
   const pinForm = document.getElementById("pin");
-  if (pinForm) {
+  if (pinForm && pinForm.querySelector("input[name=pin]")) {
     const typed = pinForm.querySelector("input[name=pin]"), most = Number(pinForm.dataset.digits);
     const put = (text) => {
-      if (typed.disabled || pinForm.dataset.sent) return;
+      if (pinForm.dataset.sent) return;
       typed.value = text.slice(0, most);
       pinForm.querySelectorAll(".dots i").forEach((dot, n) => dot.classList.toggle("on", n < typed.value.length));
       if (typed.value.length === most) pinForm.requestSubmit();
