@@ -5,6 +5,7 @@ one core (a Pi beside a busy browser). The baseline is the page that asks the st
 """
 
 import os
+import re
 import resource
 import time
 from collections.abc import Callable, Iterator
@@ -20,7 +21,7 @@ from flask import Flask
 from flask.testing import FlaskClient
 
 from appliance.agent.clock import Clock, boot_id
-from appliance.contract.events import Department, Urgency
+from appliance.contract.events import ConsultRequested, Department, Event, Identity, ObservationRecorded, PatientRegistered, Urgency
 from appliance.contract.ids import short_of
 from appliance.contract.metrics import Metric
 from appliance.contract.readings import Numeric, Reading, ReadingKind, Stamp
@@ -38,8 +39,11 @@ PATIENTS, OBSERVATIONS, RESIDENT = 20_000, 500_000, 2_000
 SHARE = 0.15
 """Of one core."""
 LIMIT_MS, SEARCH_LIMIT_MS = 300, 150
+DOCUMENTS = ("paper.slip", "paper.summary")
+"""PDFs, made by a program of their own: no pages, and not within a page's limit."""
 TIMES = 5
 DAY_TENTHS = 864_000
+STATION, PLACE, PASSWORD = "bench-01", "Nơi Thử", "mat-khau-thu-nghiem"
 _FAMILY = ("Nguyễn", "Trần", "Lê", "Phạm", "Đặng", "Vàng", "Lò", "Giàng", "Hoàng", "Đỗ")
 _MIDDLE = ("Thị", "Văn", "Thử", "Mẫu", "Đức", "Thanh")
 _GIVEN = ("Hường", "Hương", "Đạt", "Dũng", "Mỹ", "Páo", "Sử", "Ánh", "Ân", "Yến", "Việt", "Quý", "Đào", "Diễm", "Tâm", "Ngọc")
@@ -72,16 +76,21 @@ name = "Máy đo SpO2"
 def run(people: int = PATIENTS, observations: int = OBSERVATIONS) -> dict[str, Any]:
     """CPU milliseconds of each page, what they are at 15 % of a core, and the worst of them beside its limit."""
     with _station(people, observations) as (app, conn, numbers):
-        pages = _pages(app, numbers)
+        asked = _pages(app, numbers)
         searches = _searches(app)
         size = Path(conn.path).stat().st_size
-    worst, slowest = max(pages.values()), max(searches.values())
+    console = _console(people, observations)
+    documents = {name: asked.pop(name) for name in DOCUMENTS if name in asked}
+    pages = asked
+    worst, slowest = max([*pages.values(), *console.values()]), max(searches.values())
     return {
         "bench": "pages",
         "patients": people,
         "observations": observations,
         "store_mb": round(size / 1e6),
         "cpu_ms": pages,
+        "console_cpu_ms": console,
+        "documents_cpu_ms": documents,
         "search_cpu_ms": searches,
         "worst_ms_at_15_percent": round(worst / SHARE),
         "limit_ms": LIMIT_MS,
@@ -161,6 +170,103 @@ def _signed_in(app: Flask, numbers: dict[str, Any]) -> FlaskClient:
     if "patient" in numbers:
         desk.confirmed[numbers["patient"]] = app.extensions["kiosk"].clock.monotonic()
     return client
+
+
+# --- the doctors' desk --------------------------------------------------------------------------------------------------------------
+
+
+def _console(people: int, observations: int) -> dict[str, float]:
+    """The pages of the console over one station's years, on SQLite, by endpoint."""
+    from cloud_bridge import intake
+    from cloud_bridge.store.engine import open_engine, writing
+    from cloud_bridge.store.migrations import migrate
+
+    with TemporaryDirectory() as folder:
+        engine = open_engine(f"sqlite:///{Path(folder) / 'bridge.sqlite'}")
+        migrate(engine)
+        dice, now = Random(2), Clock(1).stamp()  # noqa: S311 - as above
+        with writing(engine) as tx:
+            for number in range(1, people + 1):
+                who = _identity(dice, number)
+                intake.apply(tx, STATION, Event(now, "lead", "bench", PatientRegistered(who)), now.wall, (bytes(8), 2, number))
+        for start in range(0, observations, 5_000):
+            with writing(engine) as tx:
+                rows = [
+                    (STATION, _recorded(dice, now, one, people), now.wall, (bytes(8), 2, people + one))
+                    for one in range(start, start + 5_000)
+                ]
+                intake.apply_many(tx, rows)
+        with writing(engine) as tx:
+            asked = ConsultRequested(
+                7, _identity(dice, people // 2), Urgency.ROUTINE, Department.INTERNAL, "Đau đầu thử", (_reading(dice, now),)
+            )
+            intake.apply(tx, STATION, Event(now, "lead", "bench", asked), now.wall, (bytes(8), 0, 1))
+        app = _desk_app(engine, now)
+        client = app.test_client()
+        token = _token(client)
+        client.post("/login", data={"csrf": token, "login": "bench", "password": PASSWORD})
+        numbers: dict[str, Any] = {"station": STATION, "number": 7, "patient": people // 2}
+        found: dict[str, float] = {}
+        for rule in sorted(app.url_map.iter_rules(), key=lambda one: one.endpoint):
+            if "GET" in (rule.methods or ()) and rule.endpoint != "static" and rule.arguments <= set(numbers):
+                with app.test_request_context():
+                    path = app.url_for(rule.endpoint, **{name: numbers[name] for name in rule.arguments})
+                found[f"console.{rule.endpoint}"] = _cost(lambda path=path: _fine(client, path))  # type: ignore[misc]
+        engine.dispose()
+        return found
+
+
+def _desk_app(engine: Any, now: Stamp) -> Flask:
+    """The console with one doctor of the station's organisation."""
+    import logging
+
+    from argon2 import PasswordHasher
+    from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+
+    from cloud_bridge.answers import Seal
+    from cloud_bridge.console.app import create_app
+    from cloud_bridge.console.desk import Desk
+    from cloud_bridge.store import accounts, outbox, stations
+    from cloud_bridge.store.engine import writing
+
+    hasher = PasswordHasher(time_cost=1, memory_cost=64, parallelism=1)
+    with writing(engine) as tx:
+        outbox.set_store_id(tx, bytes(8))
+        accounts.add(
+            tx, hasher, "bench", PASSWORD, now.wall, name="BS. Thử", role=accounts.Role.DOCTOR, organisation=PLACE, second_needed=False
+        )
+        stations.add(tx, stations.Station(STATION, 0, "Trạm Thử", PLACE, 0, 0, bytes(32), now.wall, None))
+    desk = Desk(
+        engine,
+        Seal(1, Ed25519PrivateKey.generate()),
+        lambda: now,
+        os.urandom,
+        hasher,
+        logging.getLogger("bench"),
+        "bench",
+        bytes(32),
+        PLACE,
+    )
+    return create_app(desk, bytes(32))
+
+
+def _token(client: FlaskClient) -> str:
+    found = re.search(r'name="csrf" value="([0-9a-f]+)"', client.get("/login").text)
+    if found is None:
+        raise RuntimeError("the login page has no token")
+    return found[1]
+
+
+def _identity(dice: Random, number: int) -> Identity:
+    draft = _draft(dice, number)
+    return Identity(number, 1, draft.name, draft.birth, cccd=draft.cccd, phone=draft.phone, village=draft.village)
+
+
+def _recorded(dice: Random, now: Stamp, number: int, people: int) -> Event:
+    """A saved reading: the first `RESIDENT` are one resident's year, the others five years of everybody."""
+    patient, days = (people // 2, number * 365 // RESIDENT) if number < RESIDENT else (1 + number % people, dice.randrange(5 * 366))
+    moment = replace(now, wall=now.wall - days * DAY_TENTHS, ticks=now.ticks + number)
+    return Event(moment, "lead", "bench", ObservationRecorded(patient, _reading(dice, moment)))
 
 
 # --- the station --------------------------------------------------------------------------------------------------------------------
