@@ -105,7 +105,7 @@ def runs(points: Sequence[Point]) -> list[list[Point]]:
     """Stretches that a line may join: of one device, each value at most `GAP_DAYS` after the one before."""
     found: list[list[Point]] = [[points[0]]] if points else []
     for before, one in pairwise(points):
-        if one.device != before.device or one.manual != before.manual or one.at - before.at > GAP_DAYS * _DAY:
+        if one.device != before.device or (one.manual, one.test) != (before.manual, before.test) or one.at - before.at > GAP_DAYS * _DAY:
             found.append([])
         found[-1].append(one)
     return found

@@ -300,7 +300,7 @@ def forget(tx: Connection, station: str, patient: int) -> None:
     """Remove an erased patient's readings, those that were given to them included. A dispute that this leaves with one patient is over."""
     given = select(correction.c.key).where(correction.c.station == station, correction.c.to_patient == patient)
     rows = list(tx.execute(select(observation).where(observation.c.station == station, observation.c.key.in_(given))))
-    for one in _worked_out(tx, station, rows):
+    for one in worked_out(tx, station, rows):
         if one.moved_to == patient:
             tx.execute(delete(observation).where(observation.c.station == station, observation.c.key == one.key))
     mine = select(conflict.c.key).where(conflict.c.station == station, conflict.c.patient == patient)
@@ -336,7 +336,7 @@ def of_consult(tx: Connection, station: str, consult: int) -> list[Observation]:
 
 def _dressed(tx: Connection, station: str, rows: Sequence[Any]) -> list[Observation]:
     """Rows as pages show them. What was given to somebody who is erased is shown to nobody."""
-    found = _worked_out(tx, station, rows)
+    found = worked_out(tx, station, rows)
     moved = {one.moved_to for one in found if one.moved_to is not None}
     if not moved:
         return found
@@ -345,7 +345,7 @@ def _dressed(tx: Connection, station: str, rows: Sequence[Any]) -> list[Observat
     return [one for one in found if one.moved_to not in gone]
 
 
-def _worked_out(tx: Connection, station: str, rows: Sequence[Any]) -> list[Observation]:
+def worked_out(tx: Connection, station: str, rows: Sequence[Any]) -> list[Observation]:
     """Rows with what was said about them: claims of others, corrections."""
     keys = [bytes(row.key) for row in rows]
     claims: dict[bytes, list[int]] = {}
