@@ -154,7 +154,7 @@ def test_a_station_that_is_silent_is_not_called_complete_for_now(offices):
 
 def test_a_station_that_never_spoke_and_a_clock_that_was_not_sure(offices):
     """No claim without a reading; a doubtful clock is said beside the time it gave."""
-    assert line(offices).claim == "Chưa nhận số đo nào từ trạm này"
+    assert line(offices).claim == "Chưa biết trạm còn thiếu gì: sổ số đo của trạm chưa tới"
     assert line(offices).heard == "chưa nghe trạm lần nào"
     arrive(offices, Marks(3), 0, quality=ClockQuality.UNKNOWN)
     assert line(offices).rest == ("giờ của trạm chưa chắc",)

@@ -475,7 +475,9 @@ def completeness(found: Completeness, now: int, t: Say) -> Whole:
         rest.append(t("giờ của trạm chưa chắc", "the station's clock was not certain"))
     until = moment(found.unbroken, now)
     if found.unbroken is None:
-        claim = t("Chưa nhận số đo nào từ trạm này", "No reading has come from this station")
+        claim = t(
+            "Chưa biết trạm còn thiếu gì: sổ số đo của trạm chưa tới", "What is missing is not known: the station's readings have not come"
+        )
     elif found.missing or found.unread:
         claim = t(f"Số đo từ trạm này: liền mạch đến {until}", f"Readings from this station: unbroken until {until}")
     else:

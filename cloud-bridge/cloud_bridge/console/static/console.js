@@ -130,7 +130,7 @@
         document.getElementById("advice").focus();
       });
       document.getElementById("password").focus({ preventScroll: true });
-      signing.scrollIntoView({ block: "start" });
+      signing.closest(".side").scrollTop = 0;
     };
     form.addEventListener("submit", (event) => {
       window.clearTimeout(timer);
