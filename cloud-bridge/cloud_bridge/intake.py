@@ -39,7 +39,7 @@ from appliance.contract.events import (
     Tombstone,
 )
 from appliance.contract.readings import Reading
-from cloud_bridge.store import answers, audit, consults, devices, emergencies, observations, patients, pictures, staff, tables
+from cloud_bridge.store import answers, audit, consents, consults, devices, emergencies, observations, patients, pictures, staff, tables
 from cloud_bridge.store.observations import Claim
 from cloud_bridge.store.tables import VIA_CONSULT, VIA_RECORD
 from cloud_bridge.store.writing import once
@@ -151,6 +151,8 @@ def _link(tx: Connection, station: str, event: Event, body: PatientMerged | Pati
 
 
 def _consent(tx: Connection, station: str, event: Event, body: ConsentGiven | ConsentWithdrawn, at: int, key: Key) -> None:
+    if patients.erased(tx, station, body.patient):
+        return
     version = body.text_version if isinstance(body, ConsentGiven) else ""
     row = {"patient": body.patient, "purpose": body.purpose, "given": isinstance(body, ConsentGiven), "text_version": version}
     once(tx, tables.consent, **_place(station, key), **row, **_said(event, at))
@@ -201,6 +203,7 @@ def _requested(tx: Connection, station: str, event: Event, body: ConsultRequeste
         consults.erase_request(tx, station, body.consult, who)
         return
     consults.request(tx, station, body, event, at)
+    consents.note_basis(tx, station, body)
     patients.learn(tx, station, body.identity, at)
     observations.claim(tx, [Claim(station, reading.key, who, reading, VIA_CONSULT, event.actor, at) for reading in body.readings])
     observations.claim_cited(tx, station, body.consult, who, at)
@@ -268,6 +271,7 @@ def _tombstone(tx: Connection, station: str, event: Event, body: Tombstone, at: 
     patients.forget(tx, station, body.patient)
     observations.forget(tx, station, body.patient)
     numbers = consults.numbers_of(tx, station, body.patient)
+    consents.forget(tx, station, body.patient, numbers)
     pictures.forget(tx, station, numbers)
     consults.forget(tx, station, numbers)
 

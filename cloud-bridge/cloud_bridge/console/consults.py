@@ -16,8 +16,8 @@ from cloud_bridge import answers as doctor
 from cloud_bridge.answers import Advice, Refused
 from cloud_bridge.console import fresh, guard, present, queue, sessions, vitals
 from cloud_bridge.console.desk import desk
-from cloud_bridge.console.words import ANSWER_FIELDS, DEPARTMENTS, FIELDS, REFUSALS, URGENCIES
-from cloud_bridge.store import accounts, answers, completeness, consults, corrections, devices, observations, patients, pictures
+from cloud_bridge.console.words import ANSWER_FIELDS, BASES, DEPARTMENTS, FIELDS, REFUSALS, URGENCIES
+from cloud_bridge.store import accounts, answers, completeness, consents, consults, corrections, devices, observations, patients, pictures
 from cloud_bridge.store.accounts import Denied
 from cloud_bridge.store.consults import Consult
 from cloud_bridge.store.engine import reading, writing
@@ -125,13 +125,16 @@ def _load(tx: Connection, station: str, number: int) -> dict[str, Any]:
     said = consults.messages(tx, station, number)
     given = _answers(tx, station, number)
     who = patients.get(tx, station, one.patient) or one.asked
+    joined = [each for number in patients.records(tx, station, one.patient)[1:] if (each := patients.get(tx, station, number)) is not None]
+    who, ground = patients.warned(who, joined), consents.basis(tx, station, number)
     whole = completeness.of_station(tx, station)
     found = _values(one, who, cited, others, named, names, said, given)
     told = corrections.corrections_for(tx, station, number, guard.me())
     found["corrections"] = [(each, present.values(each.reading, guard.say()) if each.reading else ()) for each in told]
     found["complete"] = present.completeness(whole, found["now"], guard.say())
     found["pictures"] = pictures.of_consult(tx, station, number)
-    found["version"] = present.fingerprint(found["version"], told, whole.mark, found["pictures"])
+    found["joined"], found["ground"] = joined, guard.say()(*BASES[ground]) if ground in BASES else ""
+    found["version"] = present.fingerprint(found["version"], told, whole.mark, found["pictures"], joined, ground)
     return found
 
 

@@ -4,7 +4,7 @@ several places stands here.
 
 from collections.abc import Mapping
 
-from appliance.contract.events import Allergies, ConsultField, Department, Sex, Urgency
+from appliance.contract.events import Allergies, Basis, ConsultField, Department, Sex, Urgency
 from appliance.contract.metrics import Status
 from appliance.contract.readings import ClockQuality, ReadingKind, Source
 
@@ -148,3 +148,15 @@ LOOKS: Mapping[str, Pair] = {
     "noticed": ("báo đã thấy", "took note of the emergency"),
 }
 """What the access log says, by its words."""
+PURPOSES: Mapping[str, Pair] = {
+    "TREAT": ("Khám, chữa bệnh, hỏi bác sĩ từ xa", "Treatment and remote advice"),
+    "HPAYMT": ("Thanh toán bảo hiểm y tế", "Health insurance payment"),
+    "PUBHLTH": ("Y tế công cộng, phòng dịch", "Public health"),
+    "ERESRCH": ("Nghiên cứu y học", "Medical research"),
+}
+"""What a patient agrees to (VN Core words)."""
+BASES: Mapping[Basis, Pair] = {
+    Basis.CONSENT: ("Người bệnh đã đồng ý gửi bác sĩ.", "The patient has agreed to this request."),
+    Basis.EMERGENCY: ("Cấp cứu: gửi khi chưa hỏi được người bệnh.", "Emergency: sent although the patient could not be asked."),
+}
+"""On what ground a request was sent."""

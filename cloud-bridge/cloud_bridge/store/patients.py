@@ -1,6 +1,7 @@
 """Who the patients are, as their stations say. Order is by the station's version of a patient, never by arrival."""
 
 from collections.abc import Iterable
+from dataclasses import replace
 
 from sqlalchemy import ColumnElement, Connection, Row, and_, case, delete, or_, select
 
@@ -76,6 +77,24 @@ def same_person(tx: Connection, station: str, number: int) -> frozenset[int]:
     """The patients that the station calls the same person as this one, with itself: by the latest word about each pair."""
     links = list(tx.execute(select(patient_link).where(patient_link.c.station == station)))
     return together(links, number)
+
+
+def records(tx: Connection, station: str, number: int) -> list[int]:
+    """All records of one person that nobody has erased: the one asked for first."""
+    others = sorted(one for one in same_person(tx, station, number) - {number} if not erased(tx, station, one))
+    return [number, *others]
+
+
+def warned(who: Identity, others: Iterable[Identity]) -> Identity:
+    """`who` with what the other records of the same person know of allergies: no merge hides a warning from a doctor."""
+    for other in others:
+        if other.allergies is not Allergies.KNOWN:
+            who = replace(who, allergies=max(who.allergies, other.allergies))
+        elif who.allergies is not Allergies.KNOWN:
+            who = replace(who, allergies=Allergies.KNOWN, allergy_text=other.allergy_text)
+        elif other.allergy_text not in who.allergy_text:
+            who = replace(who, allergy_text=f"{who.allergy_text}; {other.allergy_text}")
+    return who
 
 
 def together(links: Iterable[Row[tuple[object, ...]]], number: int) -> frozenset[int]:

@@ -271,6 +271,14 @@ consult = Table(
 """A request. `requested` is the box's time, `received` the bridge's; both are null while only a withdrawal has arrived.
 `identity` is the patient as the request itself said, so that it can be read alone."""
 
+consult_basis = Table(
+    "consult_basis", METADATA,
+    _station(),
+    Column("consult", BigInteger, primary_key=True, autoincrement=False),
+    Column("basis", SmallInteger, nullable=False),
+)  # fmt: skip
+"""On what ground a request was sent (`events.Basis`): the patient's consent, or an emergency in which nobody could be asked."""
+
 consult_reading = Table(
     "consult_reading", METADATA,
     _station(),
