@@ -7,8 +7,8 @@ these histories can turn.
 """
 
 import shutil
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field, replace
+from collections.abc import Callable
+from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
 from random import Random
@@ -16,6 +16,7 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 import pytest
+from sqlalchemy import event
 
 from appliance.contract.events import (
     ConsultClaimed,
@@ -26,12 +27,22 @@ from appliance.contract.events import (
 )
 from appliance.contract.events import ConsultOpened as Opened
 from appliance.contract.readings import ClockQuality, Stamp
-from appliance.database import Connection
-from appliance.store import consults
+from appliance.database import Connection, connect
+from appliance.kiosk.app import make_app
+from appliance.store import consults, downlink, patients
 from appliance.store.boots import seq_of
 from appliance.store.consults import ConsultDraft, Unseen
 from appliance.store.opening import open_store
+from appliance.store.patients import PatientDraft
+from cloud_bridge import answers as bridge_answers
+from cloud_bridge import escalation, intake
+from cloud_bridge.escalation import Limits
+from cloud_bridge.store import consults as bridge_consults
+from cloud_bridge.store import rota, tables
+from cloud_bridge.store.accounts import Account, Role
+from cloud_bridge.store.engine import reading, writing
 from tests.store.station import Doctor, Hand, Station, settings_at, station_at
+from tests.world import STATION, STORE_KEY, Weather, World
 
 UNRECEIVED, UNOPENED = 120, 600
 """Seconds, as the settings have them (decision 23)."""
@@ -85,9 +96,8 @@ class Watch:
     quiet: bool = False
     shown: bool = False
 
-    def wrong(self, now: float, alarm: list[Unseen]) -> str:
+    def wrong(self, now: float, shouting: bool) -> str:
         """What is wrong with the screen at this moment of true time; empty when nothing is."""
-        shouting = any(one.consult == CONSULT and not one.acknowledged for one in alarm)
         self.shown = self.shown or shouting
         waited = now - max(self.asked, self.booted)
         if not self.quiet and not shouting and waited >= (UNOPENED if self.received else UNRECEIVED):
@@ -123,7 +133,8 @@ class History:
             happening = self.dice.choices(list(likely), weights=list(likely.values()))[0]
             happening(self)
             self.log.append(f"{self.now:.0f} {happening.__name__}")
-            found = self.watch.wrong(self.now, self.rule(self.station.conn, self.station.now, UNRECEIVED, UNOPENED))
+            alarm = self.rule(self.station.conn, self.station.now, UNRECEIVED, UNOPENED)
+            found = self.watch.wrong(self.now, any(one.consult == CONSULT and not one.acknowledged for one in alarm))
             if found:
                 return f"{found}; {', '.join(self.log[-12:])}"
         return ""
@@ -241,6 +252,156 @@ def test_in_a_thousand_histories_a_doctor_opened_it_or_the_telephone_screen_was_
         assert not wrong, f"history {seed}: {wrong}"
         shown += seen
     assert HISTORIES / PARTS * 0.3 < shown < HISTORIES / PARTS  # both ways out are walked
+
+
+# --- both ends real -------------------------------------------------------------------------------------------------------------------
+
+REAL = 50
+
+
+class Ends(World):
+    """Both ends with their own rules: the bridge's intake, escalation and opening, the station's store and its kiosk."""
+
+    def __init__(self, folder: Path, seed: int) -> None:
+        self.boot, self.booted, self.skew = 1, 900.0, 0
+        super().__init__(folder, seed)
+        self.settings = settings_at(folder)
+        self.kiosk = self.new_kiosk()
+        patients.register(self.conn, PatientDraft("Thử Nghiệm Một"), patient=PATIENT, staff="an", now=self.stamp())
+        with writing(self.engine) as tx:
+            tx.execute(tables.station.update().values(organisation="Trung tâm Thử"))
+            rota.set_tier(tx, rota.Tier("Trung tâm Thử", 1, "Trung tâm Thử", "Bệnh viện tỉnh Thử"))
+            rota.set_tier(tx, rota.Tier("Bệnh viện tỉnh Thử", 2, "Bệnh viện tỉnh Thử"))
+
+    def _start_station(self) -> Any:
+        made = super()._start_station()
+        unhurried(self.conn)
+        return made
+
+    def _start_bridge(self) -> Any:
+        made = super()._start_bridge()
+        event.listen(self.engine, "connect", lambda connection, _record: connection.execute("PRAGMA synchronous = OFF"))
+        return made
+
+    def _told_bridge(self, tx: Any, rows: Any) -> None:
+        intake.apply_many(tx, rows)
+
+    def _told_station(self, tx: Connection, arrived: Any) -> None:
+        for one in arrived:
+            downlink.apply(tx, one.event)
+
+    def stamp(self) -> Stamp:
+        """Now, by the station's clock, which may be wrong."""
+        return Stamp(self.boot, self.boot, self.boottime_ns() // 100_000_000, self.at + self.skew, ClockQuality.SYNCED)
+
+    def boottime_ns(self) -> int:
+        """Since the last start."""
+        return int((self.now - self.booted) * 1e9)
+
+    def monotonic(self) -> float:
+        """The same in seconds."""
+        return self.now - self.booted
+
+    def new_kiosk(self) -> Any:
+        """The kiosk's program, started anew."""
+        open_one = lambda: unhurried(connect(self.folder / "station.db", key=STORE_KEY))  # noqa: E731 - what the kiosk is given
+        return make_app(self.settings, open_one, self, self.random).test_client()
+
+    def reboot(self, skew: int) -> None:
+        """The box restarts with a clock that is `skew` tenths off."""
+        self.cut_power("station")
+        self.boot, self.booted, self.skew = self.boot + 1, self.now, skew
+        self.kiosk = self.new_kiosk()
+
+    def shouting(self) -> bool:
+        """What the kiosk tells its page."""
+        return bool(self.kiosk.get("/status.json").get_json()["words"])
+
+    def truth(self) -> tuple[bool, bool]:
+        """(the bridge has the request and the station knows it, a doctor has opened it and the station knows it)."""
+        row = self.conn.execute(
+            "SELECT outbox.state, consult.opened FROM consult JOIN outbox ON outbox.id = consult.outbox WHERE consult.id = ?", (CONSULT,)
+        ).fetchone()
+        with reading(self.engine) as tx:
+            there = bridge_consults.get(tx, STATION, CONSULT)
+        return row[0] == 2 and there is not None, row[1] is not None and there is not None and there.opened is not None
+
+    def open_by_doctor(self) -> None:
+        """A doctor opens the request at the console, if it is there."""
+        with writing(self.engine) as tx:
+            if bridge_consults.get(tx, STATION, CONSULT) is not None:
+                now = Stamp(7, 0, 0, self.at, ClockQuality.SYNCED)
+                bridge_answers.open_request(tx, BS, STATION, CONSULT, software="test", now=now)
+
+
+BS = Account("bs.thu", "BS. Thử", Role.DOCTOR, "Trung tâm Thử", None, False, 1)
+
+
+def live_really(folder: Path, seed: int) -> tuple[str, bool, bool]:
+    """One history with both ends real: (what was wrong, whether the screen was shown, whether the word of a doctor came)."""
+    folder.mkdir()
+    world, dice = Ends(folder, seed), Random(seed)
+    watch, log = Watch(asked=world.now), []
+    likely = {
+        "turn": 10, "wait": 10, "weather": 1, "line": 2, "reboot": dice.choice([0, 1]), "bridge": dice.choice([0, 1]), "kiosk": 1,
+        "clock": 1, "doctor": dice.choice([0, 0, 1, 3]), "broker": dice.choice([0, 1]),
+    }  # fmt: skip
+    world.net.reachable = dice.random() < 0.7
+    try:
+        draft = ConsultDraft(PATIENT, Urgency.EMERGENCY, Department.GENERAL, "khó thở")
+        consults.request(world.conn, draft, consult=CONSULT, staff="an", now=world.stamp())
+        while world.now - watch.asked < LASTS:
+            what = dice.choices(list(likely), weights=list(likely.values()))[0]
+            log.append(f"{world.now - watch.asked:.0f} {what}")
+            _happen(world, dice, watch, what)
+            watch.received, heard = world.truth()
+            watch.quiet = watch.quiet or heard
+            wrong = watch.wrong(world.now, world.shouting())
+            if wrong:
+                return f"{wrong}; {', '.join(log[-12:])}", watch.shown, watch.quiet
+        return "", watch.shown, watch.quiet
+    finally:
+        world.close()
+
+
+def _happen(world: Ends, dice: Random, watch: Watch, what: str) -> None:
+    match what:
+        case "turn":
+            for side, way in (("station", "up"), ("bridge", "down"), ("station", "up"), ("bridge", "down")):
+                world.turn(side)
+                world.net.carry(way)
+            escalation.turn(world.engine, world.at, Limits())
+            world.pass_time(3.0)
+        case "wait":
+            world.pass_time(dice.choice([20.0, 60.0, 110.0]))
+        case "weather":
+            world.net.weather = dice.choice([Weather.fine(), Weather(lose=0.5), Weather(forget=0.5, lose_ack=0.5), Weather(repeat=0.5)])
+        case "line":
+            world.net.reachable = dice.random() < 0.6
+            world.net.cut("down")
+        case "reboot":
+            world.reboot(dice.choice([0, 0, -6_000, 864_000, -17_000_000_000]))
+            watch.booted = world.now
+        case "bridge":
+            world.cut_power("bridge")
+        case "kiosk":
+            world.kiosk = world.new_kiosk()
+        case "clock":
+            world.skew = dice.choice([0, 6_000, -6_000, -864_000, 10_000_000])
+        case "doctor":
+            world.open_by_doctor()
+        case "broker":
+            world.net.wipe()
+
+
+def test_in_fifty_histories_with_both_ends_real_it_is_the_same(tmp_path: Path) -> None:
+    """Relay, intake, escalation, the console's opening and the kiosk's own words, with loss, cuts, restarts and wrong clocks."""
+    ended = []
+    for seed in range(REAL):
+        wrong, *how = live_really(tmp_path / str(seed), seed)
+        assert not wrong, f"history {seed}: {wrong}"
+        ended.append(tuple(how))
+    assert {(True, False), (False, True)} <= set(ended)  # the screen alone, a doctor alone: both ways out are walked
 
 
 # --- planted bugs: the property bites -------------------------------------------------------------------------------------------------
