@@ -486,6 +486,34 @@ def _kiosk(args: argparse.Namespace) -> int:
     return DONE
 
 
+def _phone(args: argparse.Namespace) -> int:
+    from appliance import journal
+    from appliance.kiosk.phone import make_phone, serve
+    from appliance.store.opening import open_store
+
+    box = open_box(args)
+    box.conn.close()  # every request opens the store for itself
+    app = make_phone(box.settings, lambda: open_store(box.settings, any_thread=True), box.clock, journal.open("phone"))
+    _end_on_sigterm()
+    serve(app, args.host or box.settings.phone.host, args.port or box.settings.phone.port)
+    return DONE
+
+
+def _camera(args: argparse.Namespace) -> int:
+    from appliance import journal
+    from appliance.agent.camera import NAME, Shutter, run
+    from appliance.agent.collect import stop_on_signals
+    from appliance.agent.commands import may_command
+    from appliance.devices.camera import photograph
+
+    box = open_box(args)
+    box.conn.close()  # it needs the settings alone
+    stopping = stop_on_signals()
+    shutter = Shutter(box.settings.paths.run / NAME, take=photograph, allowed=may_command, log=journal.open("camera"))
+    run(shutter, stopping=stopping)
+    return DONE
+
+
 def _end_on_sigterm() -> None:
     """SIGTERM leaves as Ctrl-C does: through every ``finally``."""
     import signal
@@ -643,6 +671,8 @@ COMMANDS: tuple[Command, ...] = (
     Command("collect", "read one device: its bytes become measurements", _collect_arguments, _collect),
     Command("carry", "send what is saved to the bridge, take what it says", _nothing, _carry),
     Command("kiosk", "the staff's screens, on loopback", _kiosk_arguments, _kiosk),
+    Command("phone", "where a telephone may bring one picture, with a code from the screens", _kiosk_arguments, _phone),
+    Command("camera", "the box's own camera: one photo for whoever may ask its socket", _nothing, _camera),
     Command("device decode", "what a recording of a device says, as JSON lines", _decode_arguments, _decode),
     Command("simulate device", "a device that does not exist, on a pseudo-terminal", _simulate_device_arguments, _simulate_device),
     Command("simulate play", "recorded bytes on a pseudo-terminal, at wire speed", _simulate_play_arguments, _simulate_play),
