@@ -87,7 +87,14 @@ def _readings(same: list[int]) -> list[dict[str, Any]]:
     """The latest of all records of one person, each with the record it was saved in."""
     found = [(one, who) for who in same for one in corrections.listing(here.db(), who, _READINGS)]
     latest = sorted(found, key=lambda one: (-one[0].row.wall, -one[0].row.id))[:_READINGS]
-    return [{**words(one), "patient": who} for one, who in latest]
+    return [_reading(one, who, joined=who != same[0]) for one, who in latest]
+
+
+def _reading(one: corrections.Listed, patient: int, *, joined: bool) -> dict[str, Any]:
+    shown = {**words(one), "patient": patient}
+    if joined and not shown["came"]:
+        shown["came"] = here.speech()("ở hồ sơ đã gộp", "in a merged record")
+    return shown
 
 
 def _merged(one: merging.Merge) -> dict[str, Any]:

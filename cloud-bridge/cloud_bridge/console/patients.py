@@ -1,17 +1,19 @@
 """A patient of a station: all readings and requests the bridge has."""
 
+from collections.abc import Mapping
 from typing import Any
 
 from flask import Blueprint, Response, abort, jsonify, render_template
 from sqlalchemy import Connection
 from werkzeug.wrappers import Response as AnyResponse
 
+from appliance.contract.identifiers import station_text
 from appliance.contract.ids import spell
 from appliance.contract.metrics import Status
-from cloud_bridge.console import fresh, guard, present, vitals
+from cloud_bridge.console import fresh, guard, present, vitals, year
 from cloud_bridge.console.desk import desk
-from cloud_bridge.console.words import LOOKS, URGENCIES
-from cloud_bridge.store import access, completeness, consults, devices, observations, patients, stations
+from cloud_bridge.console.words import LOOKS, PURPOSES, URGENCIES
+from cloud_bridge.store import access, completeness, consents, consults, devices, history, observations, patients, stations
 from cloud_bridge.store.engine import reading, writing
 
 pages = Blueprint("patients", __name__, url_prefix="/patients")
@@ -22,7 +24,7 @@ def page(station: str, patient: int) -> str:
     """The patient's page; without details yet it says that they are on their way."""
     with writing(desk().engine) as tx:
         found = _load(tx, station, patient)
-        new = vitals.show(tx, station, found["readings"][: vitals.LISTED])
+        new = vitals.show(tx, station, _carried(found))
     text = render_template("patient.html", **found)
     vitals.say_shown(station, new)
     return text
@@ -38,7 +40,7 @@ def live(station: str, patient: int) -> AnyResponse:
 
     response, found = fresh.part("_patient.html", load)
     if found is not None:
-        vitals.note_shown(station, found["readings"][: vitals.LISTED])
+        vitals.note_shown(station, _carried(found))
     return response
 
 
@@ -71,17 +73,38 @@ def _load(tx: Connection, station: str, patient: int) -> dict[str, Any]:
     if who is None and not found:
         abort(404)
     named = devices.names(tx, station)
+    merged = [_record(tx, station, one, named) for one in patients.records(tx, station, patient)[1:]]
+    if who is not None:
+        who = patients.warned(who, [one["who"] for one in merged if one["who"] is not None])
+    carried = [*found, *(each for one in merged for each in one["readings"])]
+    said = consents.latest(tx, station, patients.records(tx, station, patient))
     place = stations.get(tx, station)
     whole = completeness.of_station(tx, station)
     rows = vitals.rows(found[: vitals.LISTED], patient, named)
     attempts = [present.attempt(observations.read_reading(one), why, wall, t) for one, why, wall in patients.attempts(tx, station, patient)]
-    same = sorted(patients.same_person(tx, station, patient) - {patient})
     return {
         "station": station, "patient": patient, "place": place.name if place else station, "code": spell(patient), "now": now,
         "who": None if who is None else present.banner(who, present.local(now).date(), t), "others": rows, "readings": found,
-        "asked": [(one, t(*URGENCIES[one.urgency])) for one in asked], "same": same, "attempts": attempts,
-        "test_data": any(bool(one.reading.status & Status.TEST_DATA) for one in found) or any(one.test_data for one in asked),
+        "asked": [(one, t(*URGENCIES[one.urgency])) for one in asked], "merged": merged, "attempts": attempts,
+        "consents": [(t(*PURPOSES.get(one.purpose, (one.purpose, one.purpose))), one) for one in said],
+        "test_data": any(bool(one.reading.status & Status.TEST_DATA) for one in carried) or any(one.test_data for one in asked),
         "complete": present.completeness(whole, now, t),
-        "trend": present.trend(found, patient, t),
-        "version": present.fingerprint(who, found, asked, named, same, attempts, whole.mark, t.language),
+        "trend": year.year(history.year(tx, station, patient, now - history.YEAR), t) if found else {"panels": []},
+        "version": present.fingerprint(who, carried, asked, named, [one["who"] for one in merged], said, attempts, whole.mark, t.language),
+    }  # fmt: skip
+
+
+def _carried(found: Mapping[str, Any]) -> list[observations.Observation]:
+    """The readings that the page shows, of all records."""
+    return [one for readings in (found["readings"], *(each["readings"] for each in found["merged"])) for one in readings[: vitals.LISTED]]
+
+
+def _record(tx: Connection, station: str, patient: int, named: dict[int, str]) -> dict[str, Any]:
+    """Another record of the same person, as the station says: its readings stay under its own name."""
+    t, found = guard.say(), observations.of_patient(tx, station, patient)
+    who = patients.get(tx, station, patient)
+    return {
+        "patient": patient, "who": who, "name": who.name if who is not None else station_text(patient), "readings": found,
+        "rows": vitals.rows(found[: vitals.LISTED], patient, named),
+        "asked": [(one, t(*URGENCIES[one.urgency])) for one in consults.of_patient(tx, station, patient)],
     }  # fmt: skip
