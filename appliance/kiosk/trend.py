@@ -275,14 +275,19 @@ def table(series: Sequence[Sequence[Point]], since: int, until: int, t: Say) -> 
 
 
 def _cell(points: Sequence[Point], t: Say) -> str:
+    """What is real, and apart from it what is test data."""
+    real, test = _ranges([one for one in points if not one.test], t), _ranges([one for one in points if one.test], t)
+    return "; ".join([*([real] if real else []), *([t("thử: ", "test: ") + test] if test else [])])
+
+
+def _ranges(points: Sequence[Point], t: Say) -> str:
     if not points:
         return ""
     ranges = [_range([one.value for one in points], t)]
     lows = [one.low for one in points if one.low is not None]
     if lows:
         ranges.append(_range(lows, t))
-    test = t(" · có thử", " · some test") if any(one.test for one in points) else ""
-    return " / ".join(ranges) + t(f" · {len(points)} lần", f" · {len(points)}×") + test
+    return " / ".join(ranges) + t(f" · {len(points)} lần", f" · {len(points)}×")
 
 
 def _range(values: Sequence[float], t: Say) -> str:

@@ -16,7 +16,7 @@ from appliance.store import consults, history, measuring
 from appliance.store.errors import Refused
 from appliance.store.measuring import STANDS, TAKEN_BACK, ObservationRow
 from appliance.store.outbox import append
-from appliance.store.patients import clean, present
+from appliance.store.patients import clean, present, standing
 
 MOST_LETTERS = 200
 
@@ -76,7 +76,7 @@ def reassign(
 ) -> Correction:
     """The reading belongs to `to_patient`. Own transaction; said twice it is said once; it can be given back.
 
-    Refused for one that is not here or was entered in error, for a patient who is not here (or was erased), without a
+    Refused for one that is not here or was entered in error, for a patient who is not here (erased, merged into another), without a
     reason or a person, and when it is not `patient`'s any more (if given).
     """
     why = _why(reason, staff)
@@ -94,7 +94,7 @@ def reassign(
         if owner == to_patient:
             raise Refused("Kết quả này đã là của người này. Chọn người khác.", "it is this patient's already: choose somebody else")
         present(conn, owner)
-        present(conn, to_patient)
+        standing(conn, to_patient)
         key = bytes(row["key"])
         lane, seq = append(conn, Event(now, staff, __version__, ObservationReassigned(owner, key, to_patient, why)))
         conn.execute("UPDATE observation SET owner = ? WHERE id = ?", (to_patient, observation))

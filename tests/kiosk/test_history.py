@@ -14,6 +14,7 @@ from appliance.kiosk.trend import GAP_DAYS, THIN_FROM, Point
 from appliance.store.history import Vital
 from tests.kiosk.station import Station, Window
 from tests.kiosk.test_correct import save
+from tests.kiosk.test_paper import opened, pages
 
 T = say("vi")
 DAY = 864_000
@@ -115,6 +116,26 @@ def test_months_are_in_vietnamese_and_the_table_says_the_same() -> None:
     assert [(one.month, one.cells) for one in rows] == [
         ("05/2026", ("110–130 / 70–85 · 2 lần", "", "")), ("02/2026", ("125 / 82 · 1 lần", "", "71 · 1 lần")),
     ]  # fmt: skip
+
+
+def test_test_data_is_joined_to_nothing_real_and_counted_apart() -> None:
+    """No line, and no range of a month that holds both."""
+    assert drawn([point(9), point(5, test=True)])[:2] == (0, 2)
+    found = [vital(2, spo2=98), vital(3, spo2=60, status=Status.TEST_DATA)]
+    (row,) = trend.table([trend.saturations(found)], BEGIN, END, T)
+    assert row.cells == ("98 · 1 lần; thử: 60 · 1 lần",)
+
+
+def test_a_merged_record_is_part_of_the_year_and_of_the_slip(station: Station) -> None:
+    """The same person under two numbers: the record that stands draws and prints both."""
+    window = station.window()
+    save(station, window, station.first)
+    station.hand.turn(30)
+    save(station, window, station.second)
+    station.conn.execute("UPDATE patient SET merged_into = ? WHERE id = ?", (station.first, station.second))
+    assert _months(window, station.first) == ["98 · 2 lần", "60 · 2 lần"]
+    text = pages(opened(window, f"/patients/{station.first}/slip.pdf"))[0]
+    assert text.count("SpO₂ 98%") == 2
 
 
 def test_a_reading_that_does_not_stand_is_not_in_the_trend(station: Station) -> None:

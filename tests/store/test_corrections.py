@@ -140,13 +140,17 @@ def test_a_correction_has_a_reason_and_a_person(station: Station, people: tuple[
 
 
 def test_nobody_who_is_not_here_gets_a_reading(station: Station, people: tuple[int, int, int]) -> None:
-    """Not an unknown number, not an erased person; and nothing that is not here can be corrected."""
-    first, second, _ = people
+    """Not an unknown number, not an erased person, not a merged record; and nothing that is not here can be corrected."""
+    first, second, third = people
     wrong = saved(station, first)
     station.arrive(Tombstone(second, "yêu cầu"))
     for number in (second, 999):
         with pytest.raises(Refused):
             corrections.reassign(station.conn, wrong, number, REASON, "an", station.now)
+    station.conn.execute("UPDATE patient SET merged_into = ? WHERE id = ?", (first, third))
+    with pytest.raises(Refused) as merged:
+        corrections.reassign(station.conn, wrong, third, REASON, "an", station.now)
+    assert "đã gộp" in merged.value.vi
     with pytest.raises(Refused):
         corrections.enter_in_error(station.conn, 4242, REASON, "an", station.now)
     with pytest.raises(Refused):

@@ -13,7 +13,7 @@ from appliance.contract.ids import spell
 from appliance.kiosk import here, present, rows
 from appliance.kiosk.screens.confirm import ERROR, ticked
 from appliance.kiosk.speech import MISTAKES, WRONG_PERSON, Pair, Say
-from appliance.store import consults, corrections
+from appliance.store import consults, corrections, patients
 from appliance.store.corrections import MOST_LETTERS, Correction, Listed
 from appliance.store.patients import clean
 
@@ -61,7 +61,8 @@ def reason(text: str, t: Say) -> str:
 def show(patient: int, observation: int) -> Response:
     """A saved reading: what is wrong with it; after the correction, what was said and whom it concerns."""
     identity, one = here.patient_or_404(patient), _listed(patient, observation)
-    others = [each for each in rows.recent(here.db(), _RECENT + 1) if each.patient != patient][:_RECENT]
+    same = patients.group(here.db(), patient)
+    others = [each for each in rows.recent(here.db(), _RECENT + len(same)) if each.patient not in same][:_RECENT]
     at = f"/patients/{patient}/readings/{observation}"
     return here.page(
         "correct.html", banner=here.banner_of(identity), one=words(one), may=_may(one), here_at=at,

@@ -5,7 +5,7 @@ from markupsafe import Markup
 from werkzeug.wrappers import Response
 
 from appliance.kiosk import here, trend
-from appliance.store import history
+from appliance.store import history, patients
 
 screen = Blueprint("history", __name__)
 
@@ -16,7 +16,8 @@ def show(patient: int) -> Response:
     t, until = here.speech(), here.now()
     since = until - history.YEAR_TENTHS
     identity = here.patient_or_404(patient)
-    found = history.vitals(here.db(), patient, since, until)
+    same = patients.group(here.db(), patient)
+    found = sorted(each for one in same for each in history.vitals(here.db(), one, since, until))
     series = (trend.pressures(found), trend.saturations(found), trend.pulses(found))
     names = ((t("Huyết áp", "Blood pressure"), "mmHg"), ("SpO₂", "%"), (t("Mạch", "Pulse"), "/min"))
     charts = [trend.chart(name, unit, points, since, until, t) for (name, unit), points in zip(names, series, strict=True)]

@@ -11,7 +11,7 @@ from appliance.kiosk.paper import Document, Line
 from appliance.kiosk.screens.correct import struck
 from appliance.kiosk.screens.status import simulated
 from appliance.kiosk.speech import DEPARTMENTS, URGENCIES, Pair, Say
-from appliance.store import consults, corrections
+from appliance.store import consults, corrections, patients
 from appliance.store.consults import AnswerRow, ConsultRow
 from appliance.store.corrections import Listed
 
@@ -117,7 +117,8 @@ _NOT_A_DIAGNOSIS: Pair = (
 
 def _visit(patient: int) -> list[Listed]:
     """What was saved on the day of the last saved reading, the first one first; what was corrected stands there struck out."""
-    found = corrections.listing(here.db(), patient, _MOST)
+    every = [each for one in patients.group(here.db(), patient) for each in corrections.listing(here.db(), one, _MOST)]
+    found = sorted(every, key=lambda one: (one.row.wall, one.row.id), reverse=True)[:_MOST]
     last = present.local(found[0].row.reading.stamp.wall).date() if found else None
     return [one for one in reversed(found) if present.local(one.row.reading.stamp.wall).date() == last]
 
