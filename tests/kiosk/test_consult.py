@@ -167,6 +167,8 @@ def test_the_receipt_line_walks_with_what_is_proved(station: Station) -> None:
     assert "BS Thử Một đang xem" in window.text
     station.down(ConsultClaimed(consult, "BS Thử Hai", station.now.wall + 6000))
     assert "BS Thử Hai đang xem" in window.get(f"/consults/{consult}").text
+    station.down(ConsultClaimed(consult, "BS Thử Hai", 0))
+    assert "BS Thử Hai đã mở rồi trả lại; đang chờ bác sĩ." in window.get(f"/consults/{consult}").text
     station.answer(consult)
     for _ in range(2):  # shown, and shown again
         assert done(window.get(f"/consults/{consult}"))[-1] == "đã trả lời"

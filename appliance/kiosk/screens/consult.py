@@ -309,6 +309,10 @@ def _waiting(row: ConsultRow, line: consults.ReceiptLine) -> str:
     t = here.speech()
     if row.withdrawn is not None or line.answered is not None or line.set_aside:
         return ""
+    if row.claimed_by and row.claimed_until == 0:
+        return t(
+            f"{row.claimed_by} đã mở rồi trả lại; đang chờ bác sĩ.", f"{row.claimed_by} opened it and gave it back; waiting for a doctor."
+        )
     if line.opened is not None:
         who = row.claimed_by or line.opened_by
         return t(f"{who} đang xem.", f"{who} is looking at it.") if who else t("Bác sĩ đang xem.", "A doctor is looking at it.")
@@ -346,7 +350,7 @@ def _mark(consult: int) -> str:
     line = consults.receipt_line(here.db(), consult)
     answers, messages = consults.answers(here.db(), consult), consults.messages(here.db(), consult)
     row = consults.get(here.db(), consult)
-    claimed = "" if row is None else row.claimed_by
+    claimed = "" if row is None else f"{row.claimed_by}{row.claimed_until == 0:d}"
     steps = (
         line.received,
         line.opened,
