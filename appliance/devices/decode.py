@@ -98,12 +98,16 @@ class Time:
     pace: int
     count: int = 0
     added_ns: int = 0
+    noise: int = 0  # bytes of noise since the last frame
 
     def passed(self, said: Said) -> int:
         """When the last byte of this had arrived, in ns from the beginning of the recording."""
         if isinstance(said, Noise):
             self.count += len(said.data)
-        elif isinstance(said, Sample) and said.every_ns is not None:
+            self.noise += len(said.data)
+        else:
+            self.noise = 0
+        if isinstance(said, Sample) and said.every_ns is not None:
             self.added_ns += said.every_ns
         elif isinstance(said, (Sample, Notice)):
             self.count += len(said.frame)
@@ -134,7 +138,7 @@ def _one(said: Said, settler: Settler, totals: Totals, which: Row, time: Time, s
     now = time.passed(said)
     if isinstance(said, Noise):
         totals.noise_bytes += len(said.data)
-        settler.noise(1 + len(said.data) // which.bound, now)
+        settler.noise(_lost(time.noise, which) - _lost(time.noise - len(said.data), which), now)
     elif isinstance(said, Notice):
         totals.frame_bytes += len(said.frame)
     elif isinstance(said, Sample):
@@ -149,6 +153,11 @@ def _one(said: Said, settler: Settler, totals: Totals, which: Row, time: Time, s
         settled = settler.offer(said, now)
         if settled is not None:
             yield measurement_line(settled)
+
+
+def _lost(noise: int, which: Row) -> int:
+    """About so many frames are lost in a run of noise, however many pieces it comes in."""
+    return 1 + noise // which.bound if noise else 0
 
 
 def measurement_line(measurement: Measurement) -> dict[str, Any]:

@@ -13,6 +13,7 @@ from appliance.devices.decode import FAILED, OK, UNREADABLE, HexError, decode, r
 from appliance.devices.registry import ROWS
 from appliance.devices.sim.contec_cms50 import package
 from appliance.devices.sim.suntech_nibp import result
+from tests.devices.lines_of import Wire
 from tests.lines import GARBAGE
 
 FINGER = package(1, bytes([0x07, 40, 3, 72, 97, 0x20, 0x01]))
@@ -119,6 +120,27 @@ def test_the_result_does_not_depend_on_chunks(monkeypatch: pytest.MonkeyPatch) -
     whole = list(decode(ROWS["contec-cms50"], data, samples=True))
     monkeypatch.setattr("appliance.devices.decode.CHUNK", 1)
     assert list(decode(ROWS["contec-cms50"], data, samples=True)) == whole
+
+
+@pytest.mark.parametrize(
+    ("name", "options"),
+    [
+        ("and-ua767", {"cycle": "2"}),
+        ("contec-cms50", {"finger": "in"}),
+        ("contec-cms50-v5", {}),
+        ("ieee11073", {"kind": "oximeter", "cycle": "1"}),
+        ("nonin", {"format": "1"}),
+        ("nonin", {"format": "2"}),
+        ("nonin", {"format": "7"}),
+    ],
+)
+def test_a_bad_recording_does_not_depend_on_chunks(monkeypatch: pytest.MonkeyPatch, name: str, options: dict[str, str]) -> None:
+    """Forty seconds with noise and lost bytes, of each family: the same lines, and at least one measurement."""
+    data = Wire(name, "noise@9:2", "drop@14:2", **options).run(40).recorded
+    found = list(decode(ROWS[name], data, samples=True))
+    assert any("kind" in line for line in found)
+    monkeypatch.setattr("appliance.devices.decode.CHUNK", 1)
+    assert list(decode(ROWS[name], data, samples=True)) == found
 
 
 @pytest.mark.parametrize(
