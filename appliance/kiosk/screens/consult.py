@@ -28,6 +28,8 @@ _OFFERED = 12
 _FRESH_TENTHS = 2 * 3600 * 10
 """Readings of the last two hours are chosen beforehand: they belong to this visit."""
 _TRIES = 4
+_PARTS = ("department", "readings")
+"""Pages of a request that are opened from its review, to change what was chosen beforehand."""
 
 
 # --- lists --------------------------------------------------------------------------------------------------------------------------
@@ -76,22 +78,31 @@ def strays() -> list[dict[str, Any]]:
 
 @screen.get("/patients/<int:patient>/ask")
 def ask(patient: int) -> Response:
-    """Complaint, department, urgency, readings: what was written before is still there."""
-    return _form(here.patient_or_404(patient), _draft(patient), {})
+    """Complaint and urgency; ``part`` = department, readings: what is sent along and where to, for whoever changes it at the review."""
+    part = request.args.get("part", "")
+    return _form(here.patient_or_404(patient), _draft(patient), {}, part=part if part in _PARTS else "")
 
 
 @screen.post("/patients/<int:patient>/ask")
 def write(patient: int) -> Response:
-    """Fields: complaint, department, urgency (names in lower case), reading_<measurement>=1 for each chosen one, readings=1."""
+    """Fields: complaint, department, urgency (names in lower case), reading_<measurement>=1 for each chosen one, readings=1.
+
+    What a page does not ask stays as it was; from the beginning it is the examination department and this visit's readings,
+    which the review shows before anything is sent.
+    """
     identity, draft = here.patient_or_404(patient), _draft(patient)
     errors: dict[str, Pair] = {}
-    draft.complaint, too_long = short_text(request.form.get("complaint", ""), "complaint")
-    if too_long:
-        errors["complaint"] = too_long
-    draft.department = _named(Department, "department")
-    draft.urgency = _named(Urgency, "urgency")
+    if "complaint" in request.form:
+        draft.complaint, too_long = short_text(request.form.get("complaint", ""), "complaint")
+        if too_long:
+            errors["complaint"] = too_long
+    draft.department = _named(Department, "department") if "department" in request.form else draft.department or Department.GENERAL
+    if "urgency" in request.form:
+        draft.urgency = _named(Urgency, "urgency")
     if request.form.get("readings"):
         draft.readings = _chosen()
+    elif draft.readings is None:
+        draft.readings = _beforehand(_offered(patient))
     if not draft.complaint and draft.urgency is not Urgency.EMERGENCY:
         errors["complaint"] = ("Ghi lý do hỏi bác sĩ, một câu ngắn cũng được.", "Write what is asked, one short sentence will do.")
     if draft.department is None:
@@ -102,7 +113,7 @@ def write(patient: int) -> Response:
     if draft.urgency is None:
         errors["urgency"] = ("Chọn mức khẩn: Thường, Khẩn hay Cấp cứu.", "Choose how urgent it is: routine, urgent or emergency.")
     if errors:
-        return _form(identity, draft, errors, 422)
+        return _form(identity, draft, errors, 422, part="department" if set(errors) == {"department"} else "")
     return here.go(f"/patients/{patient}/ask/review")
 
 
@@ -191,21 +202,24 @@ def _named(kind: Any, name: str) -> Any:
     return kind.__members__.get(request.form.get(name, "").upper())
 
 
-def _form(identity: Identity, draft: Ask, errors: dict[str, Pair], status: int = 200) -> Response:
+def _beforehand(offered: list[ObservationRow]) -> tuple[int, ...]:
+    """What is chosen until somebody chooses: this visit's readings, else the latest one."""
+    fresh = [one.measurement for one in offered if here.now() - one.reading.stamp.wall <= _FRESH_TENTHS]
+    return tuple(fresh or [one.measurement for one in offered[:1]])
+
+
+def _form(identity: Identity, draft: Ask, errors: dict[str, Pair], status: int = 200, part: str = "") -> Response:
     t, now = here.speech(), here.now()
-    readings = [
-        {"measurement": one.measurement, "shown": rows.shown(one, now, t),
-         "chosen": now - one.reading.stamp.wall <= _FRESH_TENTHS if draft.readings is None else one.measurement in draft.readings}
-        for one in _offered(identity.patient)
-    ]  # fmt: skip
-    if draft.readings is None and readings and not any(one["chosen"] for one in readings):
-        readings[0]["chosen"] = True
+    offered = _offered(identity.patient)
+    chosen = _beforehand(offered) if draft.readings is None else draft.readings
+    readings = [{"measurement": one.measurement, "shown": rows.shown(one, now, t), "chosen": one.measurement in chosen} for one in offered]
     typed = {
-        "complaint": draft.complaint, "department": "" if draft.department is None else draft.department.name.lower(),
+        "complaint": draft.complaint, "department": (draft.department or Department.GENERAL).name.lower(),
         "urgency": "" if draft.urgency is None else draft.urgency.name.lower(),
     }  # fmt: skip
     return here.page(
-        "ask.html", status, banner=here.banner_of(identity), typed=typed, errors=errors, readings=readings,
+        "ask.html", status, banner=here.banner_of(identity), typed=typed, errors=errors, readings=readings, part=part,
+        back=f"/patients/{identity.patient}" + ("/ask/review" if part else ""),
         departments=[(one.name.lower(), _with_duty(one)) for one in DEPARTMENTS],
         urgencies=[(one.name.lower(), t(*words)) for one, words in URGENCIES.items()],
     )  # fmt: skip
@@ -265,7 +279,11 @@ def _with_duty(department: Department) -> str:
     """A department to choose, with who is on duty for it."""
     t = here.speech()
     who = roster.choice(here.rota_now(), department, t)
-    return Markup("{}<small>{}</small>").format(t(*DEPARTMENTS[department]), who) if who else t(*DEPARTMENTS[department])
+    return (
+        Markup('<span class="stack">{}<small>{}</small></span>').format(t(*DEPARTMENTS[department]), who)
+        if who
+        else t(*DEPARTMENTS[department])
+    )
 
 
 def _chosen() -> tuple[int, ...]:
