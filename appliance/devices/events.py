@@ -57,6 +57,7 @@ class Word(Enum):
     """What a notice is about."""
 
     IDENTITY = "identity"
+    CLOCK = "clock"
     STATE = "state"
     STARTED = "started"
     PRESSURE = "pressure"

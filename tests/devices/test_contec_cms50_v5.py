@@ -198,6 +198,13 @@ def test_a_memory_that_falls_silent_is_over() -> None:
 # --- the rest -------------------------------------------------------------------------------------------------------
 
 
+def test_packages_without_a_value_take_no_doubt_away() -> None:
+    """In noise they are frequent: after any number of them a single value is still not believed."""
+    found = every_way(ROW, b"\x00" + live(flags=0x10) * 6 + live(72, 97) + b"\x00")
+    assert [each.valid for each in found] == [False] * 7
+    assert found[-1].invalid == "unconfirmed"
+
+
 @pytest.mark.parametrize("seed", [1, 2])
 def test_line_noise_gives_no_value(seed: int) -> None:
     """Half a megabyte: packages by chance, none of them a number, no byte lost."""

@@ -102,8 +102,9 @@ def test_identity_and_clock(captures: Path) -> None:
     """Model, serial number and the device's own clock, from the public attributes."""
     data = (captures / "ieee11073_apdu_antidote" / "H233_ID_0190").read_bytes()
     said = feed(Ieee11073(listen=True), [data], bound=ROW.bound)
+    assert [each.word for each in said if isinstance(each, Notice)] == [Word.IDENTITY, Word.CLOCK]
     assert [each.text for each in said if isinstance(each, Notice)] == [
-        "TheCompany OximeterABC DE124567", "device clock 2007-02-01T12:05:00",
+        "TheCompany OximeterABC DE124567", "2007-02-01T12:05:00",
     ]  # fmt: skip
 
 

@@ -194,6 +194,13 @@ def test_format_one_after_noise_needs_its_like() -> None:
     assert [each.invalid for each in found] == [None] * 4 + ["unconfirmed"] * 4 + [None] * 4
 
 
+def test_packages_without_a_value_take_no_doubt_away() -> None:
+    """In noise they are frequent: after any number of them a single value is still not believed."""
+    found = every_way(ROW, b"\x00" + frame1(511, 127) * 6 + frame1(72, 97) + b"\x00")
+    assert [each.valid for each in found] == [False] * 7
+    assert found[-1].invalid == "unconfirmed"
+
+
 @pytest.mark.parametrize("seed", [1, 2])
 def test_line_noise_gives_no_value(seed: int) -> None:
     """Half a megabyte, nothing grows, no byte disappears."""

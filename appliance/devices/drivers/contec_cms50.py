@@ -224,6 +224,9 @@ class ContecCms50:
         """The samples of one package: said at once in a clean stream; after noise only with a neighbour that looks like it."""
         if not self._doubt:
             said += samples
+        elif not all(each.valid for each in samples):
+            self._release(said)  # packages without a value take no doubt away
+            said += samples if not any(each.valid for each in samples) else [_unconfirmed(each) for each in samples]
         elif self._held and all(_near(one, other) for one, other in pairwise([self._held[-1], *samples])):
             said += [*self._held, *samples]
             self._held, self._doubt = [], False
@@ -233,7 +236,7 @@ class ContecCms50:
 
     def _release(self, said: list[Said]) -> None:
         """A held package found no neighbour: samples, but never values."""
-        said += [replace(each, numerics=_NO_NUMERICS, invalid=each.invalid or "unconfirmed", signals=()) for each in self._held]
+        said += [_unconfirmed(each) for each in self._held]
         self._held = []
 
     def _records(self, package: bytes, now_ns: int, said: list[Said]) -> None:
@@ -351,10 +354,15 @@ def _without_value(package: bytes, why: str, signals: tuple[tuple[str, int], ...
     return Sample(ReadingKind.SPO2, _NO_NUMERICS, package, invalid=why, signals=signals)
 
 
+def _unconfirmed(sample: Sample) -> Sample:
+    """The sample with its own reason, or `unconfirmed`, and never a number."""
+    return replace(sample, numerics=_NO_NUMERICS, invalid=sample.invalid or "unconfirmed", signals=())
+
+
 def _near(one: Sample, other: Sample) -> bool:
-    """True when two neighbours can be 1/60 s apart: equally usable, and their values close."""
+    """True when two neighbours can be 1/60 s apart: of one stream, both usable, and their values close."""
     if one.source is not other.source or one.invalid or other.invalid:
-        return one.source is other.source and one.invalid == other.invalid
+        return False
     spo2, pulse = one.numerics[0], one.numerics[1]
     return (
         abs((spo2.value or 0) - (other.numerics[0].value or 0)) <= NEAR_SPO2

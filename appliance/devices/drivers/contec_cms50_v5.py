@@ -249,11 +249,11 @@ class ContecCms50V5:
 
     def _judge(self, sample: Sample, said: list[Said]) -> None:
         """Said at once in a clean stream; after noise only together with two that look like it."""
-        if not self._doubt:
-            said.append(sample)
-            return
         if self._waiting and not _near(self._waiting[-1], sample):
             self._release(said)
+        if not self._doubt or not sample.valid:
+            said.append(sample)  # packages without a value take no doubt away: in noise they are frequent
+            return
         self._waiting.append(sample)
         if len(self._waiting) == ALIKE:
             said += self._waiting
@@ -292,18 +292,17 @@ def _without_value(package: bytes, why: str, signals: tuple[tuple[str, int], ...
 
 
 def _doubtful(sample: Sample) -> Sample:
-    """The sample with its own reason, or `unconfirmed`, and never a number."""
-    why = sample.invalid or "unconfirmed"
+    """The sample without its numbers."""
     return Sample(
-        ReadingKind.SPO2, _NO_NUMERICS, sample.frame, invalid=why, source=sample.source, device_time=sample.device_time,
+        ReadingKind.SPO2, _NO_NUMERICS, sample.frame, invalid="unconfirmed", source=sample.source, device_time=sample.device_time,
         ordinal=sample.ordinal, every_ns=sample.every_ns,
     )  # fmt: skip
 
 
 def _near(one: Sample, other: Sample) -> bool:
-    """True when two packages can be neighbours: of one stream, equally usable, and their values close."""
+    """True when two packages can be neighbours: of one stream, both usable, and their values close."""
     if one.source is not other.source or one.invalid or other.invalid:
-        return one.source is other.source and one.invalid == other.invalid
+        return False
     pairs = zip(one.numerics, other.numerics, (NEAR_SPO2, NEAR_PULSE), strict=True)
     return all(abs((mine.value or 0) - (its.value or 0)) <= most for mine, its, most in pairs)
 

@@ -759,7 +759,7 @@ def _identity(apdu: bytes, given: dict[int, bytes]) -> list[Said]:
         words.append("(unreadable)")
     said: list[Said] = [Notice(Word.IDENTITY, " ".join(words), frame=apdu)]
     clock = stamp(given.get(CLOCK, b""))
-    return said + ([Notice(Word.STATE, f"device clock {clock}")] if clock else [])
+    return said + ([Notice(Word.CLOCK, clock)] if clock else [])
 
 
 def _text(raw: bytes) -> str:

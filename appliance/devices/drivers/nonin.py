@@ -277,11 +277,11 @@ class Nonin:
     def _single(self, frame: bytes, said: list[Said]) -> None:
         """One frame of format 1: said at once in a clean stream; after noise only together with three that look like it."""
         sample = _single(frame)
-        if not self._doubt:
-            said.append(sample)
-            return
         if self._waiting and not _near(self._waiting[-1], sample):
             self._release(said)
+        if not self._doubt or not sample.valid:
+            said.append(sample)  # frames without a value take no doubt away: in noise they are frequent
+            return
         self._waiting.append(sample)
         if len(self._waiting) == ALIKE:
             said += self._waiting
@@ -289,7 +289,7 @@ class Nonin:
 
     def _release(self, said: list[Said]) -> None:
         """Frames that found too few of their like: samples, but never values."""
-        said += [_without_value(each.frame, each.invalid or "unconfirmed", each.signals, each.every_ns) for each in self._waiting]
+        said += [_without_value(each.frame, "unconfirmed", each.signals, each.every_ns) for each in self._waiting]
         self._waiting = []
 
     # --- formats 2 and 7 ------------------------------------------------------------------------------------------
@@ -390,9 +390,9 @@ def _without_value(frame: bytes, why: str, signals: tuple[tuple[str, int], ...],
 
 
 def _near(one: Sample, other: Sample) -> bool:
-    """True when two frames of format 1 can be neighbours: equally usable, and their values close."""
+    """True when two frames of format 1 can be neighbours: both usable, and their values close."""
     if one.invalid or other.invalid:
-        return one.invalid == other.invalid
+        return False
     pairs = zip(one.numerics, other.numerics, (NEAR_SPO2, NEAR_PULSE), strict=True)
     return all(abs((mine.value or 0) - (its.value or 0)) <= most for mine, its, most in pairs)
 
