@@ -405,7 +405,11 @@ def sign(doctor, advice: str = "Nghỉ ngơi, đo lại sau 30 phút", password:
     """Draft, look again, sign; the last response."""
     moved = doctor.send(f"{URL}/draft", advice=advice, then="sign", **more)
     fields = hidden(doctor.get(moved.headers["Location"]).text)
-    values = {name: fields[name] if name in ("seen", "struck") else fields[name][-1] for name in ("digest", "seen", "struck", "replaces") if name in fields}
+    values = {
+        name: fields[name] if name in ("seen", "struck") else fields[name][-1]
+        for name in ("digest", "seen", "struck", "replaces")
+        if name in fields
+    }
     return doctor.send(f"{URL}/sign", password=password, **values)
 
 
