@@ -278,12 +278,8 @@ def _page(row: ConsultRow, errors: dict[str, Pair] | None = None, typed: dict[st
 def _with_duty(department: Department) -> str:
     """A department to choose, with who is on duty for it."""
     t = here.speech()
-    who = roster.choice(here.rota_now(), department, t)
-    return (
-        Markup('<span class="stack">{}<small>{}</small></span>').format(t(*DEPARTMENTS[department]), who)
-        if who
-        else t(*DEPARTMENTS[department])
-    )
+    who, words = roster.choice(here.rota_now(), department, t), t(*DEPARTMENTS[department])
+    return Markup('<span class="stack">{}<small>{}</small></span>').format(words, who) if who else words
 
 
 def _chosen() -> tuple[int, ...]:
