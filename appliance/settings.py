@@ -154,6 +154,8 @@ DATABASE_URL = form(
     "a URL that starts with sqlite:/// or postgresql+psycopg://",
     "sqlite:////var/lib/tram-bridge/bridge.db",
 )
+BLANK_S = (60, 120)
+"""How long a patient may stay on a screen that nobody touches, in seconds (ux facts: 60-120 s)."""
 PAGE_SIZE = Check("1024, 2048, 4096 or 8192", "1024", lambda v: _whole(v) and v in (1024, 2048, 4096, 8192))
 
 
@@ -483,6 +485,10 @@ def _consistent(settings: Settings) -> Settings:
             where = f"devices.{name}.port"
             expected = "a real port: simulators are refused where environment is production"
             raise SettingsError(where, device.port, expected, DEVICE_PORT.example, settings.said.get(where, DEFAULT))
+    if settings.environment == "production" and not BLANK_S[0] <= settings.kiosk.blank_s <= BLANK_S[1]:
+        expected = f"{BLANK_S[0]} to {BLANK_S[1]} seconds where environment is production"
+        where = settings.said.get("kiosk.blank_s", DEFAULT)
+        raise SettingsError("kiosk.blank_s", settings.kiosk.blank_s, expected, "120", where)
     broker = settings.broker
     if bool(broker.cert) != bool(broker.key):
         where = "broker.key" if broker.cert else "broker.cert"

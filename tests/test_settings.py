@@ -101,6 +101,7 @@ WRONG = [
     ('[[devices]]\ndriver = "x1"', "devices", "section"),
     ('[broker]\ncert = "a.pem"', "broker.key", "go together"),
     ('environment = "production"\n[devices.cuff]\ndriver = "x1"\nport = "sim://x"', "devices.cuff.port", "refused"),
+    ('environment = "production"\n[kiosk]\nblank_s = 121', "kiosk.blank_s", "60 to 120 seconds"),
     ("[broker", "file", "TOML"),
     ("a = 1\na = 2", "file", "TOML"),
 ]
