@@ -113,7 +113,7 @@ def test_who_is_on_duty_stands_on_the_home_page_the_request_and_its_page(station
     window: Window = station.window()
     assert "Nội: BS. Thử Nội" in window.get("/home").text
     window.confirm(station.first, send="1")
-    text = window.get(f"/patients/{station.first}/ask").text
+    text = window.get(f"/patients/{station.first}/ask?part=department").text
     assert "Nội<small>trực: BS. Thử Nội</small>" in text
     assert "Nhi<small>không có người trực</small>" in text
     assert "0911 000 002" in window.get(f"/consults/{ask(station)}").text
@@ -138,6 +138,6 @@ def test_a_name_of_the_list_is_never_markup(station: Station) -> None:
     shift = Duty(Department.INTERNAL, 1, start, start + 9 * HOUR, "<script>1</script>", "<b>")
     station.down(RotaPublished(1, start, start + 9 * HOUR, (shift,)))
     window = station.window()
-    for path in ("/home", "/duty", f"/patients/{station.first}/ask"):
+    for path in ("/home", "/duty", f"/patients/{station.first}/ask?part=department"):
         window.confirm(station.first, send="1")
         assert "<script>1" not in window.get(path).text

@@ -130,6 +130,7 @@ def _review(identity: Identity, draft: Ask, errors: dict[str, Pair], status: int
     chosen = [rows.shown(one, here.now(), t) for one in _offered(patient) if one.measurement in (draft.readings or ())]
     shown = {
         "complaint": draft.complaint or t("(không ghi)", "(none)"), "department": t(*DEPARTMENTS[draft.department]),
+        "duty": roster.choice(here.rota_now(), draft.department, t),
         "urgency": t(*URGENCIES[draft.urgency]), "readings": chosen, "consult": draft.consult, "pictures": album.shown(draft.consult),
         "basis": consent.basis(here.db(), patient, draft.urgency).name.lower(), "asked": consent.TREAT in consent.words(here.db(), patient),
     }  # fmt: skip
