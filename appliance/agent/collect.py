@@ -23,6 +23,7 @@ from appliance.agent.commands import Abort, Ear, Start, may_command
 from appliance.agent.live import LiveFile
 from appliance.agent.observing import InHand, Observing, Source, marked
 from appliance.contract.readings import Numeric
+from appliance.contract.readings import Source as Origin
 from appliance.database import Connection, StoreError, data_version
 from appliance.devices.driver import SECOND, Driver, Line, Row
 from appliance.devices.drivers.suntech_nibp import EMPTY_MMHG
@@ -343,7 +344,7 @@ class Collector:
         else:
             self._shown = ()
         if sample.result:
-            self._began = self._cycle.session if self._cycle is not None else self._session_now()
+            self._began = self._cycle.session if self._cycle is not None else None if remembered(sample) else self._session_now()
         self._settled(self._settler.offer(sample, read_ns), read_ns, fed_ns)
         self._placement(sample)
 
@@ -357,7 +358,8 @@ class Collector:
         if self._placed_ns is not None:
             self._void = None
         self._placed_ns = since
-        self._began = self._session_now() if since is not None and self._void is None else None
+        mine = since is not None and self._void is None and not (sample is not None and remembered(sample))
+        self._began = self._session_now() if mine else None
 
     def _settled(self, measurement: Measurement | None, read_ns: int, fed_ns: int) -> None:
         if measurement is None:
@@ -544,6 +546,11 @@ class Collector:
         if self._spelt[0] is not shown_now:
             self._spelt = shown_now, [shown(each) for each in marked(shown_now, self._job.test_data)]
         return self._spelt[1]
+
+
+def remembered(sample: Sample) -> bool:
+    """True for what comes out of the device's memory: it was not measured on whoever sits there now, so it belongs to no session."""
+    return sample.source is Origin.MEMORY
 
 
 def run(collector: Collector, *, stopping: Callable[[], bool] = lambda: False) -> int:

@@ -9,6 +9,8 @@ import pytest
 from appliance.agent.collect import Collector, DeviceTakenError, Job, NotInServiceError, check, run
 from appliance.contract.events import DeviceRegistered, ObservationRecorded
 from appliance.contract.metrics import Metric, Status
+from appliance.contract.readings import Source
+from appliance.devices.drivers.contec_cms50 import ContecCms50
 from appliance.devices.port import PortUsedError
 from appliance.devices.sim.suntech_nibp import result
 from appliance.store import measuring
@@ -184,6 +186,34 @@ def test_two_devices_in_two_sessions_do_not_mix(room: Callable[..., Room], stati
 
 
 # --- headless and once ------------------------------------------------------------------------------------------------
+
+
+def test_what_a_device_remembers_is_nobodys(room: Callable[..., Room], station: Station) -> None:
+    """A cuff that was used in the night reports when it is plugged in: not a measurement of whoever sits there now."""
+    session = station.session(station.patient(), "cuff")
+    old = room("ieee11073", kind="cuff", cycle="2", late="600").run(4)
+    (row,) = old.rows()
+    assert (row.session, row.reading.source) == (None, Source.MEMORY)
+    assert session
+
+
+def test_what_a_device_has_just_measured_is_the_sessions(room: Callable[..., Room], station: Station) -> None:
+    """The same cuff, used by the person who sits there."""
+    session = station.session(station.patient(), "cuff")
+    (row,) = room("ieee11073", kind="cuff", cycle="2").run(4).rows()
+    assert (row.session, row.reading.source) == (session, Source.LIVE)
+
+
+def test_a_memory_that_is_read_is_nobodys(room: Callable[..., Room], station: Station) -> None:
+    """Also a series: the session is for the finger that is in it now."""
+    station.session(station.patient(), OXIMETER)
+    here = room("contec-cms50", stored="24").until_ready()
+    driver = here.collector._driver
+    assert isinstance(driver, ContecCms50)
+    now = here.station.clock.boottime_ns()
+    here.collector._take(driver.recall(now), now)
+    here.run(8)
+    assert [(row.session, row.reading.source) for row in here.rows()] == [(None, Source.MEMORY)] * 2
 
 
 def test_a_headless_session_records_at_once(room: Callable[..., Room], station: Station) -> None:

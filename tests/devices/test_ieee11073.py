@@ -2,6 +2,7 @@
 
 import random
 from collections.abc import Sequence
+from datetime import datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
 
@@ -10,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from appliance.contract.metrics import Metric, Status
-from appliance.contract.readings import ReadingKind
+from appliance.contract.readings import ReadingKind, Source
 from appliance.devices.decode import decode
 from appliance.devices.driver import SECOND
 from appliance.devices.drivers import ieee11073 as standard
@@ -336,6 +337,23 @@ def test_a_lone_report_is_said_after_three_seconds() -> None:
     assert samples(driver.tick(3 * SECOND)) == []
     (sample,) = samples(driver.tick(4 * SECOND))
     assert sample.result
+
+
+@pytest.mark.parametrize(
+    ("minutes", "source"), [(0, Source.LIVE), (2, Source.LIVE), (3, Source.MEMORY), (600, Source.MEMORY), (-5, Source.LIVE)]
+)
+def test_an_old_report_comes_from_the_memory(captures: Path, minutes: int, source: Source) -> None:
+    """Older than two minutes by the device's own clock, which said 12:05 when it was asked."""
+    driver = Ieee11073()
+    driver.begin(0)
+    clock = (captures / "ieee11073_apdu_antidote" / "H233_ID_05DC").read_bytes()
+    driver.feed(SCALE + clock, 0)
+    when = (datetime.fromisoformat("2007-02-01T12:05:00") - timedelta(minutes=minutes)).strftime("%Y%m%d%H%M%S00")
+    (sample,) = samples(driver.feed(fixed(1, [(1, float32(796, -1) + bytes.fromhex(when))]), 0))
+    assert (sample.source, sample.valid) == (source, True)
+    driver.feed(SCALE, 0)
+    (sample,) = samples(driver.feed(fixed(1, [(1, float32(796, -1) + bytes.fromhex(when))]), 0))
+    assert sample.source is Source.MEMORY, "its age cannot be told"
 
 
 # --- what the manager says ------------------------------------------------------------------------------------------

@@ -13,6 +13,8 @@ so every nested length and count must fit, or the frame is noise by its first by
   *enabled*.
 * In a recording without an association the standard configurations are recognised by their shape; then only the object with
   handle 1 (and a pulse) is believed, because extended configurations number the others as they like.
+* Devices report what they measured while nobody listened as soon as somebody does. A report older than two minutes by the device's
+  own clock comes from its memory and never belongs to whoever sits there now; nor does one whose age cannot be told.
 * Cuffs and scales report finished measurements. An oximeter may stream one report a second: a lone report is a finished
   measurement, reports up to 3 s apart are a stream.
 """
@@ -23,7 +25,7 @@ from datetime import datetime
 from decimal import ROUND_HALF_EVEN, Decimal
 
 from appliance.contract.metrics import TABLE, Metric, Status
-from appliance.contract.readings import Numeric, ReadingKind
+from appliance.contract.readings import Numeric, ReadingKind, Source
 from appliance.devices.driver import SECOND, Line, Row
 from appliance.devices.events import Noise, Notice, Said, Sample, Send, Word, numeric
 from appliance.devices.framing import CUT, GARBAGE, LENGTH, Piece
@@ -81,6 +83,8 @@ NO_NUMBER = {2: frozenset({0x07FE, 0x07FF, 0x0800, 0x0801, 0x0802}), 4: frozense
 """SFLOATs and FLOATs that are no numbers: +INF, NaN, NRes, reserved, -INF."""
 STREAM_NS = 3 * SECOND
 """Oximeter reports closer than this are a stream (judgement; streams send one a second)."""
+FRESH_S = 120
+"""A report older than this comes from the device's memory (judgement: a cuff's cycle and a slow hand)."""
 STALE_NS = SECOND
 """An APDU that has begun and not gone on for so long was cut."""
 ABORT_NS = 5 * SECOND
@@ -516,6 +520,7 @@ class Ieee11073:
         self._known: Configuration | None = None
         self._kept: dict[tuple[bytes, int], Configuration] = {}
         self._invoke = 0
+        self._clock: tuple[datetime, int] | None = None  # what the device's clock said, and when
         self._fed_ns = self._abort_ns = 0
         self._waiting: Sample | None = None  # an oximeter's lone report: finished, or the first of a stream
         self._waiting_ns = 0
@@ -606,7 +611,7 @@ class Ieee11073:
 
     def _associate(self, apdu: bytes) -> list[Said]:
         """Accept an agent of protocol 20601, whatever it measures; an extended configuration is asked for unless it is kept."""
-        self._agent = _agent(apdu)
+        self._agent, self._clock = _agent(apdu), None
         number = self._agent[1]
         self._known = STANDARD.get(number) or self._kept.get(self._agent)
         self._associated = self._begun
@@ -624,7 +629,10 @@ class Ieee11073:
         if what.event == CONFIGURATION:
             self._learn(apdu, what, said)
         elif what.choice == GET_ANSWER:
-            said += _identity(apdu, _answered(what.body))
+            given = _answered(what.body)
+            clock = stamp(given.get(CLOCK, b""))
+            self._clock = (datetime.fromisoformat(clock), now_ns) if clock else self._clock
+            said += _identity(apdu, given)
         else:
             said.append(Notice(Word.STATE, f"data {what.choice:04X}", frame=apdu))
 
@@ -664,7 +672,7 @@ class Ieee11073:
                 self._abort_ns = now_ns + ABORT_NS
                 said.append(Send(ABORT))
             return
-        found = list(self._samples(apdu, what))
+        found = [replace(each, source=self._source(each, now_ns)) for each in self._samples(apdu, what)]
         if not found:
             self._release(said)
             said.append(Notice(Word.STATE, "empty-report", frame=apdu))
@@ -675,6 +683,16 @@ class Ieee11073:
             said += [replace(each, result=True) for each in found]
         if what.choice == CONFIRMED_EVENT and not any(each.invalid == "unknown-configuration" for each in found):
             self._send(_acknowledged(what, b""), said)
+
+    def _source(self, sample: Sample, now_ns: int) -> Source:
+        """Measured just now, or taken from the device's memory? A recording that holds no clock does not say."""
+        if sample.device_time is None or (self._listen and self._clock is None):
+            return Source.LIVE
+        if self._clock is None:
+            return Source.MEMORY
+        said, at_ns = self._clock
+        age_s = (said - datetime.fromisoformat(sample.device_time)).total_seconds() + (now_ns - at_ns) / SECOND
+        return Source.MEMORY if age_s > FRESH_S else Source.LIVE
 
     def _oximeter(self, sample: Sample, scanner: bool, now_ns: int, said: list[Said]) -> None:
         """One report of an oximeter: part of a stream, or perhaps a finished measurement."""

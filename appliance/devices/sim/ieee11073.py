@@ -100,14 +100,19 @@ def pressures(systolic: int, diastolic: int, mean: int) -> bytes:
 
 
 class Ieee11073:
-    """One simulated agent. `kind` is oximeter, cuff or scale; `extended` is yes or no; a measurement is sent every `cycle` seconds."""
+    """One simulated agent. `kind` is oximeter, cuff or scale; `extended` is yes or no; a measurement is sent every `cycle` seconds.
 
-    def __init__(self, chance: random.Random, *, kind: str = "cuff", extended: str = "no", cycle: float = 8.0) -> None:
+    With `late` each measurement is so many seconds old when it is sent: it was taken while nobody listened.
+    """
+
+    def __init__(self, chance: random.Random, *, kind: str = "cuff", extended: str = "no", cycle: float = 8.0, late: int = 0) -> None:
         if kind not in CONFIGURATIONS:
             raise ValueError(f"kind is {', '.join(CONFIGURATIONS)}, not {kind!r}")
         self._chance = chance
         self._kind, self._extended = kind, extended == "yes"
         self._cycle_ns = int(cycle * SECOND)
+        self._late_ns = late * SECOND
+        self._now_ns = 0
         self._buffer = b""
         self._replies: list[bytes] = []
         self._associated = self._described = False
@@ -123,6 +128,7 @@ class Ieee11073:
 
     def feed(self, data: bytes, now_ns: int) -> None:
         """APDUs of the manager."""
+        self._now_ns = now_ns
         self._buffer = (self._buffer + data)[-4096:]
         while len(self._buffer) >= 4:
             length = 4 + int.from_bytes(self._buffer[2:4], "big")
@@ -180,7 +186,11 @@ class Ieee11073:
         if choice == 0x0103:
             model = u16(4) + b"Tram" + u16(4) + b"Sim\0"
             serial = listed([u16(1) + u16(0) + u16(6) + b"T00042"])
-            given = [u16(0x0928) + u16(len(model)) + model, u16(0x092D) + u16(len(serial)) + serial, u16(0x0987) + u16(8) + self._stamp(0)]
+            given = [
+                u16(0x0928) + u16(len(model)) + model,
+                u16(0x092D) + u16(len(serial)) + serial,
+                u16(0x0987) + u16(8) + self._stamp(self._now_ns),
+            ]
             self._replies.append(prst(invoke, 0x0203, u16(0) + listed(given)))
         elif choice == 0x0201 and body[6:8] == u16(0x0D1C):
             self._described = True
@@ -191,7 +201,7 @@ class Ieee11073:
     def _measured(self, now_ns: int) -> bytes:
         self._invoke += 1
         first, second = (11, 12) if self._extended else (1, 10 if self._kind == "oximeter" else 2)
-        tail = (b"\0\0" if self._extended else b"") + self._stamp(now_ns)
+        tail = (b"\0\0" if self._extended else b"") + self._stamp(now_ns - self._late_ns)
         if self._kind == "oximeter":
             self._numbers = (self._chance.randint(94, 99), self._chance.randint(58, 96))
             values = [(first, sfloat(self._numbers[0]) + tail), (second, sfloat(self._numbers[1]) + tail)]
@@ -206,5 +216,5 @@ class Ieee11073:
 
     @staticmethod
     def _stamp(now_ns: int) -> bytes:
-        seconds = now_ns // SECOND
-        return bytes.fromhex(f"{DATE}{9 + seconds // 3600 % 12:02}{seconds // 60 % 60:02}{seconds % 60:02}00")
+        seconds = now_ns // SECOND + 3600
+        return bytes.fromhex(f"{DATE}{8 + seconds // 3600 % 12:02}{seconds // 60 % 60:02}{seconds % 60:02}00")

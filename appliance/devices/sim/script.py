@@ -57,7 +57,15 @@ DEVICES: dict[str, Callable[..., Simulated]] = {
 }
 """Simulated devices by the name of their driver."""
 
-_NUMBERS: dict[str, Callable[[str], Any]] = {"cycle": float, "unasked": float, "error": int, "busy": int, "mute_starts": int, "stored": int}
+_NUMBERS: dict[str, Callable[[str], Any]] = {
+    "cycle": float,
+    "unasked": float,
+    "error": int,
+    "busy": int,
+    "mute_starts": int,
+    "stored": int,
+    "late": int,
+}
 
 
 @dataclass(frozen=True, slots=True)
