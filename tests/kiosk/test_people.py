@@ -185,3 +185,37 @@ def test_a_consent_is_read_out_and_asked(station: Station) -> None:
     assert "không đồng ý · 17:00" in window.text
     assert window.get(f"/patients/{patient}/consent/ADS").status == 404
     assert station.count("SELECT count(*) FROM outbox WHERE kind IN (5, 6)") == 4
+
+
+def test_nothing_of_a_scanned_card_is_kept_but_the_fields_of_the_form(station: Station) -> None:
+    """The old number, the whole address and the date of issue are in no table, no event and no journal."""
+    window = station.window()
+    window.post("/find", q="001061099999|987654321|Người Mới Thử|30041961|Nữ|Bản Mới, Xã Lạ, Tỉnh Xa|31122021")
+    patient = window.text.split('name="patient" value="')[1].split('"')[0]
+    form = {
+        "name": "Người Mới Thử",
+        "birth": "30/04/1961",
+        "sex": "female",
+        "cccd": "001061099999",
+        "village": "Bản Mới",
+        "allergies": "unknown",
+    }
+    window.post("/patients/new", patient=patient, **form)
+    assert window.path == f"/patients/{patient}"
+    tables = [row[0] for row in station.conn.execute("SELECT name FROM sqlite_master WHERE type = 'table'").fetchall()]
+    kept = [value for table in tables for row in station.conn.execute(f"SELECT * FROM {table}").fetchall() for value in tuple(row)]
+    told = b" ".join(value.encode() if isinstance(value, str) else bytes(value) for value in kept if isinstance(value, str | bytes))
+    assert "Bản Mới".encode() in told
+    for secret in ("987654321", "Tỉnh Xa", "31122021"):
+        assert secret.encode() not in told
+        assert secret not in station.journal.getvalue()
+
+
+def test_a_telephone_that_somebody_has_is_asked_about_before_registering(station: Station) -> None:
+    """The same number under another name: perhaps the family, perhaps the same person; a person decides."""
+    window = station.window()
+    window.post("/patients/new", patient=number(window), **(FORM | {"phone": "0900 111 222"}))
+    twin = FORM | {"name": "Ai Đó Thử", "cccd": "", "phone": "+84900111222"}
+    window.post("/patients/new", patient=number(window), **twin)
+    assert "Có thể người này đã có ở trạm" in window.text
+    assert "Là người này" in window.text
