@@ -54,13 +54,13 @@ def test_everything_somebody_does_with_a_record_is_written_down(desk):
 
 
 def test_what_did_not_happen_is_not_written_down(desk):
-    """A refused signature, a page that does not exist, another's hold: no row says that it happened."""
+    """A refused signature is a look and no signature; a page that does not exist and another's hold are nothing at all."""
     doctor, second = desk.doctor(), desk.doctor("bs.hai")
     doctor.get(url())
     second.send(f"{url()}/claim")
     second.send(f"{url()}/sign", password="wrong-password-here")
     second.get(f"/consults/{STATION}/999")
-    assert looks(desk) == [("bs.thu", "view")]
+    assert looks(desk) == [("bs.thu", "view"), ("bs.hai", "view")]
 
 
 def test_a_page_that_stays_open_is_noted_once_in_ten_minutes(desk):

@@ -270,6 +270,7 @@ def sign(station: str, number: int) -> AnyResponse | tuple[str, int]:
         if isinstance(proved, Denied):
             words = guard.say()(*REFUSALS["wrong"]) if proved.reason == "wrong" else sessions.denied(proved)
             form = _form(tx, found) | {"signing": _signing(found, advice, replaces, words)}
+            guard.did("view")
             return render_template("consult.html", **found, **form), 403
         try:
             if request.form.get("digest", "") != _digest(advice):
