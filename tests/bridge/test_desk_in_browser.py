@@ -111,7 +111,7 @@ def test_from_the_queue_to_the_signature(office: Office, page: Page, artefacts: 
     with reading(office.engine) as tx:
         (row,) = kept.of_consult(tx, STATION, 900)
     office.hear(event(ev.AnswerRead(900, row.answer, "YS Thử", True), 400))
-    expect(page.locator(".answer")).to_contain_text("trạm đã đọc", timeout=SOON_MS)
+    expect(page.locator(".answer")).to_contain_text("đã đọc và xác nhận", timeout=SOON_MS)
     page.screenshot(path=artefacts / "desk-4-signed.png", full_page=True)
 
 
