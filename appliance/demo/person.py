@@ -98,7 +98,7 @@ class Nurse:
     def ask(self, patient: int) -> int:
         """Ask for a consult with the saved readings; its number."""
         page = self.browser.get(f"/patients/{patient}/ask")
-        page = self.browser.send(page, page.form(action="/ask"), complaint=COMPLAINT, department="internal", urgency="urgent")
+        page = self.browser.send(page, page.form(action="/ask"), "urgency=urgent", complaint=COMPLAINT)
         page = self.browser.send(page, page.form(action="/ask/send"))
         if "/confirm" in page.url:  # nobody has been asked who they are for a while
             page = self.browser.send(page, page.form(action="/confirm"), id_name="1", id_birth="1")

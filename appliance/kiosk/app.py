@@ -312,7 +312,8 @@ def _at_hand() -> dict[str, object]:
     cuffs = measure.cuffs_on()
     me = next((one for one in people if window is not None and one.code == window.staff), None)
     return {
-        "t": t, "desk": window, "asset": lambda file: parts.assets.get(file, ""), "bar": bar, "alarms": alarms, "people": people, "questions": _asked_back(),
+        "t": t, "desk": window, "asset": lambda file: parts.assets.get(file, ""), "bar": bar, "alarms": alarms, "people": people,
+        "questions": _asked_back(),
         "alarm_mark": status.mark(alarms, cuffs),
         "cuffs": [(one, here.device_name(one)) for one in cuffs], "notice": notice, "staff_name": "" if me is None else me.name,
         "may": {rule.value for rule in ROLES if me is not None and may(me.role, rule)},

@@ -59,7 +59,7 @@ def test_a_request_is_written_checked_and_sent(station: Station) -> None:
     """Readings of this visit are chosen beforehand; the review shows all; sent it is self-contained, with the nurse as actor."""
     window = station.window()
     measurement = saved(station, window)
-    window.get(f"/patients/{station.first}/ask")
+    window.get(f"/patients/{station.first}/ask?part=readings")
     assert f'name="reading_{measurement}" value="1" checked' in window.text
     window.post(f"/patients/{station.first}/ask", **ASK, **{f"reading_{measurement}": "1"})
     assert window.path == f"/patients/{station.first}/ask/review"
@@ -92,7 +92,21 @@ def test_an_incomplete_request_says_what_is_missing(station: Station, change: di
     window.post(f"/patients/{station.first}/ask", **(ASK | change))
     assert window.status == 422
     assert words in window.text
-    assert 'value="internal" checked' in window.text or "department" in change
+    if "department" not in change:
+        assert 'value="internal" checked' in window.get(f"/patients/{station.first}/ask?part=department").text
+
+
+def test_one_page_and_one_word_of_urgency_are_enough(station: Station) -> None:
+    """Without more it goes to the examination department with this visit's readings, as the review says before anything is sent."""
+    window = station.window()
+    measurement = saved(station, window)
+    window.post(f"/patients/{station.first}/ask", complaint="Đau đầu", urgency="urgent")
+    assert window.path == f"/patients/{station.first}/ask/review"
+    assert "Khám bệnh" in window.text and "SpO₂ 98%" in window.text
+    window.post(f"/patients/{station.first}/ask", readings="1")
+    assert "Đau đầu" in window.text and "không kèm kết quả" in window.text
+    window.post(f"/patients/{station.first}/ask", readings="1", **{f"reading_{measurement}": "1"})
+    assert "SpO₂ 98%" in window.text
 
 
 def test_an_emergency_may_be_sent_without_words(station: Station) -> None:

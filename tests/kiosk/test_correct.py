@@ -91,7 +91,7 @@ def said(station: Station, kind: type) -> list[Body]:
 def ask(station: Station, window: Window, patient: int) -> int:
     """A request with the last readings, sent; its number."""
     window.confirm(patient)
-    window.get(f"/patients/{patient}/ask")
+    window.get(f"/patients/{patient}/ask?part=readings")
     chosen = dict.fromkeys(re.findall(r'name="(reading_\d+)"', window.text), "1")
     window.post(f"/patients/{patient}/ask", complaint="Đau đầu", department="internal", urgency="urgent", readings="1", **chosen)
     window.post(f"/patients/{patient}/ask/send", consult=window.text.split('name="consult" value="')[1].split('"')[0])
@@ -133,7 +133,7 @@ def test_a_wrong_value_is_struck_out_in_three_taps(station: Station, window: Win
     assert said(station, ObservationEnteredInError)[0].reason == "Kẹp hoặc vòng bít đặt sai"  # type: ignore[union-attr]
     assert "<s>" in window.text and "Y tá Thử" in window.text
     assert "Đã gạch bỏ: Kẹp hoặc vòng bít đặt sai" in window.get(f"/patients/{station.first}").text
-    assert 'name="reading_' not in window.get(f"/patients/{station.first}/ask").text
+    assert 'name="reading_' not in window.get(f"/patients/{station.first}/ask?part=readings").text
     window.post("/language", language="en", back="/home")
     assert "Struck out: Probe or cuff badly placed" in window.get(f"/patients/{station.first}").text
 

@@ -36,6 +36,30 @@ def test_nothing_is_measured_before_two_identifiers(station: Station) -> None:
     assert station.count("SELECT count(*) FROM session") == 1
 
 
+def test_two_identifiers_and_the_device_are_one_page(station: Station) -> None:
+    """Both said and the device tapped: measuring begins; one alone says what is missing and opens no session."""
+    window = station.window()
+    assert "30-Thg4-1961" in window.get(f"/patients/{station.first}/measure").text
+    window.post(f"/patients/{station.first}/measure", device="oxi", id_name="1")
+    assert (window.status, "ít nhất hai điều" in window.text) == (422, True)
+    assert station.count("SELECT count(*) FROM session") == 0
+    window.post(f"/patients/{station.first}/measure", device="oxi", id_name="1", id_birth="1")
+    assert window.path.startswith("/sessions/")
+
+
+def test_the_next_device_is_one_tap_away_and_ends_what_is_done(station: Station) -> None:
+    """After a saved reading the page offers the other device; the session that is done with is over."""
+    window = station.window()
+    session = window.open(station.first)
+    assert "Đo tiếp" not in window.text
+    window.post(f"/sessions/{session}/save", measurement=station.measure("oxi", session), patient=station.first)
+    assert "Đo tiếp: Máy đo huyết áp" in window.text
+    window.post(f"/patients/{station.first}/measure", device="cuff", done=session)
+    assert window.path.startswith("/sessions/") and window.path != f"/sessions/{session}"
+    it = measuring.session(station.conn, session)
+    assert it is not None and it.why == "finished"
+
+
 def test_a_confirmed_patient_goes_from_device_to_device(station: Station) -> None:
     """Within two minutes the second device needs no second confirmation; after two idle minutes it does."""
     window = station.window()

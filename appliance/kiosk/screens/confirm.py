@@ -29,18 +29,8 @@ def confirm(patient: int) -> Response:
     return here.go(f"/patients/{patient}/ask/review" if send else f"/patients/{patient}")
 
 
-def ticked() -> list[str]:
-    """The identifiers that were ticked on a form."""
-    return [name.removeprefix("id_") for name in request.form if name.startswith("id_")]
-
-
-ERROR = {
-    "identifiers": (
-        "Chạm vào ít nhất hai điều mà người bệnh đã tự nói và đúng với hồ sơ.",
-        "Tap at least two things that the patient said and that agree with the record.",
-    )
-}
-"""The one thing that can be wrong on a page with identifiers."""
+ticked = measure.ticked
+ERROR = measure.IDENTIFIERS
 
 
 def _page(identity: Identity, device: str, send: str, status: int = 200) -> Response:

@@ -44,9 +44,16 @@ STATES: dict[State, Pair] = {
 
 @screen.get("/patients/<int:patient>/measure")
 def devices(patient: int) -> Response:
-    """The devices of this station and what each is doing."""
-    identity = here.patient_or_404(patient)
-    return here.page("devices.html", banner=here.banner_of(identity), devices=[_device(name) for name in here.kiosk().settings.devices])
+    """The devices of this station and what each is doing; two identifiers on the same page for a patient not confirmed yet."""
+    return _devices(here.patient_or_404(patient))
+
+
+def _devices(identity: Identity, errors: dict[str, Pair] | None = None, status: int = 200) -> Response:
+    asked = [] if here.desk().is_confirmed(identity.patient) else present.identifiers(identity, here.speech())
+    return here.page(
+        "devices.html", status, banner=here.banner_of(identity), identifiers=asked, errors=errors or {},
+        devices=[_device(name) for name in here.kiosk().settings.devices],
+    )  # fmt: skip
 
 
 def _device(name: str) -> dict[str, str]:
@@ -72,12 +79,37 @@ def _commanded(device: str) -> bool:
 
 @screen.post("/patients/<int:patient>/measure")
 def choose(patient: int) -> Response:
-    """Field: device. A patient confirmed a moment ago goes straight on; otherwise two identifiers first."""
-    identity, device = here.patient_or_404(patient), request.form.get("device", "")
-    if not here.desk().is_confirmed(patient) or _reconnected(device, here.desk().confirmed[patient]):
-        here.desk().confirmed.pop(patient, None)
+    """Fields: device; id_<name>=1 for what the patient said; done: a session that is over with it.
+
+    A patient confirmed a moment ago goes straight on, as does one with two identifiers here; otherwise they are asked first.
+    """
+    identity, device, said = here.patient_or_404(patient), request.form.get("device", ""), ticked()
+    window = here.desk()
+    if said and not present.two_identifiers(said, identity, here.speech()):
+        return _devices(identity, IDENTIFIERS, 422)
+    if said:
+        window.confirmed[patient] = here.kiosk().clock.monotonic()
+    if not window.is_confirmed(patient) or _reconnected(device, window.confirmed[patient]):
+        window.confirmed.pop(patient, None)
         return here.go(f"/patients/{patient}/confirm?device={device}")
+    done = request.form.get("done", "")
+    if done.isascii() and done.isdigit() and len(done) < 18 and int(done) in window.sessions:
+        _end(window, int(done), "finished")
     return begin(identity, device)
+
+
+def ticked() -> list[str]:
+    """The identifiers that were ticked on a form."""
+    return [name.removeprefix("id_") for name in request.form if name.startswith("id_")]
+
+
+IDENTIFIERS: dict[str, Pair] = {
+    "identifiers": (
+        "Chạm vào ít nhất hai điều mà người bệnh đã tự nói và đúng với hồ sơ.",
+        "Tap at least two things that the patient said and that agree with the record.",
+    )
+}
+"""The one thing that can be wrong on a page with identifiers."""
 
 
 def _reconnected(device: str, since: float) -> bool:
@@ -129,6 +161,7 @@ def _page(it: Session, identity: Identity, refused: str = "", errors: dict[str, 
         "types": [(one, t(*PATIENT_TYPES[one])) for one in _types(it.device)],
         "typed": {"patient_type": parts.cuffs.patient_type(it.id)}, "ended": _ended_words(over),
         "attempts": [_attempt(one) for one in rows if one is not pending],
+        "others": [(one, here.device_name(one)) for one in parts.settings.devices if one != it.device],
     }  # fmt: skip
     if pending is not None:
         page |= {

@@ -207,7 +207,7 @@
   for (const form of document.querySelectorAll("form[data-least]")) {
     const check = () => {
       const enough = form.querySelectorAll("input[type=checkbox]:checked").length >= Number(form.dataset.least);
-      for (const button of document.querySelectorAll("button.primary")) if (button.form === form) button.disabled = !enough;
+      for (const button of document.querySelectorAll("button")) if (button.form === form) button.disabled = !enough;
     };
     form.addEventListener("change", check);
     check();
