@@ -79,7 +79,7 @@ class Wire:
         return count
 
 
-def no_value_in_noise(name: str, seed: int, kilobytes: int = 512) -> int:
+def no_value_in_noise(name: str, seed: int, kilobytes: int = 128) -> int:
     """Feed line noise: no byte lost, nothing grows, no value (AssertionError otherwise); how many samples without a value there were."""
     chance = random.Random(seed)
     driver, row = ROWS[name].listen(), ROWS[name]

@@ -207,7 +207,7 @@ def test_packages_without_a_value_take_no_doubt_away() -> None:
 
 @pytest.mark.parametrize("seed", [1, 2])
 def test_line_noise_gives_no_value(seed: int) -> None:
-    """Half a megabyte: packages by chance, none of them a number, no byte lost."""
+    """An eighth of a megabyte (a whole one in test_decode): packages by chance, none of them a number, no byte lost."""
     assert no_value_in_noise(NAME, seed) > 100
 
 

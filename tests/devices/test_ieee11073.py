@@ -264,7 +264,7 @@ def test_an_announced_length_does_not_hold_the_line() -> None:
 
 @pytest.mark.parametrize("seed", [1, 2])
 def test_line_noise_gives_no_value(seed: int) -> None:
-    """Half a megabyte, no byte lost."""
+    """An eighth of a megabyte (a whole one in test_decode), no byte lost."""
     no_value_in_noise(NAME, seed)
 
 

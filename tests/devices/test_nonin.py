@@ -203,7 +203,7 @@ def test_packages_without_a_value_take_no_doubt_away() -> None:
 
 @pytest.mark.parametrize("seed", [1, 2])
 def test_line_noise_gives_no_value(seed: int) -> None:
-    """Half a megabyte, nothing grows, no byte disappears."""
+    """An eighth of a megabyte (a whole one in test_decode), nothing grows, no byte disappears."""
     no_value_in_noise("nonin", seed)
 
 
