@@ -46,7 +46,7 @@ def live(station: str, patient: int) -> AnyResponse:
 
 @pages.get("/<station:station>/<short:patient>/observations.json")
 def data(station: str, patient: int) -> Response:
-    """The newest 500 readings for programs, newest first; an empty list for a patient nobody has spoken of."""
+    """The newest readings (`observations.RECENT`) for programs, newest first; an empty list for a patient nobody has spoken of."""
     with reading(desk().engine) as tx:
         found = [] if patients.erased(tx, station, patient) else observations.of_patient(tx, station, patient)
         named = devices.names(tx, station)

@@ -16,7 +16,7 @@ from cloud_bridge.store.engine import writing
 from cloud_bridge.store.observations import Observation
 
 LISTED = 60
-"""Readings of a table; the chart draws up to 500."""
+"""Readings of a table; the chart beside it draws all that the page was made of."""
 
 
 def rows(
