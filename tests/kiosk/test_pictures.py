@@ -243,7 +243,7 @@ def test_the_boxs_own_camera_gives_a_picture(station: Station) -> None:
     (one,) = pictures.listing(station.conn, consult)
     assert one.source == "camera"
     window.post(f"/consults/{consult}/pictures/take")
-    assert window.status == 503
+    assert window.status == 409
     assert "không trả lời" in window.text
 
 

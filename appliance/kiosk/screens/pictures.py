@@ -173,7 +173,7 @@ def take(consult: int) -> Response:
         photo = _camera(here.kiosk().settings.paths.run / SOCKET)
     except OSError as error:
         here.kiosk().log.warning("camera: %s", type(error).__name__)
-        return _page(consult, {"picture": _NO_CAMERA}, request.form.get("caption", ""), 503)
+        return _page(consult, {"picture": _NO_CAMERA}, request.form.get("caption", ""), 409)
     return _take(consult, photo, "camera")
 
 
