@@ -7,7 +7,6 @@ appliance.kiosk.imaging` is that process: the photo on its standard input, the a
 
 import io
 import os
-import subprocess
 import sys
 import threading
 from dataclasses import dataclass
@@ -94,6 +93,8 @@ def prepare(photo: IO[bytes] | bytes) -> Images:
 
     An open file is best: its bytes then never come into this process.
     """
+    import subprocess  # half a mebibyte that a kiosk without photos never needs
+
     given = _given(photo)
     with _one:
         try:
