@@ -11,6 +11,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from random import Random
 from statistics import median
@@ -115,7 +116,7 @@ def _pages(app: Flask, numbers: dict[str, Any]) -> dict[str, float]:
         with app.test_request_context():
             path = app.url_for(rule.endpoint, **{name: numbers[name] for name in rule.arguments})
         who = anonymous if rule.endpoint == "home.start" else client
-        found[rule.endpoint] = _cost(lambda who=who, path=path: _fine(who, path))  # type: ignore[misc]
+        found[rule.endpoint] = _cost(partial(_fine, who, path))
     return found
 
 
@@ -211,7 +212,7 @@ def _console(people: int, observations: int) -> dict[str, float]:
             if "GET" in (rule.methods or ()) and rule.endpoint != "static" and rule.arguments <= set(numbers):
                 with app.test_request_context():
                     path = app.url_for(rule.endpoint, **{name: numbers[name] for name in rule.arguments})
-                found[f"console.{rule.endpoint}"] = _cost(lambda path=path: _fine(client, path))  # type: ignore[misc]
+                found[f"console.{rule.endpoint}"] = _cost(partial(_fine, client, path))
         engine.dispose()
         return found
 

@@ -353,9 +353,9 @@ def unread(conn: Connection) -> list[AnswerRow]:
 def messages(conn: Connection, consult: int) -> list[Message]:
     """The doctor's questions and the station's replies."""
     rows = conn.execute(
-        "SELECT question, reply, who, text, message.at, shown, CASE outbox.state WHEN ? THEN outbox.received END, seen, coalesce(seen_by, '')"
-        " FROM message LEFT JOIN outbox ON outbox.id = message.outbox WHERE consult = ? ORDER BY min(message.at) OVER (PARTITION BY question),"
-        " question, reply",
+        "SELECT question, reply, who, text, message.at, shown, CASE outbox.state WHEN ? THEN outbox.received END, seen,"
+        " coalesce(seen_by, '') FROM message LEFT JOIN outbox ON outbox.id = message.outbox WHERE consult = ?"
+        " ORDER BY min(message.at) OVER (PARTITION BY question), question, reply",
         (RECEIVED, consult),
     ).fetchall()
     return [Message(*tuple(row)) for row in rows]

@@ -9,7 +9,7 @@ from shutil import which
 ROOT = Path(__file__).resolve().parent.parent.parent
 SKIPPED = {".git", ".venv", ".demo", "artefacts", "dist", "build", "__pycache__", "node_modules"}
 PYTHON = {".py", ".pyi"}
-BINARY = {".png", ".bin", ".zdict", ".woff2", ".ico", ".db", ".sqlite", ".ogg", ".mp3", ".jpg", ".gz"}
+BINARY = {".png", ".ttf", ".webp", ".bin", ".zdict", ".woff2", ".ico", ".db", ".sqlite", ".ogg", ".mp3", ".jpg", ".gz"}
 
 
 @cache

@@ -321,8 +321,8 @@ def _hold() -> int:
 def claim(station: str, number: int) -> AnyResponse:
     """Take the request."""
     with writing(desk().engine) as tx:
-        act = lambda: doctor.claim(tx, guard.me(), station, number, software=desk().software, now=desk().stamp(), hold=_hold())  # noqa: E731
-        if _tell(tx, number, act):
+        me, now, hold = guard.me(), desk().stamp(), _hold()
+        if _tell(tx, number, lambda: doctor.claim(tx, me, station, number, software=desk().software, now=now, hold=hold)):
             guard.did("claim")
     return redirect(url_for(".page", station=station, number=number))
 
@@ -331,8 +331,8 @@ def claim(station: str, number: int) -> AnyResponse:
 def release(station: str, number: int) -> AnyResponse:
     """Give the request back and return to the queue (its page would take it again)."""
     with writing(desk().engine) as tx:
-        act = lambda: doctor.release(tx, guard.me(), station, number, desk().stamp(), software=desk().software)  # noqa: E731
-        if _tell(tx, number, act):
+        me, now = guard.me(), desk().stamp()
+        if _tell(tx, number, lambda: doctor.release(tx, me, station, number, now, software=desk().software)):
             guard.did("release")
     return redirect(url_for("queue.waiting"))
 
