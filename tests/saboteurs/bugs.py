@@ -14,6 +14,7 @@ from appliance.relay.marks import Marks
 from appliance.relay.pump import Pump
 from appliance.relay.storage import TAKEN, Arrived, Stream
 from appliance.store import consults, measuring, patients
+from appliance.store.outbox import Place
 
 Undo = Callable[[], None]
 
@@ -211,8 +212,14 @@ def _split(module: Any) -> Iterator[Undo]:
         epoch, row = conn.execute("SELECT (SELECT max(id) FROM epoch), (SELECT coalesce(max(id), 0) + 1 FROM outbox)").fetchone()
         return int(epoch), int(row)
 
+    def queue(conn: Connection, event: Any, lane: Any = None) -> Place:
+        given, seq = append(conn, event, lane)
+        return Place(given, seq, *outbox_row(conn, given, seq))
+
     yield _swap(module, "append", append)
     yield _swap(module, "transaction", transaction)
+    if hasattr(module, "queue"):
+        yield _swap(module, "queue", queue)
     if hasattr(module, "outbox_row"):
         yield _swap(module, "outbox_row", outbox_row)
 
