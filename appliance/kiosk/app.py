@@ -5,6 +5,7 @@ never kept in a cache: what is not on the screen is not anywhere else either.
 """
 
 import ctypes
+import gc
 import hmac
 import logging
 from collections.abc import Callable
@@ -55,6 +56,8 @@ _M_ARENA_MAX, _M_MMAP_THRESHOLD = -8, -3
 """mallopt(3)."""
 _LARGE = 1 << 20
 """Memory of a comparison of PINs (19 MiB) goes back to the system at once: without a fixed threshold glibc would keep it."""
+TIDY = 256
+"""After so many answers what they left over goes back to the system; it takes some milliseconds."""
 THREADS = 4
 """A station has one or two windows, and polls are short."""
 TOKEN = "csrf"  # noqa: S105 - the name of a form field
@@ -121,6 +124,7 @@ def serve(app: Flask, host: str, port: int) -> None:
     from waitress import serve as wait
 
     _one_arena()
+    _give_back()
     parts: Kiosk = app.extensions["kiosk"]
     try:
         measure.end_left_over(parts)
@@ -140,6 +144,14 @@ def _one_arena() -> None:
     if set_option is not None:
         set_option(_M_ARENA_MAX, 1)
         set_option(_M_MMAP_THRESHOLD, _LARGE)
+
+
+def _give_back() -> None:
+    """What importing and answering left over goes back to the system: 1.6 MiB of 31 after the start (measured)."""
+    gc.collect()
+    trim = getattr(ctypes.CDLL(None), "malloc_trim", None)
+    if trim is not None:
+        trim(0)
 
 
 def _assets(folder: Path) -> dict[str, str]:
@@ -297,6 +309,8 @@ def _close(_error: BaseException | None) -> None:
     conn = g.pop("db", None)
     if conn is not None:
         conn.close()
+    if next(here.kiosk().answered) % TIDY == 0:
+        _give_back()
 
 
 def _at_hand() -> dict[str, object]:

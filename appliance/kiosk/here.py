@@ -1,8 +1,9 @@
 """What a screen has at hand while it answers one request: the kiosk's parts, the window, the store, the language, the time."""
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from itertools import count
 from typing import Any, Protocol, cast
 
 from flask import current_app, g, redirect, render_template, request
@@ -41,6 +42,7 @@ class Kiosk:
     """The parts of one kiosk. `most` is how long the queue has been since it was last empty (for *Đang gửi a/b*);
     `counted` is when what was set aside was last counted, and how much it was; `moved` how much waits to be sent, and
     since when it has been that much. `off` are the devices whose cuff a person has taken off while the line was dead.
+    `answered` counts the answers.
     """
 
     settings: Settings
@@ -55,6 +57,7 @@ class Kiosk:
     counted: tuple[float, int] = (float("-inf"), 0)
     moved: tuple[int, float] = (0, float("-inf"))
     off: set[str] = field(default_factory=set)
+    answered: Iterator[int] = field(default_factory=lambda: count(1))
 
 
 def kiosk() -> Kiosk:
