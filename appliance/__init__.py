@@ -1,3 +1,3 @@
 """Trạm: the box that stands in the health station."""
 
-__version__ = "0.1.0.dev0"
+__version__ = "0.1.0"
