@@ -184,7 +184,7 @@ def staff_measure_pressure(station: Window) -> None:
     expect(page.get_by_role("button", name="Bắt đầu bơm")).to_be_visible()
     station.picture("da-luu-huyet-ap")
     page.get_by_role("button", name="Xong").tap()
-    expect(page.locator(".card", has_text="mmHg")).to_be_visible()
+    expect(page.get_by_role("link", name=re.compile("mmHg.*Sai"))).to_be_visible()
     station.picture("ho-so")
 
 
@@ -210,6 +210,7 @@ def ask(station: Window, complaint: str, urgency: str, *, pictures: bool = False
     picture("hoi-xem-lai")
     if page.get_by_role("link", name="Đọc và hỏi").count():  # a new patient has agreed to nothing yet
         page.get_by_role("link", name="Đọc và hỏi").tap()
+        expect(page.get_by_role("button", name="Đồng ý", exact=True)).to_be_visible()
         picture("hoi-dong-y")
         page.get_by_role("button", name="Đồng ý", exact=True).tap()
         expect(page.locator("dl.review")).to_contain_text("người bệnh đã đồng ý")

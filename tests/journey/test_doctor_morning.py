@@ -49,7 +49,7 @@ def chromium() -> Iterator[Browser]:
 
 def photographed(side: int) -> bytes:
     """Something that can be looked at closely."""
-    image = Image.effect_noise((side * 3 // 2, side), 40).convert("RGB")
+    image = Image.radial_gradient("L").resize((side * 3 // 2, side)).convert("RGB")
     image.paste("brown", (side // 4, side // 4, side // 2, side // 2))
     out = io.BytesIO()
     image.save(out, "JPEG", quality=40)
