@@ -24,7 +24,6 @@ PICTURES = {
     "tram-dang-bom": "browser/tram-[0-9][0-9]-dang-bom.png",
     "tram-ket-qua-huyet-ap": "nurse/tram-[0-9][0-9]-ket-qua-huyet-ap-800.png",
     "tram-do-tiep": "nurse/tram-[0-9][0-9]-da-luu-huyet-ap-800.png",
-    "tram-ket-qua-spo2": "nurse/tram-[0-9][0-9]-ket-qua-spo2-800.png",
     "tram-hoi": "nurse/tram-[0-9][0-9]-hoi-800.png",
     "tram-anh": "nurse/tram-[0-9][0-9]-anh-800.png",
     "tram-xem-lai": "nurse/tram-[0-9][0-9]-xem-lai-800.png",
