@@ -45,9 +45,13 @@ class Nurse:
         if any("different" in form.values for form in page.forms):  # an earlier round's patient is much alike
             page = self.browser.send(page, page.form(action="/patients/new", has="different"))
         patient = number(page, "patients")
+        self.consent(patient)
+        return patient
+
+    def consent(self, patient: int) -> None:
+        """The patient agrees that a doctor is asked."""
         page = self.browser.get(f"/patients/{patient}/consent/TREAT")
         self.browser.send(page, page.form(action="/consent/TREAT"), "answer=yes")
-        return patient
 
     def begin(self, patient: int, device: str) -> Page:
         """Choose a device, confirm two identifiers where asked; the measuring page."""

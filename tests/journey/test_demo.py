@@ -146,7 +146,7 @@ def test_ctrl_c_ends_a_demo_that_stays(tmp_path: Path) -> None:
         assert demo.left() == []
         said = [json.loads(line) for line in demo.said["out"].splitlines()]
         assert all(said[0][name].startswith("http://127.0.0.1:") for name in ("kiosk", "console"))
-        assert set(said[0]["logins"]) == {"kiosk", "console"}
+        assert set(said[0]["logins"]) == {"kiosk", "lead", "console"}
 
 
 def test_a_folder_of_somebody_else_is_refused(tmp_path: Path) -> None:

@@ -145,6 +145,7 @@ def people(
                     page = staff.browser.send(page, page.form(action="/patients/new", has="different"))
                 patient = number(page, "patients")
                 promises.patients.add(patient)
+                staff.consent(patient)
                 promises.consults.add(staff.ask(patient))
             time.sleep(0.3)
 
