@@ -150,6 +150,20 @@ def unreached(app: Flask, reached: set[str]) -> set[str]:
     return {rule.endpoint for rule in app.url_map.iter_rules() if "GET" in (rule.methods or ())} - reached - set(NO_PAGE)
 
 
+def test_what_is_wrong_is_heard(chromium: Browser, tmp_path: Path) -> None:
+    """A picture without words, pale text, a field without a name: each is told with the page and the size."""
+    wrong = Flask(__name__)
+    wrong.add_url_rule("/", view_func=lambda: (
+        "<!doctype html><html lang=vi><title>Thử</title><main><h1>Thử</h1><img src='data:,'><p style='color:#ccc'>Nhạt</p><input></main>"
+    ))  # fmt: skip
+    with served(wrong) as origin:
+        look = Look(chromium, origin, "none", tmp_path, SIZES)
+        look.at("/")
+        look.context.close()
+    heard = {one.split(": ")[1].split(" ")[0] for one in look.found}
+    assert heard == {"image-alt", "color-contrast", "label"}
+
+
 # --- the kiosk ----------------------------------------------------------------------------------------------------------------------
 
 
