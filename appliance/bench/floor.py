@@ -17,7 +17,7 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 from appliance.database import Connection, connect, transaction
-from appliance.devices.port import SerialPort
+from appliance.devices.port import open_port
 from appliance.devices.registry import row
 from appliance.devices.sim.pty import Terminal
 from appliance.devices.sim.suntech_nibp import result
@@ -56,7 +56,7 @@ def _loop(readings: int, rate: float, what: str) -> dict[str, float]:
 def _child(folder: Path, readings: int, what: str) -> None:
     """Read and commit; the CPU time as JSON when all have come."""
     conn = _store(folder)
-    port = SerialPort(str(folder / "tty"), row("suntech-nibp-unasked").line)
+    port = open_port(str(folder / "tty"), row("suntech-nibp-unasked").line)
     line = port.fileno()
     assert line is not None
     print("ready", flush=True)

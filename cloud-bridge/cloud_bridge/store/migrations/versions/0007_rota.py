@@ -28,9 +28,7 @@ def upgrade() -> None:
         sa.Column("phone", sa.Text(), nullable=False),
         sa.Column("login", sa.String(length=64), nullable=False),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_shift")),
-        sa.UniqueConstraint(
-            "organisation", "department", "start", "end", "name", name="uq_shift_organisation_department_start_end_name"
-        ),
+        sa.UniqueConstraint("organisation", "department", "start", "end", "name", name="uq_shift_organisation_department_start_end_name"),
     )
     op.create_table(
         "rota",
