@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from tests.house.tree import ROOT, code, files, name, text
+from tests.journey import manual
 
 MARKDOWN = [path for path in files() if path.suffix == ".md"]
 
@@ -111,3 +112,11 @@ def test_readme_says_what_this_is_not() -> None:
     for path in (ROOT / "README.md", ROOT / "SECURITY.md"):
         assert "not a medical device" in text(path).lower(), name(path)
         assert "not cleared for patient care" in text(path).lower(), name(path)
+
+
+def test_pictures_of_the_manuals_are_small_and_each_is_shown() -> None:
+    """Nothing in docs/vi/hinh that no manual shows or that nobody can take again, and nothing too large for a thin link."""
+    shown = {found for path in MARKDOWN for found in re.findall(r"hinh/([a-z0-9-]+)\.png", text(path))}
+    kept = {path.stem: path.stat().st_size for path in (ROOT / "docs" / "vi" / "hinh").iterdir()}
+    assert set(kept) == shown == set(manual.PICTURES)
+    assert max(kept.values()) <= manual.MOST

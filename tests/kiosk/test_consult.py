@@ -96,6 +96,16 @@ def test_an_incomplete_request_says_what_is_missing(station: Station, change: di
         assert 'value="internal" checked' in window.get(f"/patients/{station.first}/ask?part=department").text
 
 
+def test_the_urgency_that_is_tapped_counts_over_the_one_before(station: Station) -> None:
+    """Back from the review the page still knows *Khẩn*; a tap on *Cấp cứu* is what is sent."""
+    window = station.window()
+    window.post(f"/patients/{station.first}/ask", complaint="Đau đầu", urgency="urgent")
+    text = window.get(f"/patients/{station.first}/ask").text
+    assert text.index('name="urgency" value="emergency"') < text.index('type="hidden" name="urgency" value="urgent"')
+    window.post(f"/patients/{station.first}/ask", complaint="Đau đầu", urgency=["emergency", "urgent"])
+    assert "Khám bệnh · Cấp cứu" in window.text
+
+
 def test_one_page_and_one_word_of_urgency_are_enough(station: Station) -> None:
     """Without more it goes to the examination department with this visit's readings, as the review says before anything is sent."""
     window = station.window()
