@@ -1,11 +1,30 @@
 """Every device family this version knows, one row each. A new driver is one file and one line here."""
 
 from appliance.devices.driver import Row
-from appliance.devices.drivers import and_ua767, contec_cms50, contec_cms50_v5, ieee11073, nonin, suntech_nibp
+from appliance.devices.drivers import (
+    and_ua767,
+    contec_cms50,
+    contec_cms50_v5,
+    ieee11073,
+    masimo_ascii1,
+    nellcor_n560,
+    nonin,
+    suntech_nibp,
+)
 
 ROWS: dict[str, Row] = {
     row.name: row
-    for row in (and_ua767.ROW, contec_cms50.ROW, contec_cms50_v5.ROW, ieee11073.ROW, nonin.ROW, suntech_nibp.ROW, suntech_nibp.UNASKED)
+    for row in (
+        and_ua767.ROW,
+        contec_cms50.ROW,
+        contec_cms50_v5.ROW,
+        ieee11073.ROW,
+        masimo_ascii1.ROW,
+        nellcor_n560.ROW,
+        nonin.ROW,
+        suntech_nibp.ROW,
+        suntech_nibp.UNASKED,
+    )
 }
 """The rows by driver name."""
 

@@ -16,7 +16,7 @@ from collections.abc import Iterable
 from itertools import pairwise
 
 from appliance.contract.metrics import Metric, Status
-from appliance.contract.readings import Numeric, Source
+from appliance.contract.readings import Numeric, ReadingKind, Source
 from appliance.devices.driver import SECOND
 from appliance.devices.events import Measurement, Sample
 
@@ -45,7 +45,7 @@ CHECK_NS = SECOND // 4
 MOST = 75 * 31
 """The most samples ever held: 75 a second (the fastest oximeter known) over the longest window, and one second more."""
 
-OUT = frozenset({"probe-error", "no-value", "searching-too-long", "sensor-disconnected", "sensor-alarm"})
+OUT = frozenset({"probe-error", "no-value", "searching-too-long", "sensor-disconnected", "sensor-alarm", "sensor-off", "no-sensor"})
 """Reasons with which a device says that the finger is out."""
 
 RESULT, FULL, SHORT, UNSTABLE = 0, 1, 2, 3
@@ -69,6 +69,7 @@ class Settler:
         self._first: Sample | None = None
         self._first_ns = 0
         self._last_ns = 0  # of the last usable sample, of any placement
+        self._lost_ns = LOST_NS  # longer where the device itself speaks more rarely
         self._bad_since: int | None = None
         self._look_ns = 0  # when to look next whether it is stable
         self._done = False  # this placement has been measured
@@ -90,6 +91,8 @@ class Settler:
         """One sample; the measurement it settles, if it does."""
         if sample.result:
             return _own(sample, at_ns) if sample.valid else None
+        if sample.kind is ReadingKind.BLOOD_PRESSURE:
+            return None  # a pressure that is no result (the average of a week) is no measurement, and pressures do not stream
         before = self._turn(sample, at_ns)
         now = self._live(sample, at_ns if self._stored_ns is None else self._stored_ns)
         return before or now
@@ -110,9 +113,9 @@ class Settler:
 
     def _live(self, sample: Sample, at_ns: int) -> Measurement | None:
         ended = self._lost(at_ns)
-        if sample.valid:
+        if sample.valid and _whole(sample):
             return self._usable(sample, at_ns) or ended
-        return self._unusable(sample.invalid or "", at_ns) or ended
+        return self._unusable(sample.invalid or "no-value", at_ns) or ended
 
     def tick(self, now_ns: int) -> Measurement | None:
         """Time has passed: silence ends a placement, and a series."""
@@ -124,7 +127,7 @@ class Settler:
         return ended
 
     def _lost(self, now_ns: int) -> Measurement | None:
-        return self.end() if self._first is not None and now_ns - self._last_ns >= LOST_NS else None
+        return self.end() if self._first is not None and now_ns - self._last_ns >= self._lost_ns else None
 
     def noise(self, frames: int, at_ns: int) -> None:
         """About so many frames were lost in noise: they count as unusable samples."""
@@ -142,6 +145,7 @@ class Settler:
     def _usable(self, sample: Sample, at_ns: int) -> Measurement | None:
         self._bad_since = None
         self._last_ns = at_ns
+        self._lost_ns = max(LOST_NS, 2 * (sample.every_ns or 0))
         if self._first is None:
             self._first, self._first_ns, self._look_ns = sample, at_ns, at_ns + FULL_NS - SECOND
         if self._done:
@@ -231,6 +235,12 @@ def _point(sample: Sample, at_ns: int) -> _Point:
     values = {each.metric: each.value for each in sample.numerics}
     flagged = any(each.status & Status.QUESTIONABLE for each in sample.numerics)
     return at_ns, values[Metric.SPO2] or 0, values[Metric.PULSE_RATE] or 0, values.get(Metric.PERFUSION), flagged
+
+
+def _whole(sample: Sample) -> bool:
+    """A point needs a saturation and a pulse: a monitor may have one of them, or neither, and other numbers beside."""
+    values = {each.metric: each.value for each in sample.numerics}
+    return values.get(Metric.SPO2) is not None and values.get(Metric.PULSE_RATE) is not None
 
 
 def _own(sample: Sample, at_ns: int) -> Measurement:

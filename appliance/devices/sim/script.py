@@ -14,6 +14,8 @@ from appliance.devices.sim.and_ua767 import AndUa767
 from appliance.devices.sim.contec_cms50 import ContecCms50
 from appliance.devices.sim.contec_cms50_v5 import ContecCms50V5
 from appliance.devices.sim.ieee11073 import Ieee11073
+from appliance.devices.sim.masimo_ascii1 import MasimoAscii1
+from appliance.devices.sim.nellcor_n560 import NellcorN560
 from appliance.devices.sim.nonin import Nonin
 from appliance.devices.sim.suntech_nibp import SuntechNibp
 
@@ -51,6 +53,8 @@ DEVICES: dict[str, Callable[..., Simulated]] = {
     "contec-cms50": ContecCms50,
     "contec-cms50-v5": ContecCms50V5,
     "ieee11073": Ieee11073,
+    "masimo-ascii1": MasimoAscii1,
+    "nellcor-n560": NellcorN560,
     "nonin": Nonin,
     "suntech-nibp": SuntechNibp,
     "suntech-nibp-unasked": lambda chance, **options: SuntechNibp(chance, **({"unasked": 10.0} | options)),
