@@ -25,7 +25,7 @@ from appliance.agent.observing import InHand, Observing, Source, marked
 from appliance.contract.readings import Numeric
 from appliance.contract.readings import Source as Origin
 from appliance.database import Connection, StoreError, data_version
-from appliance.devices.driver import SECOND, Driver, Line, Row
+from appliance.devices.driver import SECOND, Driver, Hid, Line, Row
 from appliance.devices.drivers.suntech_nibp import EMPTY_MMHG
 from appliance.devices.events import Measurement, Noise, Notice, Said, Sample, Send, Word, shown
 from appliance.devices.port import DeviceError, Port, PortAbsentError, PortUsedError, check_address, is_simulated, open_port
@@ -121,7 +121,7 @@ class Collector:
         clock: Clock,
         run: Path,
         log: logging.Logger,
-        opens: Callable[[str, Line], Port] = open_port,
+        opens: Callable[[str, Line | Hid], Port] = open_port,
         allowed: Callable[[int, int], bool] = may_command,
     ) -> None:
         self._job, self._row = job, which

@@ -35,6 +35,24 @@ class Line:
     rts: bool = False
 
 
+@dataclass(frozen=True, slots=True)
+class Hid:
+    """A USB HID device in place of a serial line: its ids, and the bytes of its reports.
+
+    A write of `report` bytes, or several times as many, goes out as output reports; one of `feature` bytes as a feature report.
+    """
+
+    vid: int
+    pid: int
+    report: int
+    feature: int = 0
+
+    @property
+    def ids(self) -> str:
+        """The ids as udev and people write them: ``0590:0028``."""
+        return f"{self.vid:04x}:{self.pid:04x}"
+
+
 class Driver(Protocol):
     """The host's side of one device's protocol."""
 
@@ -83,7 +101,7 @@ class Row:
     title: str
     kind: ReadingKind
     metrics: tuple[Metric, ...]
-    line: Line
+    line: Line | Hid
     pace: int
     bound: int
     make: Callable[[float | None], Driver]

@@ -12,7 +12,7 @@ import select
 import termios
 from typing import Any, Protocol
 
-from appliance.devices.driver import Line
+from appliance.devices.driver import Hid, Line
 
 MOST = 4096
 """The most bytes of one read: what the kernel holds for a tty."""
@@ -152,13 +152,19 @@ def check_address(path: str) -> None:
         SimPort(path)
 
 
-def open_port(path: str, line: Line) -> Port:
-    """The open line behind a path or a ``sim://`` address.
+def open_port(path: str, line: Line | Hid) -> Port:
+    """The open line behind a path or a ``sim://`` address; for a HID device ``hid`` finds it by its ids.
 
     PortAbsentError when there is none, PortUsedError when another program has it, else DeviceError. ValueError for an address
     that cannot be read.
     """
-    return SimPort(path) if is_simulated(path) else SerialPort(path, line)
+    if is_simulated(path):
+        return SimPort(path)
+    if isinstance(line, Hid):
+        from appliance.devices.hidraw import HidPort
+
+        return HidPort(path, line)
+    return SerialPort(path, line)
 
 
 def _open(path: str, line: Line) -> Any:

@@ -9,6 +9,7 @@ from appliance.devices.drivers import (
     masimo_ascii1,
     nellcor_n560,
     nonin,
+    omron_hem,
     suntech_nibp,
 )
 
@@ -22,6 +23,8 @@ ROWS: dict[str, Row] = {
         masimo_ascii1.ROW,
         nellcor_n560.ROW,
         nonin.ROW,
+        omron_hem.ROW,
+        omron_hem.ROW_7301,
         suntech_nibp.ROW,
         suntech_nibp.UNASKED,
     )

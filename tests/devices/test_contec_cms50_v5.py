@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from appliance.contract.metrics import Metric, Status
 from appliance.contract.readings import Source
 from appliance.devices.decode import decode
-from appliance.devices.driver import SECOND
+from appliance.devices.driver import SECOND, Line
 from appliance.devices.drivers import contec_cms50_v5 as contec
 from appliance.devices.drivers.contec_cms50_v5 import ROW, ContecCms50V5
 from appliance.devices.events import Noise, Notice, Send, Word
@@ -267,4 +267,4 @@ def test_only_two_requests_exist() -> None:
 
 def test_the_line_has_odd_parity() -> None:
     """19200 8O1: a pseudo-terminal cannot show it, so the requested setting is asserted."""
-    assert (ROW.line.baud, ROW.line.bytesize, ROW.line.parity, ROW.line.stopbits) == (19200, 8, "O", 1)
+    assert ROW.line == Line(19200, 8, "O", 1)

@@ -8,6 +8,7 @@ import pytest
 
 from appliance.contract.metrics import TABLE
 from appliance.devices import drivers
+from appliance.devices.driver import Hid
 from appliance.devices.registry import ROWS
 from tests.house.tree import ROOT
 
@@ -51,5 +52,5 @@ def test_the_reference_names_every_driver() -> None:
     lines = (ROOT / "docs" / "reference" / "devices.md").read_text().splitlines()
     for row in ROWS.values():
         (line,) = [each for each in lines if each.startswith(f"| `{row.name}` |")]
-        assert str(row.line.baud) in line
+        assert (row.line.ids if isinstance(row.line, Hid) else str(row.line.baud)) in line
         assert row.service or "refused in production" in line

@@ -17,6 +17,7 @@ from appliance.devices.sim.ieee11073 import Ieee11073
 from appliance.devices.sim.masimo_ascii1 import MasimoAscii1
 from appliance.devices.sim.nellcor_n560 import NellcorN560
 from appliance.devices.sim.nonin import Nonin
+from appliance.devices.sim.omron_hem import OmronHem
 from appliance.devices.sim.suntech_nibp import SuntechNibp
 
 SECOND = 1_000_000_000
@@ -56,6 +57,8 @@ DEVICES: dict[str, Callable[..., Simulated]] = {
     "masimo-ascii1": MasimoAscii1,
     "nellcor-n560": NellcorN560,
     "nonin": Nonin,
+    "omron-hem7301": lambda chance, **options: OmronHem(chance, **({"model": "7301"} | options)),
+    "omron-hem790": OmronHem,
     "suntech-nibp": SuntechNibp,
     "suntech-nibp-unasked": lambda chance, **options: SuntechNibp(chance, **({"unasked": 10.0} | options)),
 }
@@ -69,6 +72,7 @@ _NUMBERS: dict[str, Callable[[str], Any]] = {
     "mute_starts": int,
     "stored": int,
     "late": int,
+    "deny": int,
 }
 
 
