@@ -3,6 +3,7 @@
 from appliance.devices.driver import Row
 from appliance.devices.drivers import (
     and_ua767,
+    contec08a,
     contec_cms50,
     contec_cms50_v5,
     ieee11073,
@@ -17,6 +18,7 @@ ROWS: dict[str, Row] = {
     row.name: row
     for row in (
         and_ua767.ROW,
+        contec08a.ROW,
         contec_cms50.ROW,
         contec_cms50_v5.ROW,
         ieee11073.ROW,

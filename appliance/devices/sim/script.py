@@ -11,6 +11,7 @@ from typing import Any, Protocol
 from urllib.parse import parse_qsl, urlsplit
 
 from appliance.devices.sim.and_ua767 import AndUa767
+from appliance.devices.sim.contec08a import Contec08a
 from appliance.devices.sim.contec_cms50 import ContecCms50
 from appliance.devices.sim.contec_cms50_v5 import ContecCms50V5
 from appliance.devices.sim.ieee11073 import Ieee11073
@@ -51,6 +52,7 @@ class Simulated(Protocol):
 
 DEVICES: dict[str, Callable[..., Simulated]] = {
     "and-ua767": AndUa767,
+    "contec08a": Contec08a,
     "contec-cms50": ContecCms50,
     "contec-cms50-v5": ContecCms50V5,
     "ieee11073": Ieee11073,
