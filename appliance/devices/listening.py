@@ -9,7 +9,7 @@ from datetime import datetime
 
 from appliance.devices.driver import SECOND
 from appliance.devices.events import Noise, Notice, Said, Word
-from appliance.devices.framing import CUT, GARBAGE, Piece
+from appliance.devices.framing import CHECKSUM, CUT, GARBAGE, LENGTH, Piece
 
 STALE_NS = SECOND
 """A frame that has begun and not gone on for so long was cut (judgement: the longest silence inside a frame of any family here
@@ -124,6 +124,31 @@ class Listening:
             else:
                 said += self._read(piece)
         return said
+
+
+def packets(head: bytes, counted: int, fixed: int, lengths: range, check: Callable[[bytes], bool]) -> Look:
+    """Frames of a fixed `head`, a length byte at `counted` and a check over the whole frame.
+
+    The whole frame has `fixed` bytes more than the length byte says; only the lengths (as that byte says them) in `lengths` exist.
+    A frame that fails is noise by its first byte; scanning resumes at the next one.
+    """
+
+    def look(data: bytes, at: int, after: bool) -> tuple[int, str | None]:  # noqa: ARG001 - as every look
+        begins = data.find(head[:1], at)
+        if begins != at:
+            return (len(data) if begins < 0 else begins) - at, GARBAGE
+        if not head.startswith(data[at : at + len(head)]):
+            return 1, GARBAGE
+        if at + counted >= len(data):
+            return 0, None
+        if data[at + counted] not in lengths:
+            return 1, LENGTH
+        whole = data[at + counted] + fixed
+        if at + whole > len(data):
+            return 0, None
+        return (whole, None) if check(data[at : at + whole]) else (1, CHECKSUM)
+
+    return look
 
 
 LINE_ENDS = b"\r\n"

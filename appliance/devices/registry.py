@@ -3,14 +3,18 @@
 from appliance.devices.driver import Row
 from appliance.devices.drivers import (
     and_ua767,
+    bpm_pro2,
     contec08a,
     contec_cms50,
     contec_cms50_v5,
     ieee11073,
+    maibobo,
     masimo_ascii1,
     nellcor_n560,
     nonin,
     omron_hem,
+    pm6750,
+    sd_codefree,
     suntech_nibp,
 )
 
@@ -18,15 +22,19 @@ ROWS: dict[str, Row] = {
     row.name: row
     for row in (
         and_ua767.ROW,
+        bpm_pro2.ROW,
         contec08a.ROW,
         contec_cms50.ROW,
         contec_cms50_v5.ROW,
         ieee11073.ROW,
+        maibobo.ROW,
         masimo_ascii1.ROW,
         nellcor_n560.ROW,
         nonin.ROW,
         omron_hem.ROW,
         omron_hem.ROW_7301,
+        pm6750.ROW,
+        sd_codefree.ROW,
         suntech_nibp.ROW,
         suntech_nibp.UNASKED,
     )

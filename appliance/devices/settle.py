@@ -93,6 +93,8 @@ class Settler:
             return _own(sample, at_ns) if sample.valid else None
         if sample.kind is ReadingKind.BLOOD_PRESSURE:
             return None  # a pressure that is no result (the average of a week) is no measurement, and pressures do not stream
+        if sample.numerics and all(each.metric is not Metric.SPO2 for each in sample.numerics):
+            return None  # a board with several probes on one line: this packet says nothing of the finger
         before = self._turn(sample, at_ns)
         now = self._live(sample, at_ns if self._stored_ns is None else self._stored_ns)
         return before or now
