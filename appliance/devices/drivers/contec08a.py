@@ -7,6 +7,9 @@ there is, so a report counts only when every one of them is there.
 A record is two groups of a mask and data, coded as in the vendor's oximeters: each byte travels with bit 7 set and its true bit 7
 is a bit of the mask. What its first byte means is not known: it is shown as a signal. No error code is known either.
 
+Every download repeats everything, oldest first, and a full memory (100 records of each user) moves every place by one with the next
+measurement. So a place is a record's ordinal only when its clock said no moment; otherwise the time and the numbers name it.
+
 A request that begins with 41 probably empties the memory: it does not exist in this file.
 """
 
@@ -33,6 +36,8 @@ USERS = (1, 2, 3)
 DEVICE_ON = 1
 OLDEST, NEWEST = 2005, 2040
 """Years that a clock in use can say; others are flagged and left as they are (fact sheet: clocks that say 2004, 2044)."""
+AGAIN_NS = 10 * SECOND
+"""A device that gave no answer, or is not switched on, is asked anew after this."""
 REPLY_NS, TRIES = SECOND, 3
 """An answer that does not come within a second is asked for again, so often (judgement)."""
 
@@ -131,8 +136,9 @@ class Contec08a:
         self._asked_ns = self._fed_ns = 0
         self._tries = 0
         self._user: int | None = None
-        self._ordinal = 0
+        self._place = 0
         self._count = 0
+        self._unread = False
 
     @property
     def pending(self) -> int:
@@ -145,12 +151,12 @@ class Contec08a:
         return False
 
     def begin(self, now_ns: int) -> list[Said]:
-        """Greet it twice, as the vendor's program does, and ask who it is."""
-        return self._go(self._identity(), now_ns)
+        """Greet it twice, as the vendor's program does, ask who it is, and read its memory: it gives nothing else."""
+        self._unread = not self._listen
+        return [] if self._listen else self._go(self._whole(), now_ns)
 
     def recall(self, now_ns: int) -> list[Said]:
-        """Read the memory of every user."""
-        self._count = 0
+        """Read the memory of every user once more."""
         return self._go(self._memory(), now_ns)
 
     def feed(self, data: bytes, now_ns: int) -> list[Said]:
@@ -164,7 +170,10 @@ class Contec08a:
         said: list[Said] = []
         if not self._listen and self._framer.pending and now_ns - self._fed_ns >= REPLY_NS:
             said = self._pieces(self._framer.expire(), now_ns)
-        if self._job is None or now_ns - self._asked_ns < REPLY_NS:
+        if self._job is None:
+            due = self._unread and now_ns - self._asked_ns >= AGAIN_NS
+            return said + (self._go(self._whole(), now_ns) if due else [])
+        if now_ns - self._asked_ns < REPLY_NS:
             return said
         self._tries += 1
         self._asked_ns = now_ns
@@ -183,7 +192,7 @@ class Contec08a:
 
     def end(self, now_ns: int) -> list[Said]:  # noqa: ARG002 - as every driver
         """No word of parting is known."""
-        self._job = None
+        self._job, self._unread = None, False
         return []
 
     def flush(self) -> list[Said]:
@@ -195,8 +204,12 @@ class Contec08a:
     def _go(self, job: Generator[tuple[bytes, Callable[[bytes], bool]], bytes, None], now_ns: int) -> list[Said]:
         if self._listen or self._job is not None:
             return [Notice(Word.REFUSED, "listening" if self._listen else "busy")]
-        self._job = job
+        self._job, self._count = job, 0
         return self._step(None, now_ns)
+
+    def _whole(self) -> Generator[tuple[bytes, Callable[[bytes], bool]], bytes, None]:
+        yield from self._identity()
+        yield from self._memory()
 
     def _identity(self) -> Generator[tuple[bytes, Callable[[bytes], bool]], bytes, None]:
         for _ in range(2):
@@ -211,6 +224,7 @@ class Contec08a:
             follows = yield b"", _is(FOLLOWS)
             for _ in range(follows[4] & 0x7F):
                 yield b"", _is_record
+        self._unread = False
 
     def _step(self, answer: bytes | None, now_ns: int) -> list[Said]:
         assert self._job is not None
@@ -241,7 +255,7 @@ class Contec08a:
         if frame[0] == OPENED:
             return Notice(Word.STATE, "on" if frame[2] == DEVICE_ON else "switched off", frame=frame)
         if frame[0] == FOLLOWS:
-            self._user, self._ordinal = frame[13] & 0x03, 0
+            self._user, self._place = frame[13] & 0x03, 0
             return Notice(Word.STATE, f"user {self._user}: {frame[4] & 0x7F} records", frame[4] & 0x7F, frame)
         return Notice(Word.STATE, "greeted", frame=frame)
 
@@ -251,13 +265,14 @@ class Contec08a:
         day, hour, minute, *_ = data_bytes(frame[8:RECORD])
         why = None if systolic and diastolic else "no-value"
         time = _time(year, month, day, hour, minute)
-        signals = [("unexplained", unexplained)]
+        place, self._place = self._place, self._place + 1
+        signals = [("unexplained", unexplained), ("place", place)]
         if self._user is not None:
             signals.append(("user", self._user))
         if time is None or not OLDEST <= 2000 + year <= NEWEST:
             signals.append(("implausible_time", 1))
-        ordinal, self._ordinal = self._ordinal, self._ordinal + 1
         self._count += 1
+        ordinal = place if time is None else None
         values = {Metric.SYSTOLIC: systolic, Metric.DIASTOLIC: diastolic, Metric.MEAN: mean, Metric.PULSE_RATE: pulse}
         return Sample(
             ReadingKind.BLOOD_PRESSURE, tuple(numeric(metric, None if why else value or None) for metric, value in values.items()),

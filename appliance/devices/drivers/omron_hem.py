@@ -11,6 +11,10 @@ full ones. In a recording the questions are missing, so an answer is known by it
 
 The command that empties the memory of a HEM-7301 does not exist in this file. A weekly average is shown as a sample and never
 becomes a measurement: it was computed by the device, over days, and says neither which days nor whose mornings.
+
+Every download repeats everything, and index 0 is always the newest: an index names another measurement after the next one. So a
+record's ordinal is its number in the life of the device (the running total less the index, on the HEM-790IT); the HEM-7301 counts
+nothing, and an index is its ordinal only when its clock said no moment.
 """
 
 from collections.abc import Generator
@@ -52,6 +56,8 @@ BANKS = (0, 1)
 """Memories of user A and user B."""
 REPLY_NS, TRIES = SECOND, 5
 """An answer that does not come within a second, or is ``NO``, is asked for again, so often (the vendor's program repeats too)."""
+AGAIN_NS = 10 * SECOND
+"""A device that gave no answer is asked anew after this."""
 SUITS = {b"VER": VERSION, b"SRL": SERIAL, b"GCL": CLOCK, b"GDC": COUNT, b"GME": RECORD, b"MES": RECORD}
 """How long the answer to a question is; the HEM-7301's count is known by its place only."""
 
@@ -195,8 +201,10 @@ class OmronHem:
         self._asked = b""
         self._asked_ns = self._fed_ns = 0
         self._tries = 0
-        self._ordinal = 0
+        self._place = 0
+        self._ever: int | None = None
         self._count = 0
+        self._unread = False
 
     @property
     def pending(self) -> int:
@@ -209,12 +217,12 @@ class OmronHem:
         return False
 
     def begin(self, now_ns: int) -> list[Said]:
-        """Wake it and ask who it is."""
-        return self._go(self._identity(), now_ns)
+        """Wake it, ask who it is, and read its memory: it gives nothing else."""
+        self._unread = not self._listen
+        return [] if self._listen else self._go(self._whole(), now_ns)
 
     def recall(self, now_ns: int) -> list[Said]:
-        """Read the whole memory, newest first."""
-        self._count = 0
+        """Read the whole memory once more, newest first."""
         return self._go(self._memory(), now_ns)
 
     def feed(self, data: bytes, now_ns: int) -> list[Said]:
@@ -230,6 +238,8 @@ class OmronHem:
             said = self._pieces(self._framer.expire(), now_ns)
         if self._job is not None and now_ns - self._asked_ns >= REPLY_NS:
             said += self._again(now_ns)
+        elif self._unread and self._job is None and now_ns - self._asked_ns >= AGAIN_NS:
+            said += self._go(self._whole(), now_ns)
         return said
 
     def start(self, patient_type: str, now_ns: int, deadline_ns: int) -> list[Said]:  # noqa: ARG002 - as every driver
@@ -242,7 +252,7 @@ class OmronHem:
 
     def end(self, now_ns: int) -> list[Said]:  # noqa: ARG002 - as every driver
         """Tell it that we are done: it switches itself off."""
-        self._job = None
+        self._job, self._unread = None, False
         return [] if self._listen else [Send(_END[self._family.clock])]
 
     def flush(self) -> list[Said]:
@@ -254,8 +264,12 @@ class OmronHem:
     def _go(self, job: Generator[bytes, bytes | None, None], now_ns: int) -> list[Said]:
         if self._listen or self._job is not None:
             return [Notice(Word.REFUSED, "listening" if self._listen else "busy")]
-        self._job = job
+        self._job, self._count = job, 0
         return self._step(None, now_ns)
+
+    def _whole(self) -> Generator[bytes, bytes | None, None]:
+        yield from self._identity()
+        yield from self._memory()
 
     def _identity(self) -> Generator[bytes, bytes | None, None]:
         yield from self._wake(MODE if self._family.clock else INFORMATION)
@@ -285,7 +299,7 @@ class OmronHem:
         try:
             self._asked = next(self._job) if answer is None else self._job.send(answer)
         except StopIteration:
-            self._job = None
+            self._job, self._unread = None, False
             return [Notice(Word.STATE, "read", self._count)]
         return _sends(self._asked)
 
@@ -333,8 +347,8 @@ class OmronHem:
         if len(message) == WEEK and not self._family.clock:
             return _week(frame, data)
         if len(message) == COUNT:
-            self._ordinal = 0
             count = message[self._family.counted]
+            self._place, self._ever = 0, None if self._family.clock else data[1]
             text = f"records: {count}" if self._family.clock else f"records: {count}, ever: {data[1]}"
             return Notice(Word.STATE, text, count, frame)
         if len(message) == SERIAL:
@@ -350,15 +364,18 @@ class OmronHem:
         why = None if systolic and diastolic else "no-value"
         status = Status.QUESTIONABLE if flags & (IRREGULAR | MOVED) else Status(0)
         signals = [("irregular", flags & IRREGULAR), ("movement", (flags & MOVED) >> 1), ("of_three", (flags & TRIPLE) >> 4)]
-        ordinal, self._ordinal = self._ordinal, self._ordinal + 1
+        place, self._place = self._place, self._place + 1
         if self._job is not None and self._asked[1:4] in (b"GME", b"MES"):
             self._count += 1
-            ordinal = self._asked[6 if self._family.clock else 7]
+            place = self._asked[6 if self._family.clock else 7]
             if not self._family.clock:
                 signals.append(("user", self._asked[5] + 1))
+        signals.append(("place", place))
         time = _time(data[:6])
         if time is None or not OLDEST <= 2000 + data[0] <= NEWEST:
             signals.append(("implausible_time", 1))
+        number = None if self._ever is None else (self._ever - place) % 256
+        ordinal = number if not self._family.clock else place if time is None else None
         return Sample(
             ReadingKind.BLOOD_PRESSURE,
             (
