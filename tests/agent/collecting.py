@@ -14,7 +14,7 @@ from typing import Any
 from appliance import journal
 from appliance.agent.collect import Collector, Job, check
 from appliance.contract.metrics import Metric
-from appliance.devices.driver import Line
+from appliance.devices.driver import Hid, Line
 from appliance.devices.port import DeviceError, Port, PortAbsentError
 from appliance.devices.sim.script import Script, simulate
 from appliance.store import measuring
@@ -38,10 +38,10 @@ class Cable:
         self.opened = 0
         self.sent = b""
 
-    def open(self, path: str, line: Line) -> Port:
+    def open(self, path: str, line: Line | Hid) -> Port:
         """As `open_port`."""
         assert path == self.name
-        assert line.baud
+        assert isinstance(line, Hid) or line.baud
         if not self.plugged:
             raise PortAbsentError(path, "no such port")
         self.opened += 1

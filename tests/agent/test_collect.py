@@ -35,7 +35,7 @@ def room(station: Station) -> Iterator[Callable[..., Room]]:
     made: list[Room] = []
 
     def make(driver: str = "contec-cms50", *, job: dict[str, object] | None = None, **options: str) -> Room:
-        device = OXIMETER if driver.startswith("contec") else "cuff"
+        device = OXIMETER if driver.startswith("contec-") else "cuff"
         made.append(Room(station, driver, device=device, **({"finger": "out"} if device == OXIMETER else {}) | options))
         return made[-1].begin(**(job or {}))
 
@@ -214,6 +214,20 @@ def test_a_memory_that_is_read_is_nobodys(room: Callable[..., Room], station: St
     here.collector._take(driver.recall(now), now)
     here.run(8)
     assert [(row.session, row.reading.source) for row in here.rows()] == [(None, Source.MEMORY)] * 2
+
+
+@pytest.mark.parametrize(("driver", "count"), [("contec08a", 9), ("omron-hem790", 6), ("omron-hem7301", 3)])
+def test_a_memory_over_usb_lies_in_the_tray_once(room: Callable[..., Room], station: Station, driver: str, count: int) -> None:
+    """Everything that a cuff holds, of all its users, is nobody's yet; plugged in again it says all of it again, and nothing is new."""
+    station.session(station.patient(), "cuff")
+    here = room(driver, stored="3").run(8)
+    assert [(row.session, row.reading.source) for row in here.rows()] == [(None, Source.MEMORY)] * count
+    here.cable.plugged = False
+    here.run(2)
+    here.cable.plugged = True
+    here.run(12)
+    assert len(here.rows()) == count
+    assert here.live()["state"] == "ready"
 
 
 def test_a_headless_session_records_at_once(room: Callable[..., Room], station: Station) -> None:
