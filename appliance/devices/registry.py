@@ -3,6 +3,7 @@
 from appliance.devices.driver import Row
 from appliance.devices.drivers import (
     and_ua767,
+    beurer,
     bpm_pro2,
     contec08a,
     contec_cms50,
@@ -10,18 +11,21 @@ from appliance.devices.drivers import (
     ieee11073,
     maibobo,
     masimo_ascii1,
+    microlife,
     nellcor_n560,
     nonin,
     omron_hem,
     pm6750,
     sd_codefree,
     suntech_nibp,
+    visomat,
 )
 
 ROWS: dict[str, Row] = {
     row.name: row
     for row in (
         and_ua767.ROW,
+        beurer.ROW,
         bpm_pro2.ROW,
         contec08a.ROW,
         contec_cms50.ROW,
@@ -29,6 +33,7 @@ ROWS: dict[str, Row] = {
         ieee11073.ROW,
         maibobo.ROW,
         masimo_ascii1.ROW,
+        microlife.ROW,
         nellcor_n560.ROW,
         nonin.ROW,
         omron_hem.ROW,
@@ -37,6 +42,7 @@ ROWS: dict[str, Row] = {
         sd_codefree.ROW,
         suntech_nibp.ROW,
         suntech_nibp.UNASKED,
+        visomat.ROW,
     )
 }
 """The rows by driver name."""

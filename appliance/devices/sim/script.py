@@ -11,6 +11,7 @@ from typing import Any, Protocol
 from urllib.parse import parse_qsl, urlsplit
 
 from appliance.devices.sim.and_ua767 import AndUa767
+from appliance.devices.sim.beurer import Beurer
 from appliance.devices.sim.bpm_pro2 import BpmPro2
 from appliance.devices.sim.contec08a import Contec08a
 from appliance.devices.sim.contec_cms50 import ContecCms50
@@ -18,12 +19,14 @@ from appliance.devices.sim.contec_cms50_v5 import ContecCms50V5
 from appliance.devices.sim.ieee11073 import Ieee11073
 from appliance.devices.sim.maibobo import Maibobo
 from appliance.devices.sim.masimo_ascii1 import MasimoAscii1
+from appliance.devices.sim.microlife import Microlife
 from appliance.devices.sim.nellcor_n560 import NellcorN560
 from appliance.devices.sim.nonin import Nonin
 from appliance.devices.sim.omron_hem import OmronHem
 from appliance.devices.sim.pm6750 import Pm6750
 from appliance.devices.sim.sd_codefree import SdCodefree
 from appliance.devices.sim.suntech_nibp import SuntechNibp
+from appliance.devices.sim.visomat import Visomat
 
 SECOND = 1_000_000_000
 KINDS = ("unplug", "silent", "noise", "wrong-checksum", "drop", "slow")
@@ -56,6 +59,7 @@ class Simulated(Protocol):
 
 DEVICES: dict[str, Callable[..., Simulated]] = {
     "and-ua767": AndUa767,
+    "beurer": Beurer,
     "bpm-pro2": BpmPro2,
     "contec-cms50": ContecCms50,
     "contec-cms50-v5": ContecCms50V5,
@@ -63,6 +67,7 @@ DEVICES: dict[str, Callable[..., Simulated]] = {
     "ieee11073": Ieee11073,
     "maibobo": Maibobo,
     "masimo-ascii1": MasimoAscii1,
+    "microlife": Microlife,
     "nellcor-n560": NellcorN560,
     "nonin": Nonin,
     "omron-hem7301": lambda chance, **options: OmronHem(chance, **({"model": "7301"} | options)),
@@ -71,6 +76,7 @@ DEVICES: dict[str, Callable[..., Simulated]] = {
     "sd-codefree": SdCodefree,
     "suntech-nibp": SuntechNibp,
     "suntech-nibp-unasked": lambda chance, **options: SuntechNibp(chance, **({"unasked": 10.0} | options)),
+    "visomat": Visomat,
 }
 """Simulated devices by the name of their driver."""
 
