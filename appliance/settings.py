@@ -148,7 +148,9 @@ HOST = form(r"[A-Za-z0-9:](?:[A-Za-z0-9.:-]*[A-Za-z0-9])?", "a host name or an a
 LOOPBACK = one_of("127.0.0.1", "::1", "localhost")
 STATION_ID = form(STATION.pattern, "1-16 lower-case letters, digits and inner hyphens", "tram-0001", empty=True)
 PHONE = form(r"[0-9+ .()-]{3,24}", "a telephone number", "0900 000 000", empty=True)
-DEVICE_PORT = form(r"(?:/|sim://)[!-~]+", "the path of a serial port, or sim:// and a name", "/dev/tram/cuff")
+DEVICE_PORT = form(
+    r"(?:/|sim://)[!-~]+|hid", "the path of a serial port, hid for a USB device found by its ids, or sim:// and a name", "/dev/tram/cuff"
+)
 DATABASE_URL = form(
     r"(?:sqlite:///|postgresql\+psycopg://)\S+",
     "a URL that starts with sqlite:/// or postgresql+psycopg://",

@@ -34,6 +34,12 @@ def file(folder: Path, content: str, name: str = "tram.toml") -> Path:
     return path
 
 
+def test_a_usb_device_has_no_path(tmp_path: Path) -> None:
+    """It is found by its ids."""
+    found = load([file(tmp_path, '[devices.cuff]\ndriver = "omron-hem790"\nport = "hid"')])
+    assert found.devices["cuff"].port == "hid"
+
+
 def test_what_a_file_says_is_in_force(tmp_path: Path) -> None:
     """By attribute, with its type; paths are taken from the file's own folder; what nobody said is the default."""
     found = load([file(tmp_path, GOOD)])

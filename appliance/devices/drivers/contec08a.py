@@ -2,7 +2,7 @@
 
 Source: a public reader whose author compared the bytes with the vendor program's own export; every record he quotes is a table
 of the tests. Reports have 64 bytes and are zero behind what they say. There is no checksum: the zeros are all the redundancy
-there is, so a report counts only when every one of them is there.
+there is, so a report counts only when every one of them is there. (On the cable USB checks every packet by itself.)
 
 A record is two groups of a mask and data, coded as in the vendor's oximeters: each byte travels with bit 7 set and its true bit 7
 is a bit of the mask. What its first byte means is not known: it is shown as a signal. No error code is known either.
