@@ -59,13 +59,13 @@ def looks(station: str, patient: int) -> str:
     """Who has seen this record, and what they did."""
     t = guard.say()
     with reading(desk().engine) as tx:
-        found = _load(tx, station, patient)
+        found = _load(tx, station, patient, chart=False)
         seen = access.of_patient(tx, station, patient)
     return render_template("looks.html", **found, looks=[(one, t(*LOOKS.get(one.what, (one.what, one.what)))) for one in seen])
 
 
-def _load(tx: Connection, station: str, patient: int) -> dict[str, Any]:
-    """Everything the page shows; 404 for a patient nobody has spoken of, and for one who was erased."""
+def _load(tx: Connection, station: str, patient: int, *, chart: bool = True) -> dict[str, Any]:
+    """Everything the page shows, with or without the year's `chart`; 404 for a patient nobody has spoken of, and for one who was erased."""
     t, now = guard.say(), desk().now()
     who = patients.get(tx, station, patient)
     found = [] if patients.erased(tx, station, patient) else observations.of_patient(tx, station, patient)
@@ -89,7 +89,7 @@ def _load(tx: Connection, station: str, patient: int) -> dict[str, Any]:
         "consents": [(t(*PURPOSES.get(one.purpose, (one.purpose, one.purpose))), one) for one in said],
         "test_data": any(bool(one.reading.status & Status.TEST_DATA) for one in carried) or any(one.test_data for one in asked),
         "complete": present.completeness(whole, now, t),
-        "trend": year.year(history.year(tx, station, patient, now - history.YEAR), t) if found else {"panels": []},
+        "trend": year.year(history.year(tx, station, patient, now - history.YEAR), t) if found and chart else {"panels": []},
         "version": present.fingerprint(who, carried, asked, named, [one["who"] for one in merged], said, attempts, whole.mark, t.language),
     }  # fmt: skip
 

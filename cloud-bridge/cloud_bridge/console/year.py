@@ -15,6 +15,7 @@ GAP = 45 * 24 * 36_000
 THIN_FROM = 400
 """A longer series keeps each day's lowest and highest value: nothing that happened is smoothed away."""
 _DAY, _ZONE = 24 * 36_000, 7 * 36_000
+_LOW, _HIGH, _TEST = float("-inf"), float("inf"), int(Status.TEST_DATA)
 _PANELS: tuple[tuple[str, tuple[Metric, ...]], ...] = (
     ("bp", (Metric.SYSTOLIC, Metric.DIASTOLIC)), ("spo2", (Metric.SPO2,)), ("pulse_rate", (Metric.PULSE_RATE,)),
     ("temperature", (Metric.TEMPERATURE,)),
@@ -52,11 +53,12 @@ _Placed = tuple[int, Vital]
 
 def _points(ordered: Sequence[_Placed], metrics: Sequence[Metric]) -> list[Point]:
     places = [5 + METRICS.index(metric) for metric in metrics]
-    some = [(at, one) for at, one in ordered if any(one[place] is not None for place in places)]
+    top, bottom = places[0], places[-1]
+    some = [placed for placed in ordered if placed[1][top] is not None or placed[1][bottom] is not None]
     points: list[Point] = []
     last: tuple[int, tuple[int, bool, int]] | None = None
     for at, one in _thinned(some, places):
-        test = one.status & Status.TEST_DATA != 0
+        test = one.status & _TEST != 0
         kin = (one.device, test, int(one.source == Source.MANUAL))
         if last is not None and (at - last[0] > GAP or kin != last[1]):
             points.append([(last[0] + at) / 20, *[None] * len(places), 0])
@@ -73,16 +75,22 @@ def _thinned(some: Sequence[_Placed], places: Sequence[int]) -> list[_Placed]:
     """Each day's highest first and lowest last value of a long series, real and test data apart, in order of time."""
     if len(some) <= THIN_FROM:
         return list(some)
-    days: dict[tuple[int, int], list[_Placed]] = {}
-    for at, one in some:
-        days.setdefault(((at + _ZONE) // _DAY, one.status & Status.TEST_DATA), []).append((at, one))
-    kept: list[_Placed] = []
-    for of_day in days.values():
-        most = max(of_day, key=lambda placed: _or(placed[1][places[0]], float("-inf")))
-        least = min(of_day, key=lambda placed: _or(placed[1][places[-1]], float("inf")))
-        kept += [most] if most is least else [most, least]
+    top, bottom = places[0], places[-1]
+    most: dict[tuple[int, int], _Placed] = {}
+    least: dict[tuple[int, int], _Placed] = {}
+    for placed in some:
+        at, one = placed
+        day = ((at + _ZONE) // _DAY, one.status & _TEST)
+        if day not in most:
+            most[day] = least[day] = placed
+            continue
+        if _or(one[top], _LOW) > _or(most[day][1][top], _LOW):
+            most[day] = placed
+        if _or(one[bottom], _HIGH) < _or(least[day][1][bottom], _HIGH):
+            least[day] = placed
+    kept = [*most.values(), *(placed for day, placed in least.items() if placed is not most[day])]
     return sorted(kept)
 
 
-def _or(value: Any, otherwise: float) -> float:
-    return otherwise if value is None else float(value)
+def _or(value: Any, otherwise: float) -> Any:
+    return otherwise if value is None else value
