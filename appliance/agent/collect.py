@@ -101,6 +101,11 @@ def check(job: Job, environment: str) -> Row:
         check_address(job.port)
     except ValueError as error:
         raise NotInServiceError(f"Cài đặt của máy {job.device} sai: {error}", f"{job.device}: {error}") from None
+    if which.unit:
+        raise NotInServiceError(
+            f"Máy {job.device} gửi qua mạng của trạm, không qua cổng nối tiếp: {which.name} có dịch vụ riêng, {which.unit}.",
+            f"{job.device}: {which.name} comes over the station's network and has its own unit, {which.unit}; collect does not serve it",
+        )
     if environment == "production" and (job.test_data or not which.service):
         what = "simulated devices" if job.test_data else f"the driver {which.name}"
         raise NotInServiceError(

@@ -94,7 +94,8 @@ class Row:
     playing one back. `listen` makes a driver that only decodes and never writes. `writes` says that the driver sends
     anything at all, `commanded` that a measurement starts by a command to the device. `silence_s` is how long the
     line may be silent before the live view says *stale*. A row with `service = False` decodes but is refused by
-    `tram collect` in production. `bound` is the most bytes the driver ever holds.
+    `tram collect` in production. `bound` is the most bytes the driver ever holds. A family that comes over the
+    network is served by a systemd `unit` of its own; `tram collect` refuses it and names that unit.
     """
 
     name: str
@@ -110,3 +111,4 @@ class Row:
     commanded: bool = False
     silence_s: float = 3.0
     service: bool = True
+    unit: str = ""

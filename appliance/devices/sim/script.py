@@ -16,6 +16,7 @@ from appliance.devices.sim.bpm_pro2 import BpmPro2
 from appliance.devices.sim.contec08a import Contec08a
 from appliance.devices.sim.contec_cms50 import ContecCms50
 from appliance.devices.sim.contec_cms50_v5 import ContecCms50V5
+from appliance.devices.sim.hl7_mllp import Hl7Mllp
 from appliance.devices.sim.ieee11073 import Ieee11073
 from appliance.devices.sim.ivy_450c import Ivy450c
 from appliance.devices.sim.maibobo import Maibobo
@@ -65,6 +66,7 @@ DEVICES: dict[str, Callable[..., Simulated]] = {
     "contec-cms50": ContecCms50,
     "contec-cms50-v5": ContecCms50V5,
     "contec08a": Contec08a,
+    "hl7-mllp": Hl7Mllp,
     "ieee11073": Ieee11073,
     "ivy-450c": Ivy450c,
     "maibobo": Maibobo,
