@@ -323,12 +323,19 @@ RECENT = 60
 
 def of_patient(tx: Connection, station: str, patient: int, *, limit: int = RECENT) -> list[Observation]:
     """A patient's newest readings, newest first: their own, those moved to them, and those in dispute."""
+    # Two short looks by index: with an OR between them both databases read every reading of the station.
     c = observation.c
+    own = select(observation).where(c.station == station, c.patient == patient)
+    rows = list(tx.execute(own.order_by(c.wall.desc(), c.ticks.desc(), c.key).limit(limit)))
     moved = select(correction.c.key).where(correction.c.station == station, correction.c.to_patient == patient)
     held = select(conflict.c.key).where(conflict.c.station == station, conflict.c.patient == patient)
-    mine = (c.patient == patient) | c.key.in_(moved) | c.key.in_(held)
-    query = select(observation).where(c.station == station, mine).order_by(c.wall.desc(), c.ticks.desc(), c.key).limit(limit)
-    return _dressed(tx, station, list(tx.execute(query)))
+    more = {bytes(key) for (key,) in tx.execute(moved.union(held))} - {bytes(row.key) for row in rows}
+    keys = sorted(more)
+    for start in range(0, len(keys), _MOST_KEYS):
+        some = keys[start : start + _MOST_KEYS]
+        rows += tx.execute(select(observation).where(c.station == station, c.key.in_(some), c.patient.is_distinct_from(patient)))
+    rows.sort(key=lambda row: (-row.wall, -row.ticks, bytes(row.key)))
+    return _dressed(tx, station, rows[:limit])
 
 
 def of_consult(tx: Connection, station: str, consult: int) -> list[Observation]:

@@ -3,7 +3,7 @@
 from collections.abc import Collection
 from typing import Any, NamedTuple
 
-from sqlalchemy import ColumnElement, Connection, func, select, update
+from sqlalchemy import ColumnElement, Connection, func, select, tuple_, update
 
 from appliance.contract.readings import Reading
 from cloud_bridge.store.observations import read_reading
@@ -85,7 +85,8 @@ def disputed(tx: Connection, stations: Collection[str], limit: int = 100) -> lis
     """
     c = correction.c
     settled = select(c.key).where(c.station == observation.c.station, c.key == observation.c.key, c.to_patient.is_not(None)).exists()
-    mine = select(observation).where(observation.c.disputed, ~settled, observation.c.station.in_(sorted(stations)))
+    claimed = select(conflict.c.station, conflict.c.key).where(conflict.c.station.in_(sorted(stations)))
+    mine = select(observation).where(tuple_(observation.c.station, observation.c.key).in_(claimed), observation.c.disputed, ~settled)
     query = mine.order_by(observation.c.received.desc(), observation.c.key).limit(limit)
     found = []
     for row in list(tx.execute(query)):
