@@ -305,7 +305,7 @@ def _fill(conn: Connection, settings: Settings, now: Stamp, people: int, observa
     resident = people // 2
     session = measuring.open_session(conn, patient=resident, staff="lead", device="cuff", now=now)
     with transaction(conn):
-        rows = _Rows(conn, dice, now, session.id)
+        rows = _Rows(conn, dice, now, session.id + 1)
         for number in range(observations - RESIDENT):
             rows.observe(1 + number % people, dice.randrange(5 * 366))
         for number in range(RESIDENT):
@@ -346,13 +346,17 @@ class _Rows:
             self._days[days] = (reading, *pack(reading))
         reading, content, crc = self._days[days]
         self._count += 1
-        key = self._count.to_bytes(16)
-        made = self._conn.execute(_MEASUREMENT, (key, self._session, content, reading.stamp.wall, int(measuring.State.RECORDED), crc))
+        key, session = self._count.to_bytes(16), self._session + self._count // 2
+        made = self._conn.execute(_MEASUREMENT, (key, session, content, reading.stamp.wall, int(measuring.State.RECORDED), crc))
+        if self._count % 2 == 0:
+            self._conn.execute(_SESSION, (session, patient, reading.stamp.wall))
         row = (key, patient, made.lastrowid, content, reading.stamp.wall, crc)
         history.keep(self._conn, patient, self._conn.execute(_OBSERVATION, row).lastrowid, reading)
 
 
 _MEASUREMENT = """INSERT INTO measurement (key, device, session, reading, raw, boot, ticks, wall, state, why, crc)
 VALUES (?, 'cuff', ?, ?, x'', 0, 0, ?, ?, '', ?)"""
+_SESSION = """INSERT INTO session (id, patient, staff, device, boot, wall, opened, expires, ended, why)
+VALUES (?, ?, 'lead', 'cuff', 0, ?, 0, 0, 0, 'closed')"""
 _OBSERVATION = """INSERT INTO observation (key, patient, measurement, reading, lane, seq, epoch, marks, staff, wall, outbox, crc)
 VALUES (?, ?, ?, ?, 2, 0, 1, 0, 'lead', ?, 0, ?)"""

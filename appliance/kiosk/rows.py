@@ -65,10 +65,15 @@ def _lengths(text: str) -> tuple[Pair, ...]:
     )
 
 
+_LATEST = 500
+"""Measuring sessions looked at for the patients measured last: more than a day has, and not the years before it."""
+
+
 def recent(conn: Connection, limit: int) -> list[Identity]:
     """The patients measured last, the latest first."""
-    ids = conn.execute("SELECT patient FROM session GROUP BY patient ORDER BY max(id) DESC LIMIT ?", (limit,)).fetchall()
-    standing = dict.fromkeys(patients.root(conn, row[0]) for row in ids)
+    latest = conn.execute("SELECT patient FROM session ORDER BY id DESC LIMIT ?", (_LATEST,)).fetchall()
+    ids = list(dict.fromkeys(row[0] for row in latest))[:limit]
+    standing = dict.fromkeys(patients.root(conn, one) for one in ids)
     return [one for number in standing if (one := patients.get(conn, number)) is not None]
 
 
@@ -84,12 +89,13 @@ def shown(row: ObservationRow, now: int, t: Say) -> ReadingShown:
 
 def sent_unassigned(conn: Connection, limit: int) -> list[MeasurementRow]:
     """What nobody claimed in time and was sent without a name, the newest first."""
-    ids = conn.execute(
-        "SELECT id FROM measurement WHERE state = ? ORDER BY id DESC LIMIT ?", (int(State.SENT_UNASSIGNED), limit)
-    ).fetchall()
+    # The number stands in the text: the index holds the rows of this state alone.
+    ids = conn.execute(_SENT, (limit,)).fetchall()
     return [one for row in ids if (one := measuring.measurement(conn, row[0])) is not None]
 
 
+_ASIDE = f"SELECT id, at FROM outbox WHERE state = {SET_ASIDE:d} ORDER BY id DESC LIMIT ?"  # noqa: S608 - a number of ours
+_SENT = f"SELECT id FROM measurement WHERE state = {State.SENT_UNASSIGNED:d} ORDER BY id DESC LIMIT ?"  # noqa: S608 - a number of ours
 _WHOSE = {
     "session": "SELECT patient FROM session WHERE id = ?",
     "consult": "SELECT patient FROM consult WHERE id = ?",
@@ -141,13 +147,13 @@ def _oldest(conn: Connection) -> int | None:
 def aside(conn: Connection) -> int:
     """How many things were set aside for a person, on their way up or down."""
     down = int(conn.execute("SELECT count(*) FROM quarantine WHERE state = 0").fetchone()[0])
-    return down + int(conn.execute("SELECT count(*) FROM outbox WHERE state = ?", (SET_ASIDE,)).fetchone()[0])
+    return down + int(conn.execute(f"SELECT count(*) FROM outbox WHERE state = {SET_ASIDE:d}").fetchone()[0])  # noqa: S608 - a number of ours
 
 
 def quarantined(conn: Connection, limit: int) -> list[tuple[str, str, int, int]]:
     """(side, reason, number, time) of what was set aside, the newest first; ``up`` is what the server could not read."""
     down = conn.execute("SELECT side, reason, id, at FROM quarantine WHERE state = 0 ORDER BY id DESC LIMIT ?", (limit,)).fetchall()
-    up = conn.execute("SELECT id, at FROM outbox WHERE state = ? ORDER BY id DESC LIMIT ?", (SET_ASIDE, limit)).fetchall()
+    up = conn.execute(_ASIDE, (limit,)).fetchall()
     found = [(str(row[0]), str(row[1]), int(row[2]), int(row[3])) for row in down] + [
         ("up", "unread", int(row[0]), int(row[1])) for row in up
     ]

@@ -239,6 +239,8 @@ CREATE TABLE correction (
   id INTEGER PRIMARY KEY, observation INTEGER NOT NULL, key BLOB NOT NULL, patient INTEGER NOT NULL, to_patient INTEGER, reason TEXT NOT NULL,
   staff TEXT NOT NULL, wall INTEGER NOT NULL, lane INTEGER NOT NULL, seq INTEGER NOT NULL);
 CREATE INDEX correction_observation ON correction (observation);
+CREATE INDEX measurement_sent ON measurement (id) WHERE state = 5;
+CREATE INDEX outbox_aside ON outbox (id) WHERE state = 3;
 CREATE INDEX correction_key ON correction (key);
 CREATE INDEX correction_patient ON correction (patient);
 
