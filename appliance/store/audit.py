@@ -66,13 +66,20 @@ def link(before: bytes, row: tuple[int, int, int, int, str, str, int, str]) -> b
 
 
 def entries(conn: Connection, *, since: int = 0, patient: int = 0, limit: int = 200, before: int = 0) -> list[Entry]:
-    """Entries, the newest first: from `since` on (tenths since 1970), of one patient, older than the entry `before`; 0 = any."""
+    """Entries, the newest first: from `since` on (tenths since 1970), of one patient, older than the entry `before`; 0 = any.
+
+    Of a patient the whole log is looked through by index; otherwise the newest `LOOKED` entries: more than a week has.
+    """
     rows = conn.execute(
-        "SELECT id, wall, actor, action, patient, subject FROM audit WHERE wall >= ? AND (? = 0 OR patient = ?) AND (? = 0 OR id < ?)"
-        " ORDER BY id DESC LIMIT ?",
-        (since, patient, patient, before, before, limit),
+        _OF_PATIENT if patient else _NEWEST, {"patient": patient, "since": since, "before": before, "limit": limit}
     ).fetchall()
     return [Entry(*row) for row in rows]
+
+
+LOOKED = 20_000
+_COLUMNS = "SELECT id, wall, actor, action, patient, subject FROM audit WHERE wall >= :since AND (:before = 0 OR id < :before)"
+_OF_PATIENT = f"{_COLUMNS} AND patient = :patient AND patient <> 0 ORDER BY id DESC LIMIT :limit"
+_NEWEST = f"{_COLUMNS} AND id > (SELECT max(id) FROM audit) - {LOOKED} ORDER BY id DESC LIMIT :limit"  # noqa: S608 - a number of ours
 
 
 # --- reckoning anew -----------------------------------------------------------------------------------------------------------------------

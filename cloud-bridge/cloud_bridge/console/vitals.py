@@ -15,7 +15,7 @@ from cloud_bridge.store import observations
 from cloud_bridge.store.engine import writing
 from cloud_bridge.store.observations import Observation
 
-LISTED = 60
+LISTED = 40
 """Readings of a table; the chart beside it draws all that the page was made of."""
 
 

@@ -317,7 +317,7 @@ def forget(tx: Connection, station: str, patient: int) -> None:
             tx.execute(delete(conflict).where(conflict.c.station == station, conflict.c.key == key))
 
 
-RECENT = 60
+RECENT = 40
 """Readings a page is made of: each costs 0.1 ms to unpack and judge, and a year of them has columns of its own (`history`)."""
 
 
