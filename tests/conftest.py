@@ -75,9 +75,11 @@ def postgres() -> Iterator[servers.Postgres]:
 
 
 @pytest.fixture
-def postgres_url(postgres: servers.Postgres) -> str:
-    """The SQLAlchemy URL of a new, empty PostgreSQL database."""
-    return postgres.create()
+def postgres_url(postgres: servers.Postgres) -> Iterator[str]:
+    """The SQLAlchemy URL of a new, empty PostgreSQL database; it goes with the test, so that hundreds fit a small disk."""
+    url = postgres.create()
+    yield url
+    postgres.drop(url)
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])

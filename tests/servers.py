@@ -208,6 +208,14 @@ class Postgres:
             connection.execute(f"CREATE DATABASE {name} TEMPLATE template0 ENCODING 'UTF8'")
         return self.url(name)
 
+    def drop(self, url: str) -> None:
+        """A database of `create` is gone, whoever is still connected to it."""
+        import psycopg
+
+        name = url.partition("@/")[2].partition("?")[0]
+        with psycopg.connect(self.dsn(), autocommit=True) as connection:
+            connection.execute(f"DROP DATABASE {name} WITH (FORCE)")
+
     def stop(self) -> None:
         """Immediate shutdown; nothing in it is worth keeping."""
         stop(self.process, signal.SIGQUIT)
@@ -225,7 +233,10 @@ def postgres() -> Postgres:
     )  # fmt: skip  # one line of options
     if made.returncode:
         raise RuntimeError(f"initdb failed: {made.stderr}")
-    options = {"listen_addresses": "", "unix_socket_directories": str(place), "fsync": "off", "max_connections": "50", "timezone": "UTC"}
+    options = {
+        "listen_addresses": "", "unix_socket_directories": str(place), "fsync": "off", "max_connections": "50", "timezone": "UTC",
+        "wal_level": "minimal", "max_wal_senders": "0", "max_wal_size": "64MB",
+    }  # fmt: skip  # one line of options
     settings = [word for key, value in options.items() for word in ("-c", f"{key}={value}")]
     process = start(as_person(person, [server, "-D", data, *settings]), place / "log")
     running = Postgres(place, person, process)
