@@ -76,6 +76,60 @@ def s006_duty(db: Any) -> None:
     _run(db, _DUTY)
 
 
+@STATION()
+def s007_attachments(db: Any) -> None:
+    """What resuming a picture at its missing part needs, and the level safe of a receipt."""
+    _run(db, _ATTACHMENTS)
+
+
+@STATION()
+def s008_sealing(db: Any) -> None:
+    """The content key of an epoch and the numbers its parcels have used up."""
+    _run(db, _SEALING)
+
+
+@STATION()
+def s009_bag(db: Any) -> None:
+    """What has gone into a post bag and come out of one."""
+    _run(db, _BAG)
+
+
+@STATION()
+def s010_time(db: Any) -> None:
+    """What has been learnt about the time, and on which card and machine."""
+    _run(db, _TIME)
+
+
+@STATION()
+def s011_disk(db: Any) -> None:
+    """How full the card is, what was shed, and what a check of the file has found."""
+    _run(db, _DISK)
+
+
+@STATION()
+def s012_sms(db: Any) -> None:
+    """Emergency messages by telephone network and what came of them."""
+    _run(db, _SMS)
+
+
+@STATION()
+def s013_devices(db: Any) -> None:
+    """Which port belongs to which driver; the register of devices with calibration; device clocks."""
+    _run(db, _DEVICES)
+
+
+@STATION()
+def s014_readings(db: Any) -> None:
+    """Linked copies of one measurement, manual entry, guided blood pressure, series of a measurement."""
+    _run(db, _READINGS)
+
+
+@STATION()
+def s015_enrolment(db: Any) -> None:
+    """How the station came to its certificate, and what its technician has accepted."""
+    _run(db, _ENROLMENT)
+
+
 def migrate(conn: Connection) -> list[str]:
     """Bring the file to this code's schema; the names of the steps that were taken. The caller holds the init lock."""
     db = Database(conn)
@@ -286,3 +340,21 @@ CREATE INDEX duty_version ON duty (version);
 
 CREATE TABLE escalation (consult INTEGER NOT NULL, tier INTEGER NOT NULL, name TEXT NOT NULL, at INTEGER NOT NULL, PRIMARY KEY (consult, tier)) WITHOUT ROWID;
 """
+
+_ATTACHMENTS = ""
+
+_SEALING = ""
+
+_BAG = ""
+
+_TIME = ""
+
+_DISK = ""
+
+_SMS = ""
+
+_DEVICES = ""
+
+_READINGS = ""
+
+_ENROLMENT = ""
