@@ -14,7 +14,7 @@ from typing import Protocol
 
 from appliance.contract.metrics import Metric
 from appliance.contract.readings import ReadingKind
-from appliance.devices.events import Said
+from appliance.devices.events import Notice, Said, Word
 
 SECOND = 1_000_000_000
 """One second in the unit of every `now_ns`."""
@@ -84,6 +84,31 @@ class Driver(Protocol):
 
     def flush(self) -> list[Said]:
         """The recording ends here: frames that were held back for a second look are said now; a cut tail stays pending."""
+
+
+class Uncommanded:
+    """The part of a driver that is the same wherever the device measures by itself or by its own button."""
+
+    @property
+    def busy(self) -> bool:
+        """Never for us: whatever the device does to the patient, its own button ends it."""
+        return False
+
+    def start(self, patient_type: str, now_ns: int, deadline_ns: int) -> list[Said]:  # noqa: ARG002 - as every driver
+        """Refused: no command starts a measurement."""
+        return [Notice(Word.REFUSED, "not-commanded")]
+
+    def abort(self, now_ns: int, why: str) -> list[Said]:  # noqa: ARG002 - as every driver
+        """Nothing that could be sent would stop anything."""
+        return []
+
+    def end(self, now_ns: int) -> list[Said]:  # noqa: ARG002 - as every driver
+        """No word of parting."""
+        return []
+
+    def flush(self) -> list[Said]:
+        """Nothing is held back; a cut tail stays pending."""
+        return []
 
 
 @dataclass(frozen=True, slots=True)

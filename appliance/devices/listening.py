@@ -7,7 +7,7 @@ share stands here; what is particular to a family, its grammar and its numbers, 
 from collections.abc import Callable
 from datetime import datetime
 
-from appliance.devices.driver import SECOND
+from appliance.devices.driver import SECOND, Uncommanded
 from appliance.devices.events import Noise, Notice, Said, Word
 from appliance.devices.framing import CHECKSUM, CUT, GARBAGE, LENGTH, Piece
 
@@ -65,7 +65,7 @@ class Framer:
         return pieces
 
 
-class Listening:
+class Listening(Uncommanded):
     """A driver that never sends: `look` finds the frames, `read` says what is in one (its frames joined are the bytes given)."""
 
     def __init__(self, look: Look, read: Callable[[bytes], list[Said]]) -> None:
@@ -77,11 +77,6 @@ class Listening:
     def pending(self) -> int:
         """Bytes of a frame that has begun."""
         return self._framer.pending
-
-    @property
-    def busy(self) -> bool:
-        """Never for us: the device is started and stopped by its own buttons."""
-        return False
 
     def begin(self, now_ns: int) -> list[Said]:
         """Nothing to say."""
@@ -99,22 +94,6 @@ class Listening:
         if not self._framer.pending or self._fed_ns is None or now_ns - self._fed_ns < STALE_NS:
             return []
         return self._said(self._framer.expire())
-
-    def start(self, patient_type: str, now_ns: int, deadline_ns: int) -> list[Said]:  # noqa: ARG002 - as every driver
-        """Refused: the device measures by itself or by its own button."""
-        return [Notice(Word.REFUSED, "not-commanded")]
-
-    def abort(self, now_ns: int, why: str) -> list[Said]:  # noqa: ARG002 - as every driver
-        """Nothing that is sent from here would stop anything."""
-        return []
-
-    def end(self, now_ns: int) -> list[Said]:  # noqa: ARG002 - as every driver
-        """Nothing to stop."""
-        return []
-
-    def flush(self) -> list[Said]:
-        """Nothing is held back; a cut tail stays pending."""
-        return []
 
     def _said(self, pieces: list[Piece]) -> list[Said]:
         said: list[Said] = []

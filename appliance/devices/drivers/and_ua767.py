@@ -12,7 +12,7 @@ in noise.
 
 from appliance.contract.metrics import Metric
 from appliance.contract.readings import ReadingKind
-from appliance.devices.driver import SECOND, Line, Row
+from appliance.devices.driver import SECOND, Line, Row, Uncommanded
 from appliance.devices.events import Noise, Notice, Said, Sample, Word, numeric
 from appliance.devices.framing import CUT, GARBAGE
 
@@ -112,7 +112,7 @@ def _noise(run: bytes, pieces: list[tuple[bytes, str | None]]) -> None:
         pieces.append((run, CUT if run[0] in HEX else GARBAGE))
 
 
-class AndUa767:
+class AndUa767(Uncommanded):
     """Driver of one cuff; it never sends, so listening and serving are the same."""
 
     def __init__(self) -> None:
@@ -124,11 +124,6 @@ class AndUa767:
     def pending(self) -> int:
         """Bytes of a frame that has begun."""
         return self._framer.pending
-
-    @property
-    def busy(self) -> bool:
-        """Never for us: the cuff is started and stopped by its own button."""
-        return False
 
     def begin(self, now_ns: int) -> list[Said]:
         """Nothing to say."""
@@ -145,18 +140,6 @@ class AndUa767:
         """A frame that nothing has followed is whole or cut."""
         stale = self._begun and self._framer.pending and now_ns - self._fed_ns >= STALE_NS
         return _said(self._framer.expire()) if stale else []
-
-    def start(self, patient_type: str, now_ns: int, deadline_ns: int) -> list[Said]:  # noqa: ARG002 - as every driver
-        """Refused: this cuff is started by its own button."""
-        return [Notice(Word.REFUSED, "not-commanded")]
-
-    def abort(self, now_ns: int, why: str) -> list[Said]:  # noqa: ARG002 - as every driver
-        """Nothing that could be sent would stop it."""
-        return []
-
-    def end(self, now_ns: int) -> list[Said]:  # noqa: ARG002 - as every driver
-        """Nothing to stop."""
-        return []
 
     def flush(self) -> list[Said]:
         """What is whole is said; a cut tail stays pending."""

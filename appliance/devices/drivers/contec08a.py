@@ -19,7 +19,7 @@ from datetime import datetime
 
 from appliance.contract.metrics import Metric
 from appliance.contract.readings import ReadingKind, Source
-from appliance.devices.driver import SECOND, Hid, Row
+from appliance.devices.driver import SECOND, Hid, Row, Uncommanded
 from appliance.devices.events import Noise, Notice, Said, Sample, Send, Word, numeric
 from appliance.devices.framing import CUT, GARBAGE, Piece
 
@@ -124,7 +124,7 @@ def _noise(run: bytes, pieces: list[Piece]) -> None:
         pieces.append((run, CUT if _begins(run[:1]) else GARBAGE))
 
 
-class Contec08a:
+class Contec08a(Uncommanded):
     """Driver of one cuff. With `listen=True` it decodes only and never sends."""
 
     def __init__(self, listen: bool = False) -> None:
@@ -144,11 +144,6 @@ class Contec08a:
     def pending(self) -> int:
         """Bytes of a report that has begun."""
         return self._framer.pending
-
-    @property
-    def busy(self) -> bool:
-        """Never for us: the cuff measures by its own button."""
-        return False
 
     def begin(self, now_ns: int) -> list[Said]:
         """Greet it twice, as the vendor's program does, ask who it is, and read its memory: it gives nothing else."""
@@ -182,21 +177,9 @@ class Contec08a:
         self._job = None
         return [*said, Notice(Word.FAILED, "no-reply")]
 
-    def start(self, patient_type: str, now_ns: int, deadline_ns: int) -> list[Said]:  # noqa: ARG002 - as every driver
-        """Refused: this cuff is started by its own button."""
-        return [Notice(Word.REFUSED, "not-commanded")]
-
-    def abort(self, now_ns: int, why: str) -> list[Said]:  # noqa: ARG002 - as every driver
-        """Nothing that could be sent would stop it."""
-        return []
-
     def end(self, now_ns: int) -> list[Said]:  # noqa: ARG002 - as every driver
         """No word of parting is known."""
         self._job, self._unread = None, False
-        return []
-
-    def flush(self) -> list[Said]:
-        """Nothing is held back; a cut tail stays pending."""
         return []
 
     # --- asking ---------------------------------------------------------------------------------------------------

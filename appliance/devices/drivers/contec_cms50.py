@@ -20,7 +20,7 @@ from itertools import pairwise
 
 from appliance.contract.metrics import Metric
 from appliance.contract.readings import Numeric, ReadingKind, Source
-from appliance.devices.driver import SECOND, Line, Row
+from appliance.devices.driver import SECOND, Line, Row, Uncommanded
 from appliance.devices.events import Noise, Notice, Said, Sample, Send, Word, numeric
 from appliance.devices.framing import LowByteFramer
 
@@ -88,7 +88,7 @@ def data_bytes(package: bytes) -> bytes:
     return bytes(byte & 0x7F | (mask >> place & 1) << 7 for place, byte in enumerate(package[2:]))
 
 
-class ContecCms50:
+class ContecCms50(Uncommanded):
     """Driver of one oximeter. With `listen=True` it decodes only and never sends (recordings, `tram device decode`)."""
 
     def __init__(self, listen: bool = False) -> None:
@@ -114,11 +114,6 @@ class ContecCms50:
     def pending(self) -> int:
         """Bytes of a package that has begun, and of one that waits for its neighbour."""
         return self._framer.pending + sum(len(each.frame) for each in self._held)
-
-    @property
-    def busy(self) -> bool:
-        """Never: the oximeter does nothing to anybody."""
-        return False
 
     def begin(self, now_ns: int) -> list[Said]:
         """Ask the model; the stream is asked for when it has answered, or after 1 s."""
@@ -169,14 +164,6 @@ class ContecCms50:
         if now_ns - self._kept_ns >= KEEP_ALIVE_NS:
             self._kept_ns = now_ns
             return [Send(command(KEEP_ALIVE))]
-        return []
-
-    def start(self, patient_type: str, now_ns: int, deadline_ns: int) -> list[Said]:  # noqa: ARG002 - as every driver
-        """Refused: an oximeter measures by itself as soon as a finger is in."""
-        return [Notice(Word.REFUSED, "not-commanded")]
-
-    def abort(self, now_ns: int, why: str) -> list[Said]:  # noqa: ARG002 - as every driver
-        """Nothing to abort."""
         return []
 
     def end(self, now_ns: int) -> list[Said]:  # noqa: ARG002 - as every driver

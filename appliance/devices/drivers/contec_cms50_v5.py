@@ -17,7 +17,7 @@ The device can neither be told what to store nor to forget it: the two requests 
 
 from appliance.contract.metrics import Metric
 from appliance.contract.readings import Numeric, ReadingKind, Source
-from appliance.devices.driver import SECOND, Line, Row
+from appliance.devices.driver import SECOND, Line, Row, Uncommanded
 from appliance.devices.events import Noise, Notice, Said, Sample, Send, Word, numeric
 from appliance.devices.framing import CUT, GARBAGE
 
@@ -109,7 +109,7 @@ def _noise(run: bytes, pieces: list[tuple[bytes, str | None, bool]]) -> None:
         pieces.append((run, CUT if run[0] >= 0x80 else GARBAGE, False))
 
 
-class ContecCms50V5:
+class ContecCms50V5(Uncommanded):
     """Driver of one oximeter. With `listen=True` it decodes only and never sends."""
 
     def __init__(self, listen: bool = False) -> None:
@@ -129,11 +129,6 @@ class ContecCms50V5:
     def pending(self) -> int:
         """Bytes of a package that has begun, and of those that wait for their like."""
         return self._framer.pending + sum(len(each.frame) for each in self._waiting)
-
-    @property
-    def busy(self) -> bool:
-        """Never: the oximeter does nothing to anybody."""
-        return False
 
     def begin(self, now_ns: int) -> list[Said]:  # noqa: ARG002 - as every driver
         """Nothing to say: the device streams unasked."""
@@ -165,14 +160,6 @@ class ContecCms50V5:
     def tick(self, now_ns: int) -> list[Said]:
         """A memory that has fallen silent has been read."""
         return self._finish() if self._reading and now_ns - self._fed_ns >= SILENT_NS else []
-
-    def start(self, patient_type: str, now_ns: int, deadline_ns: int) -> list[Said]:  # noqa: ARG002 - as every driver
-        """Refused: an oximeter measures by itself as soon as a finger is in."""
-        return [Notice(Word.REFUSED, "not-commanded")]
-
-    def abort(self, now_ns: int, why: str) -> list[Said]:  # noqa: ARG002 - as every driver
-        """Nothing to abort."""
-        return []
 
     def end(self, now_ns: int) -> list[Said]:  # noqa: ARG002 - as every driver
         """Stop a memory that is being read."""

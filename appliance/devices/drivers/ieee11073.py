@@ -26,7 +26,7 @@ from decimal import ROUND_HALF_EVEN, Decimal
 
 from appliance.contract.metrics import TABLE, Metric, Status
 from appliance.contract.readings import Numeric, ReadingKind, Source
-from appliance.devices.driver import SECOND, Line, Row
+from appliance.devices.driver import SECOND, Line, Row, Uncommanded
 from appliance.devices.events import Noise, Notice, Said, Sample, Send, Word, numeric
 from appliance.devices.framing import CUT, GARBAGE, LENGTH, Piece
 
@@ -508,7 +508,7 @@ def _answered(body: bytes) -> dict[int, bytes]:
 # --- the driver -----------------------------------------------------------------------------------------------------
 
 
-class Ieee11073:
+class Ieee11073(Uncommanded):
     """The manager's side of one agent. With `listen=True` it decodes only and never sends."""
 
     def __init__(self, listen: bool = False) -> None:
@@ -532,11 +532,6 @@ class Ieee11073:
         """Bytes of an APDU that has begun, and of a report that waits for the next."""
         return self._framer.pending + (len(self._waiting.frame) if self._waiting else 0)
 
-    @property
-    def busy(self) -> bool:
-        """Never for us: these devices are started by their own buttons."""
-        return False
-
     def begin(self, now_ns: int) -> list[Said]:
         """The agent speaks first. What it may think of an earlier association ends here."""
         if self._listen:
@@ -559,14 +554,6 @@ class Ieee11073:
         if self._waiting and now_ns - self._waiting_ns >= STREAM_NS:
             self._release(said)
         return said
-
-    def start(self, patient_type: str, now_ns: int, deadline_ns: int) -> list[Said]:  # noqa: ARG002 - as every driver
-        """Refused: the standard's agents are started by their own buttons."""
-        return [Notice(Word.REFUSED, "not-commanded")]
-
-    def abort(self, now_ns: int, why: str) -> list[Said]:  # noqa: ARG002 - as every driver
-        """Nothing that could be sent would stop a measurement."""
-        return []
 
     def end(self, now_ns: int) -> list[Said]:  # noqa: ARG002 - as every driver
         """Release the association."""

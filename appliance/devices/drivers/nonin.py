@@ -18,7 +18,7 @@ from enum import Enum
 
 from appliance.contract.metrics import Metric, Status
 from appliance.contract.readings import Numeric, ReadingKind
-from appliance.devices.driver import SECOND, Line, Row
+from appliance.devices.driver import SECOND, Line, Row, Uncommanded
 from appliance.devices.events import Noise, Notice, Said, Sample, Word, numeric
 from appliance.devices.framing import CHECKSUM, CUT, GARBAGE, Piece
 
@@ -203,7 +203,7 @@ def _twice_seven(data: bytes, at: int) -> bool | None:
     return _seven(data, at + 5)
 
 
-class Nonin:
+class Nonin(Uncommanded):
     """Driver of one oximeter; it never sends, so listening and serving are the same."""
 
     def __init__(self) -> None:
@@ -219,11 +219,6 @@ class Nonin:
         """Bytes of a frame that has begun, of a packet that is not whole, of frames that wait for their like."""
         return self._framer.pending + sum(map(len, self._packet)) + sum(len(each.frame) for each in self._waiting)
 
-    @property
-    def busy(self) -> bool:
-        """Never: the oximeter does nothing to anybody."""
-        return False
-
     def begin(self, now_ns: int) -> list[Said]:  # noqa: ARG002 - as every driver
         """Nothing to say: the device talks by itself."""
         return []
@@ -234,18 +229,6 @@ class Nonin:
 
     def tick(self, now_ns: int) -> list[Said]:  # noqa: ARG002 - as every driver
         """Nothing is ever due."""
-        return []
-
-    def start(self, patient_type: str, now_ns: int, deadline_ns: int) -> list[Said]:  # noqa: ARG002 - as every driver
-        """Refused: an oximeter measures by itself as soon as a finger is in."""
-        return [Notice(Word.REFUSED, "not-commanded")]
-
-    def abort(self, now_ns: int, why: str) -> list[Said]:  # noqa: ARG002 - as every driver
-        """Nothing to abort."""
-        return []
-
-    def end(self, now_ns: int) -> list[Said]:  # noqa: ARG002 - as every driver
-        """Nothing to stop."""
         return []
 
     def flush(self) -> list[Said]:

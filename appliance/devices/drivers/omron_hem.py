@@ -25,7 +25,7 @@ from operator import xor
 
 from appliance.contract.metrics import Metric, Status
 from appliance.contract.readings import ReadingKind, Source
-from appliance.devices.driver import SECOND, Hid, Row
+from appliance.devices.driver import SECOND, Hid, Row, Uncommanded
 from appliance.devices.events import Noise, Notice, Said, Sample, Send, Word, numeric
 from appliance.devices.framing import CHECKSUM, CUT, GARBAGE, LENGTH, Piece
 
@@ -190,7 +190,7 @@ HEM790 = Family("omron-hem790", 6, False, BANKS)
 HEM7301 = Family("omron-hem7301", 4, True, (0,))
 
 
-class OmronHem:
+class OmronHem(Uncommanded):
     """Driver of one cuff. With `listen=True` it decodes only and never sends."""
 
     def __init__(self, family: Family, listen: bool = False) -> None:
@@ -210,11 +210,6 @@ class OmronHem:
     def pending(self) -> int:
         """Bytes of an answer that has begun."""
         return self._framer.pending
-
-    @property
-    def busy(self) -> bool:
-        """Never for us: the cuff measures by its own button."""
-        return False
 
     def begin(self, now_ns: int) -> list[Said]:
         """Wake it, ask who it is, and read its memory: it gives nothing else."""
@@ -242,22 +237,10 @@ class OmronHem:
             said += self._go(self._whole(), now_ns)
         return said
 
-    def start(self, patient_type: str, now_ns: int, deadline_ns: int) -> list[Said]:  # noqa: ARG002 - as every driver
-        """Refused: this cuff is started by its own button."""
-        return [Notice(Word.REFUSED, "not-commanded")]
-
-    def abort(self, now_ns: int, why: str) -> list[Said]:  # noqa: ARG002 - as every driver
-        """Nothing that could be sent would stop it."""
-        return []
-
     def end(self, now_ns: int) -> list[Said]:  # noqa: ARG002 - as every driver
         """Tell it that we are done: it switches itself off."""
         self._job, self._unread = None, False
         return [] if self._listen else [Send(_END[self._family.clock])]
-
-    def flush(self) -> list[Said]:
-        """Nothing is held back; a cut tail stays pending."""
-        return []
 
     # --- asking ---------------------------------------------------------------------------------------------------
 

@@ -1,12 +1,13 @@
 """A cuff that is started by its own button: what several simulated devices share. All numbers are made up."""
 
 import random
+from abc import ABC, abstractmethod
 
 SECOND = 1_000_000_000
 PRESSURE_EVERY_NS = SECOND // 2
 
 
-class ButtonCuff:
+class ButtonCuff(ABC):
     """A measurement takes `cycle` seconds, the next follows; `error` is the code of every failure, 0 none.
 
     A family says what its frames are: `pressure`, `failed`, `result`.
@@ -26,16 +27,17 @@ class ButtonCuff:
         del value
         return b""
 
+    @abstractmethod
     def failed(self, error: int) -> bytes:
         """A measurement that failed."""
-        raise NotImplementedError
 
+    @abstractmethod
     def result(self, systolic: int, diastolic: int, pulse: int) -> bytes:
         """A finished measurement."""
-        raise NotImplementedError
 
     def feed(self, data: bytes, now_ns: int) -> None:
         """It does not listen."""
+        del data, now_ns
 
     def output(self, now_ns: int) -> list[bytes]:
         """The frames due by now."""
