@@ -139,7 +139,9 @@ def test_line_settings_of_the_families() -> None:
 def test_other_parity_opens_on_a_pty(pty: tuple[int, str]) -> None:
     """Seven bits and even parity do not stop a pseudo-terminal from opening (for rigs; the real settings are proved above)."""
     _, path = pty
-    open_port(path, Line(9600, bytesize=7, parity="E")).close()
+    port = open_port(path, Line(9600, bytesize=7, parity="E"))
+    assert port.fileno() is not None
+    port.close()
 
 
 def test_simulated_addresses() -> None:

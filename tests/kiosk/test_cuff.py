@@ -1,10 +1,12 @@
 """The hand on the cuff, against a real collector and a simulated module: it squeezes only while somebody looks."""
 
+from collections.abc import Callable
+
 import pytest
 
 from appliance.store import measuring
 from tests.kiosk.room import Room
-from tests.kiosk.station import Station
+from tests.kiosk.station import Station, Window
 from tests.polling import until
 
 
@@ -82,15 +84,17 @@ def test_another_patient_on_the_same_cuff_stops_it_first(station: Station, cuff:
     assert station.count("SELECT count(*) FROM observation") == 0
 
 
-def test_going_blank_or_switching_staff_stops_the_cuff(station: Station, cuff: Room) -> None:
+@pytest.mark.parametrize("leave", [lambda window: window.get("/blank"), lambda window: window.post("/staff/leave")], ids=["blank", "staff"])
+def test_going_blank_or_switching_staff_stops_the_cuff(station: Station, cuff: Room, leave: Callable[[Window], object]) -> None:
     """Whoever leaves the window leaves no squeezed arm behind."""
     window = station.window()
     session = window.open(station.first, "cuff")
     cuff.start(window, session)
     cuff.pages.append((window, session))
     cuff.run(3, lambda: cuff.pressure() > 40)
-    window.get("/blank")
+    leave(window)
     cuff.run(5, lambda: cuff.pressure() == 0)
+    assert not station.kiosk.cuffs.holds("cuff")
 
 
 def test_a_dead_line_with_air_in_the_cuff_says_take_it_off(station: Station, cuff: Room) -> None:
