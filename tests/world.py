@@ -187,6 +187,7 @@ class NetLink:
 
     largest = 1 << 20
     eager = False
+    beat = 0.0
 
     def __init__(self, net: Net, listens: str, keep: bool) -> None:
         self.net = net
@@ -255,6 +256,9 @@ class NetLink:
     def done(self, token: int) -> None:
         """The broker may forget it."""
         self.unacked.pop(token, None)
+
+    def prod(self, within: float) -> None:
+        """Whoever is up here answers, and whoever is not has been told."""
 
     def close(self, reason: str) -> None:
         """We have had enough of it."""

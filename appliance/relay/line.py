@@ -66,6 +66,9 @@ class Link(Protocol):
     eager: bool
     """Set by whoever has more to send than the window lets: then a PUBACK is worth waking up for."""
 
+    beat: float
+    """Seconds of our own silence after which the broker is pinged, when shorter than what was agreed with it; 0: as agreed."""
+
     @property
     def room(self) -> int:
         """How many more messages the broker lets us have un-PUBACKed."""
@@ -90,6 +93,10 @@ class Link(Protocol):
 
     def done(self, token: int) -> None:
         """Acknowledge a message to the broker; nothing happens when the connection it came by is gone."""
+        ...
+
+    def prod(self, within: float) -> None:
+        """The network may be another one: what does not answer within so many seconds is given up; `Down` follows then."""
         ...
 
     def close(self, reason: str) -> None:

@@ -12,13 +12,18 @@ paho-mqtt 2.2 has habits that lose or block messages (each reproduced in tests/r
 7. connect() blocks, gives up after 5 s and never tries again: the connection is made here, without blocking, and the waits
    between tries belong to the caller;
 8. loop_start() needs a thread and a socket pair: never used;
-9. unacknowledged messages come back only to the same client id with a session that is kept: the bridge asks for one.
+9. unacknowledged messages come back only to the same client id with a session that is kept: the bridge asks for one;
+10. its pings follow the keepalive of CONNECT and the machine's own clock: they are sent here, so that the pulse can change
+    without a new connection, and a line of which much is expected can be asked at once (`prod`);
+11. it cannot pass on a TLS session: the socket is ours, and the session is taken late, because TLS 1.3 brings its tickets after
+    the handshake.
 """
 
 import errno
 import select
 import socket
 import ssl
+import struct
 import sys
 import time
 import types
@@ -68,7 +73,8 @@ BURST = 512
 OVERHEAD_BYTES = 64
 """What an MQTT 5 PUBLISH adds to topic and payload, generously."""
 NO_LIMIT = 65_535
-CHECK_SECONDS = 1.0
+ANSWER_SECONDS = 20.0
+"""A ping, or a broker that was called upon, may go unanswered for so long (as long as TCP may wait for its own acknowledgements)."""
 
 V5, V311 = "5", "3.1.1"
 _SPEECHLESS = frozenset({"lost", "timeout", "keep-alive-timeout", "protocol-error", "malformed-packet", "unspecified-error"})
@@ -100,11 +106,13 @@ def tls_context(ca: str | None, cert: str | None = None, key: str | None = None)
 
 
 class _Stream:
-    """A connected socket as paho wants it, read in large bites: paho asks for one byte at a time."""
+    """A connected socket as paho wants it, read in large bites: paho asks for one byte at a time. `spoken`: when we last sent."""
 
-    def __init__(self, sock: socket.socket) -> None:
+    def __init__(self, sock: socket.socket, clock: Callable[[], float]) -> None:
         self._sock = sock
         self._ahead = memoryview(b"")
+        self._clock = clock
+        self.spoken = clock()
 
     def recv(self, size: int) -> bytes:
         if not self._ahead:
@@ -114,7 +122,9 @@ class _Stream:
         return piece
 
     def send(self, data: bytes) -> int:
-        return self._sock.send(data)
+        sent = self._sock.send(data)
+        self.spoken = self._clock()
+        return sent
 
     def pending(self) -> int:
         return len(self._ahead) + (self._sock.pending() if isinstance(self._sock, ssl.SSLSocket) else 0)
@@ -126,7 +136,7 @@ class _Stream:
         self._sock.setblocking(flag)
 
     def close(self) -> None:
-        self._sock.close()
+        """Not yet: the socket is the link's, which takes the TLS session out of it before it closes it."""
 
 
 class _Client(mqtt.Client):
@@ -139,6 +149,49 @@ class _Client(mqtt.Client):
     def _create_socket(self) -> Any:
         return self._stream
 
+    def ping(self) -> None:
+        """PINGREQ now: paho's own schedule (`loop_misc`) is never asked."""
+        self._send_pingreq()
+
+
+@dataclass(frozen=True, slots=True)
+class Traffic:
+    """What a TCP connection has cost so far, counted by the kernel: bytes of payload (TLS included) and segments, ours and theirs.
+
+    Segments that carry nothing but an acknowledgement are among them.
+    """
+
+    bytes_out: int = 0
+    segments_out: int = 0
+    bytes_in: int = 0
+    segments_in: int = 0
+
+    @property
+    def up(self) -> int:
+        """Bytes of our IPv4 packets."""
+        return self.bytes_out + HEADER_BYTES * self.segments_out
+
+    @property
+    def down(self) -> int:
+        """Bytes of theirs."""
+        return self.bytes_in + HEADER_BYTES * self.segments_in
+
+
+HEADER_BYTES = 52
+"""IPv4 and TCP with timestamps, per segment (IPv6: 20 more)."""
+_INFO = struct.Struct("@120x QQ II 56x Q")
+"""linux/tcp.h, struct tcp_info: bytes_acked, bytes_received, segs_out, segs_in, and (from Linux 4.19) bytes_sent."""
+
+
+def traffic_of(sock: socket.socket) -> Traffic:
+    """What the connection of `sock` has cost, by Linux's TCP_INFO; nothing where the system does not tell."""
+    try:
+        info = sock.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, 256)
+        _, received, segments_out, segments_in, sent = _INFO.unpack_from(info)
+    except (OSError, struct.error):
+        return Traffic()
+    return Traffic(sent, segments_out, received, segments_in)
+
 
 @dataclass
 class MqttLink:
@@ -146,6 +199,9 @@ class MqttLink:
 
     `client_id` is fixed; `topics` are subscribed (QoS 1) before the line counts as up. `keep`: the broker shall keep our
     session while we are away (the bridge); without it a connection begins with nothing (the station).
+
+    `keepalive` is what CONNECT promises: the broker gives us up after one and a half times as many seconds of silence. `beat`, where
+    it is shorter, says after how many seconds of our own silence a ping goes; it may be changed at any time.
     """
 
     broker: Broker
@@ -158,17 +214,20 @@ class MqttLink:
     version: str = ""
     up: bool = False
     eager: bool = False
+    beat: float = 0.0
     _acked: list[Happening] = field(default_factory=list)
     _happened: deque[Happening] = field(default_factory=deque)
     _phase: str = "idle"
     _deadline: float = 0.0
-    _checked: float = 0.0
+    _agreed: float = 0.0
+    _asked: tuple[float, int] | None = None
     _generation: int = 0
     _sock: socket.socket | None = None
     _stream: _Stream | None = None
     _client: _Client | None = None
     _session: ssl.SSLSession | None = None
     _addresses: deque[Any] = field(default_factory=deque)
+    _found: list[Any] = field(default_factory=list)
     _flying: set[int] = field(default_factory=set)
     _receive_maximum: int = NO_LIMIT
     _largest: int = 0
@@ -194,6 +253,17 @@ class MqttLink:
         return self._largest or 1 << 28
 
     @property
+    def traffic(self) -> Traffic:
+        """What the present connection has cost so far."""
+        return Traffic() if self._sock is None else traffic_of(self._sock)
+
+    @property
+    def silence(self) -> float:
+        """Seconds of our own silence after which a ping goes: as agreed with the broker, or `beat` where that is shorter."""
+        agreed = self._agreed or float(self.keepalive)
+        return min(agreed, self.beat) if self.beat > 0 else agreed
+
+    @property
     def stirred(self) -> bool:
         """True when something has happened that is worth a turn: a PUBACK alone only where somebody waits for room."""
         return bool(self._happened) or (self.eager and bool(self._acked))
@@ -213,8 +283,11 @@ class MqttLink:
         try:
             found = socket.getaddrinfo(self.broker.host, self.broker.port, type=socket.SOCK_STREAM)
         except OSError as error:
-            self._fail("name", error)
-            return
+            if not self._found:
+                self._fail("name", error)
+                return
+            found = self._found  # a name server is often the last to come back
+        self._found = found
         self._addresses = deque(found)
         self._dial()
 
@@ -240,6 +313,15 @@ class MqttLink:
         if self._client is not None and token >> 16 == self._generation:
             self._client.ack(token & 0xFFFF, 1)
             self._raise_bug()
+
+    def prod(self, within: float = ANSWER_SECONDS) -> None:
+        """The network may be another one: what is up has to answer within so many seconds, an attempt that nobody has answered
+        yet begins anew at once, and one that has been answered has to hear more.
+        """
+        if self._phase == "tcp":
+            self.open()
+        elif self._phase != "idle" and self._asked is None:
+            self._ask(within)
 
     def close(self, reason: str = "closed") -> None:
         """End the connection, politely when there is one."""
@@ -277,7 +359,10 @@ class MqttLink:
         return [one for one in others if one in ready]
 
     def _next_check(self) -> float:
-        return self._deadline if not self.up else self._checked + max(CHECK_SECONDS, self.keepalive / 8)
+        """When something is due that the socket will not announce."""
+        if self.up and self._stream is not None:
+            return self._stream.spoken + self.silence if self._asked is None else self._asked[0]
+        return self._deadline if self._asked is None else min(self._deadline, self._asked[0])
 
     def _step(self, *, readable: bool, writable: bool) -> None:
         if self._phase == "tcp":
@@ -288,8 +373,8 @@ class MqttLink:
                 self._shake()
         elif self._client is not None:
             self._turn(self._client, readable, writable)
-        if not self.up and self._phase != "idle" and self.clock() >= self._deadline:
-            self._fail("timeout", None)
+        if self._phase != "idle":
+            self._check()
 
     def _turn(self, client: _Client, readable: bool, writable: bool) -> None:
         stream = self._stream
@@ -300,9 +385,27 @@ class MqttLink:
                     break
         if self._client is client and (writable or client.want_write()):
             client.loop_write()
-        if self._client is client and self.clock() >= self._next_check():
-            self._checked = self.clock()
-            client.loop_misc()
+
+    def _check(self) -> None:
+        """Whether an answer is overdue, and whether it is time for a ping."""
+        now = self.clock()
+        if not self.up and now >= self._deadline:
+            self._fail("timeout", None)
+        elif self._asked is not None:
+            by, heard = self._asked
+            if self.traffic.bytes_in > heard:
+                self._asked = None
+            elif now >= by:
+                self._fail("keep-alive-timeout" if self.up else "timeout", None)
+        elif self.up and self._stream is not None and now >= self._stream.spoken + self.silence:
+            self._ask(ANSWER_SECONDS)
+
+    def _ask(self, within: float) -> None:
+        """From now on something has to be heard within so many seconds; a line that is up is pinged for it."""
+        self._asked = (self.clock() + within, self.traffic.bytes_in)
+        if self.up and self._client is not None:
+            self._client.ping()
+            self._raise_bug()
 
     # --- making a connection ------------------------------------------------------------------------------------------
 
@@ -357,13 +460,14 @@ class MqttLink:
         except ssl.SSLCertVerificationError as error:
             self._fail("certificate", error)
         except OSError as error:
+            self._session = None  # should it be the session that the broker did not like
             self._fail("tls", error)
         else:
             self._speak(self._sock)
 
     def _speak(self, sock: socket.socket) -> None:
         """CONNECT, in the version we believe the broker speaks."""
-        self._phase, self._stream = "mqtt", _Stream(sock)
+        self._phase, self._stream = "mqtt", _Stream(sock, self.clock)
         five = self.version == V5
         options: dict[str, Any] = {
             "client_id": self.client_id,
@@ -421,7 +525,7 @@ class MqttLink:
         self._receive_maximum = getattr(properties, "ReceiveMaximum", NO_LIMIT)
         most = getattr(properties, "MaximumPacketSize", 0)
         self._largest = max(1, most - OVERHEAD_BYTES - 48) if most else 0
-        self.keepalive = getattr(properties, "ServerKeepAlive", self.keepalive)
+        self._agreed = float(getattr(properties, "ServerKeepAlive", self.keepalive))
         self._phase = "subscribing"
         assert self._client is not None
         self._client.subscribe([(topic, 1) for topic in self.topics])
@@ -432,9 +536,7 @@ class MqttLink:
             self._fail("subscription-" + _slug(refused[0]), None)
             return
         if self._phase == "subscribing":
-            self._phase, self.up, self._checked, self._refused_five = "up", True, self.clock(), False
-            if isinstance(self._sock, ssl.SSLSocket):
-                self._session = self._sock.session
+            self._phase, self.up, self._refused_five, self._asked = "up", True, False, None
             self._happened.append(Up(self._resumed))
 
     def _on_publish(self, mid: int, reason: Any, _properties: Any) -> None:
@@ -476,7 +578,7 @@ class MqttLink:
     def _drop(self) -> None:
         """Let go of everything that belonged to a connection; paho's queue goes with its client."""
         self._generation += 1
-        self._phase, self.up = "idle", False
+        self._phase, self.up, self._asked, self._agreed = "idle", False, None, 0.0
         self._flying.clear()
         self._acked.clear()
         self._receive_maximum, self._largest, self._resumed = NO_LIMIT, 0, False

@@ -18,7 +18,7 @@ from appliance.contract.receipts import Hello, LaneReceipt, Receipt, open_receip
 from appliance.contract.topics import DOWN, UP, topic
 from appliance.relay.line import Acked, Down, Link, LinkError, Message, Up
 from appliance.relay.marks import Marks, lane_receipt, marks_of
-from appliance.relay.rules import CREDIT, CREDIT_UNANSWERED, GRACE, PATIENCE, Pace, backoff, hello_again, soonest
+from appliance.relay.rules import CREDIT, CREDIT_UNANSWERED, GRACE, PATIENCE, ROUTE_SECONDS, Pace, backoff, hello_again, soonest
 from appliance.relay.sending import Piece, Sender, told
 from appliance.relay.storage import Arrived, Bad, Peer, Storage, Stream, Tx, Waiting
 from appliance.relay.taking import Apply, Heard, Run, Sealed, Taken, read, take, turn_away
@@ -149,11 +149,9 @@ class Pump:
         return wait
 
     def route_changed(self) -> None:
-        """The network is another one: try at once."""
+        """The network is another one: try at once, and do not wait long for a line that may have died with the old one."""
         self.attempt, self.retry = 0, float("-inf")
-        for talk in self.talks.values():
-            if self.link.up:
-                self._greet(talk, float("-inf"))
+        self.link.prod(ROUTE_SECONDS)
 
     def probe(self, station: str, now: float) -> None:
         """Ask the other end whether it is still there: a hello, answered by a receipt."""

@@ -23,6 +23,9 @@ RESEND_MOST = 960.0
 """With nothing heard from the other end the wait doubles up to this: a bridge that is away is not worth the card's megabytes."""
 PATIENCE = 45.0
 """A broker that owes a PUBACK for so long is not working for us: the connection is made anew."""
+ROUTE_SECONDS = 3.0
+"""After a change of the routes a connection has to answer within this: with the rest of a thin link's window before the answer
+(1.5 s) and the way there and back (0.6-1.2 s), and the first byte on a new one still leaves within 5 s (decision 9)."""
 CREDIT = 256
 """Parcels sent and not yet receipted, at most, while the other end answers."""
 CREDIT_UNANSWERED = 16

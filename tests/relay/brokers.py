@@ -8,7 +8,7 @@ from typing import Any
 
 from tests.polling import until
 
-CONNECT, CONNACK, PUBLISH, PUBACK, SUBSCRIBE, SUBACK, PINGREQ, DISCONNECT = 0x10, 0x20, 0x30, 0x40, 0x80, 0x90, 0xC0, 0xE0
+CONNECT, CONNACK, PUBLISH, PUBACK, SUBSCRIBE, SUBACK, PINGREQ, PINGRESP, DISCONNECT = 0x10, 0x20, 0x30, 0x40, 0x80, 0x90, 0xC0, 0xD0, 0xE0
 
 
 def packet(first: int, body: bytes) -> bytes:
@@ -25,10 +25,11 @@ def packet(first: int, body: bytes) -> bytes:
 class HandBroker:
     """Listens on a free port. `step` accepts, reads, and answers CONNECT and SUBSCRIBE as told; PUBLISH only when `acks`.
 
-    `connack` and `suback` are the reason codes; `properties` the bytes of CONNACK's properties; `mute`: it accepts and says nothing.
+    `pongs`: it answers PINGREQ. `connack` and `suback` are the reason codes; `properties` the bytes of CONNACK's properties; `mute`: it accepts and says nothing.
     """
 
     acks: bool = False
+    pongs: bool = True
     connack: int = 0
     suback: int = 1
     properties: bytes = b""
@@ -117,6 +118,8 @@ class HandBroker:
                 self.send(CONNACK, bytes([0, self.connack]) + more)
             case 0x80:
                 self.send(SUBACK, body[:2] + (b"\0" if self.five else b"") + bytes([self.suback]))
+            case 0xC0 if self.pongs:
+                self.send(PINGRESP, b"")
             case 0x30 if self.acks:
                 size = struct.unpack("!H", body[:2])[0]
                 self.send(PUBACK, body[2 + size : 4 + size])

@@ -17,10 +17,10 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
 from appliance.relay.line import Acked, Down, LinkError, Message, Up
-from appliance.relay.link import NOTSENT_BYTES, USER_TIMEOUT_MS, Broker, MqttLink, tls_context
+from appliance.relay.link import ANSWER_SECONDS, NOTSENT_BYTES, USER_TIMEOUT_MS, Broker, MqttLink, tls_context
 from tests import servers
 from tests.polling import until
-from tests.relay.brokers import CONNECT, PUBACK, PUBLISH, HandBroker, heard, packet
+from tests.relay.brokers import CONNECT, PINGREQ, PUBACK, PUBLISH, HandBroker, heard, packet
 
 TOPIC = "v1/07/tram-0001/down/0"
 UP_TOPIC = "v1/07/tram-0001/up/0"
@@ -407,9 +407,13 @@ def test_the_brokers_keepalive_rules(link: Callable[..., MqttLink], hand: Callab
     """MQTT 5: ServerKeepAlive replaces ours."""
     broker = hand(properties=b"\x13\x00\x07")
     one = opened(link(broker.port, keepalive=300), broker)
-    assert one.keepalive == 7
-    assert one._client is not None
-    assert one._client._keepalive == 7
+    assert one.silence == 7
+    one.beat = 3
+    assert one.silence == 3
+    one.beat = 100
+    assert one.silence == 7
+    one.close()
+    assert one.keepalive == 300, "the next broker may have another opinion"
 
 
 def test_closing_says_goodbye(link: Callable[..., MqttLink], hand: Callable[..., HandBroker]) -> None:
@@ -419,3 +423,124 @@ def test_closing_says_goodbye(link: Callable[..., MqttLink], hand: Callable[...,
     one.close()
     until(lambda: broker.step() or any(first == 0xE0 for first, _ in broker.packets), 5.0)
     assert [type(each) for each in one.happenings()] == [Down]
+
+
+# --- the pulse ---------------------------------------------------------------------------------------------------------------------
+
+
+class Hand:
+    """A clock turned by hand."""
+
+    def __init__(self) -> None:
+        self.now = 100.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+def turned(one: MqttLink, broker: HandBroker) -> list[int]:
+    """Whatever is under way arrives; the pings the broker has heard since the last call."""
+    for _ in range(20):
+        one.wait(0.005)
+        broker.step()
+    pings = [first for first, _ in broker.packets if first == PINGREQ]
+    broker.packets.clear()
+    return pings
+
+
+def test_a_ping_goes_after_as_much_silence_as_was_agreed(link: Callable[..., MqttLink], hand: Callable[..., HandBroker]) -> None:
+    """Our own silence counts, by the link's clock: 900 s on a metered line, and a message begins it anew."""
+    broker, clock = hand(acks=True), Hand()
+    one = opened(link(broker.port, keepalive=900, clock=clock), broker)
+    turned(one, broker)
+    clock.now += 899.0
+    assert turned(one, broker) == []
+    clock.now += 1.0
+    assert len(turned(one, broker)) == 1
+    clock.now += 500.0
+    one.publish(UP_TOPIC, b"x")
+    clock.now += 899.0
+    assert turned(one, broker) == []
+    clock.now += 1.0
+    assert len(turned(one, broker)) == 1
+    assert one.up
+
+
+def test_the_pulse_changes_without_a_new_connection(link: Callable[..., MqttLink], hand: Callable[..., HandBroker]) -> None:
+    """While a request waits it is 300 s, under the 900 s that CONNECT promised; afterwards it is 900 s again."""
+    broker, clock = hand(), Hand()
+    one = opened(link(broker.port, keepalive=900, clock=clock), broker)
+    (promised,) = [struct.unpack("!H", body[8:10])[0] for first, body in broker.packets if first == CONNECT]
+    turned(one, broker)
+    pings = 0
+    one.beat = 300
+    for _ in range(12):
+        clock.now += 150.0
+        pings += len(turned(one, broker))
+    assert (promised, pings) == (900, 6)
+    one.beat = 0
+    for _ in range(12):
+        clock.now += 150.0
+        pings += len(turned(one, broker))
+    assert pings == 8
+    assert broker.connections == 1
+
+
+def test_a_ping_that_nobody_answers_ends_the_connection(link: Callable[..., MqttLink], hand: Callable[..., HandBroker]) -> None:
+    """The broker hears and says nothing: after 20 s the line is given up, without waiting for another silence."""
+    broker, clock = hand(pongs=False), Hand()
+    one = opened(link(broker.port, keepalive=900, clock=clock), broker)
+    turned(one, broker)
+    clock.now += 900.0
+    assert len(turned(one, broker)) == 1
+    clock.now += ANSWER_SECONDS - 0.1
+    turned(one, broker)
+    assert one.up
+    clock.now += 0.1
+    turned(one, broker)
+    assert [type(each) for each in one.happenings()] == [Down]
+
+
+def test_a_line_that_was_prodded_lives_when_it_answers(link: Callable[..., MqttLink], hand: Callable[..., HandBroker]) -> None:
+    """A change of the routes costs a ping where the connection has survived it, however often it is told, and no new connection."""
+    broker, clock = hand(), Hand()
+    one = opened(link(broker.port, clock=clock), broker)
+    turned(one, broker)
+    one.prod(3.0)
+    one.prod(3.0)
+    assert len(turned(one, broker)) == 1
+    clock.now += 10.0
+    turned(one, broker)
+    assert one.up
+
+
+def test_a_line_that_was_prodded_in_vain_is_given_up_within_seconds(link: Callable[..., MqttLink], hand: Callable[..., HandBroker]) -> None:
+    """TCP alone would need 20 s to notice."""
+    broker, clock = hand(pongs=False), Hand()
+    one = opened(link(broker.port, clock=clock), broker)
+    turned(one, broker)
+    one.prod(3.0)
+    clock.now += 3.0
+    turned(one, broker)
+    assert heard(one, Down, broker).reason == "keep-alive-timeout"
+
+
+def test_an_attempt_that_nobody_answers_begins_anew_when_the_route_changes(link: Callable[..., MqttLink]) -> None:
+    """The kernel would ask again only after 1, 3, 7 s; nobody is told that the connection went down, because it never was up."""
+    with socket.socket() as full:
+        full.bind(("127.0.0.1", 0))
+        full.listen(0)
+        port = full.getsockname()[1]
+        fillers = [socket.socket() for _ in range(4)]
+        for one in fillers:
+            one.setblocking(False)
+            one.connect_ex(("127.0.0.1", port))
+        made = link(port)
+        made.open()
+        assert made._sock is not None
+        before = made._sock.getsockname()
+        made.prod(3.0)
+        assert made._sock.getsockname() != before
+        assert made.happenings() == []
+        for one in fillers:
+            one.close()
