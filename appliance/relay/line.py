@@ -75,6 +75,11 @@ class Link(Protocol):
         ...
 
     @property
+    def spent(self) -> int:
+        """Bytes of the wire that the present connection has cost so far, both ways; 0 where nobody counts."""
+        ...
+
+    @property
     def largest(self) -> int:
         """The most payload bytes the broker takes in one of our messages."""
         ...

@@ -258,6 +258,12 @@ class MqttLink:
         return Traffic() if self._sock is None else traffic_of(self._sock)
 
     @property
+    def spent(self) -> int:
+        """Bytes of the wire that the present connection has cost so far, both ways."""
+        cost = self.traffic
+        return cost.up + cost.down
+
+    @property
     def silence(self) -> float:
         """Seconds of our own silence after which a ping goes: as agreed with the broker, or `beat` where that is shorter."""
         agreed = self._agreed or float(self.keepalive)

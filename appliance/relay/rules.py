@@ -207,6 +207,54 @@ class Pace:
         self.window = WINDOW
 
 
+@dataclass
+class Budget:
+    """What lanes from READINGS on may cost in one go: `bytes` of the wire (headers, TLS, acknowledgements, both ways) or `seconds`,
+    whichever is reached first; then they rest for `rest` seconds. 0 bytes and 0 seconds: no limit.
+
+    A go begins with the first of their parcels, and anew after a rest or after as long a silence of theirs. What a broken
+    connection has cost counts on: a line that comes and goes does not get the budget each time. Lanes 0-1, hellos and
+    receipts never wait for it. It is looked at before each helping, so one window of messages may go beyond it.
+    """
+
+    bytes: int = 0
+    seconds: float = 0.0
+    rest: float = 900.0
+    began: float | None = None
+    used: float = float("-inf")
+    until: float = float("-inf")
+    base: int = 0
+    seen: int = 0
+
+    def __bool__(self) -> bool:
+        """True where there is a limit."""
+        return bool(self.bytes or self.seconds)
+
+    def connected(self) -> None:
+        """The count of the line begins at 0 again."""
+        self.base, self.seen = self.base - self.seen, 0
+
+    def sent(self, lane: int, now: float) -> None:
+        """A message of `lane` left."""
+        if lane >= Lane.READINGS:
+            self.began = now if self.began is None else self.began
+            self.used = now
+
+    def wait(self, now: float, spent: int) -> float:
+        """Seconds until lanes from READINGS on may leave (0: now); `spent` is what the present connection has cost so far."""
+        self.seen = spent
+        if not self:
+            return 0.0
+        if now < self.until:
+            return self.until - now
+        if self.began is None or self.until > self.began or now - self.used >= self.rest:
+            self.began, self.base = None, spent
+        elif (self.bytes and spent - self.base >= self.bytes) or (self.seconds and now - self.began >= self.seconds):
+            self.until = now + self.rest
+            return self.rest
+        return 0.0
+
+
 def soonest(*waits: float | None, most: float = 3600.0) -> float:
     """The smallest of some waits, None for never; never below 0."""
     return max(0.0, min((wait for wait in waits if wait is not None), default=most))

@@ -25,7 +25,9 @@ def packet(first: int, body: bytes) -> bytes:
 class HandBroker:
     """Listens on a free port. `step` accepts, reads, and answers CONNECT and SUBSCRIBE as told; PUBLISH only when `acks`.
 
-    `pongs`: it answers PINGREQ. `connack` and `suback` are the reason codes; `properties` the bytes of CONNACK's properties; `mute`: it accepts and says nothing.
+    `pongs`: it answers PINGREQ.
+
+    `connack` and `suback` are the reason codes; `properties` the bytes of CONNACK's properties; `mute`: it accepts and says nothing.
     """
 
     acks: bool = False

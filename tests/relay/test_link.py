@@ -435,6 +435,7 @@ class Hand:
         self.now = 100.0
 
     def __call__(self) -> float:
+        """Seconds."""
         return self.now
 
 
