@@ -144,7 +144,8 @@ def path(example: str, *, empty: bool = False) -> Check:
 
 YES_NO = Check("true or false", "true", lambda v: isinstance(v, bool))
 TCP_PORT = whole(1, 65535, 1883)
-HOST = form(r"[A-Za-z0-9:](?:[A-Za-z0-9.:-]*[A-Za-z0-9])?", "a host name or an address", "bridge.example.org")
+HOST_PATTERN = r"[A-Za-z0-9:](?:[A-Za-z0-9.:-]*[A-Za-z0-9])?"
+HOST = form(HOST_PATTERN, "a host name or an address", "bridge.example.org")
 LOOPBACK = one_of("127.0.0.1", "::1", "localhost")
 STATION_ID = form(STATION.pattern, "1-16 lower-case letters, digits and inner hyphens", "tram-0001", empty=True)
 PHONE = form(r"[0-9+ .()-]{3,24}", "a telephone number", "0900 000 000", empty=True)
@@ -158,6 +159,7 @@ DATABASE_URL = form(
 )
 BLANK_S = (60, 120)
 """How long a patient may stay on a screen that nobody touches, in seconds (ux facts: 60-120 s)."""
+MQTT_PORTS = (1883, 8883)
 PAGE_SIZE = Check("1024, 2048, 4096 or 8192", "1024", lambda v: _whole(v) and v in (1024, 2048, 4096, 8192))
 
 
@@ -191,6 +193,9 @@ class Store:
         "The store's key, where $CREDENTIALS_DIRECTORY/store-key does not exist. Refused when others may read it.",
     )
     ballast_mb: int = setting(64, whole(0, 4096, 64), "Megabytes set aside so that a full disk can be emptied again; 0 for none.")
+    room_bytes: int = setting(
+        0, whole(0, 1 << 40, 8_000_000_000), "Bytes the store may take before old copies are shed (from 80 % on); 0: all the disk has."
+    )
     page_size: int = setting(1024, PAGE_SIZE, "Bytes of a page. Fixed when the store is made: with another value it cannot be opened.")
     group: str = setting(
         "tram",
@@ -212,6 +217,8 @@ class Broker:
     username: str = setting("", text("tram-0001"), "The name to log in with; empty for none.")
     password_file: Path | None = setting(None, path("/etc/tram/broker.password", empty=True), "The file with the password.")
     mqtt: str = setting("auto", one_of("auto", "5", "3.1.1"), "The version to speak; auto tries 5 first.")
+    kind: str = setting("mqtt", one_of("mqtt", "amqp"), "What the bridge's carriers speak; amqp: RabbitMQ's queues. Stations speak MQTT.")
+    vhost: str = setting("/", text("/"), "RabbitMQ's virtual host, with amqp: that of its MQTT plugin.")
 
 
 @dataclass(frozen=True, slots=True)
@@ -221,6 +228,26 @@ class Link:
     metered: bool = setting(True, YES_NO, "Whether bytes cost money: then ordinary readings wait for 30 rows or 60 s.")
     keepalive_s: int = setting(300, whole(5, 900, 300), "The longest silence on the line in seconds.")
     connect_timeout_s: float = setting(15.0, seconds(1, 120, 15), "How long a connection may take to come up.")
+    session_bytes: int = setting(
+        0,
+        whole(0, 1 << 32, 200_000),
+        "What lanes 2-5 may cost in one go, bytes of the wire both ways; then they rest. Requests never wait. 0: no limit.",
+    )
+    session_seconds: int = setting(
+        0, whole(0, 86400, 120), "How long lanes 2-5 may send in one go, then they rest. Requests never wait. 0: no limit."
+    )
+    session_rest_s: int = setting(900, whole(1, 86400, 900), "How long lanes 2-5 rest when session_bytes or session_seconds are used up.")
+
+
+@dataclass(frozen=True, slots=True)
+class Door:
+    """The bridge's HTTPS door, as a station sees it: the signed time, enrolment, renewal."""
+
+    host: str = setting(
+        "", form(HOST_PATTERN, HOST.expected, "bridge.example.org", empty=True), "Its name or address; empty: it is not asked."
+    )
+    port: int = setting(8443, TCP_PORT, "Its port.")
+    ca: Path | None = setting(None, path("/etc/tram/ca.pem", empty=True), "The authority of its certificate; empty: broker.ca.")
 
 
 @dataclass(frozen=True, slots=True)
@@ -272,6 +299,16 @@ class Emergency:
 
 
 @dataclass(frozen=True, slots=True)
+class Sms:
+    """The emergency button's text message (`tram sms`), for when no line passes."""
+
+    port: str = setting("", DEVICE_PORT, "The serial port of the modem for AT commands; empty: no messages are sent.")
+    baud: int = setting(115_200, whole(1200, 921_600, 115_200), "Its speed.")
+    number: str = setting("", form(r"\+?[0-9]{3,20}", "a telephone number without spaces", "+84900000001", empty=True), "The bridge's number.")
+    after_s: int = setting(15, whole(0, 600, 15), "Seconds the line has to deliver a press before the message goes.")
+
+
+@dataclass(frozen=True, slots=True)
 class DeviceSettings:
     """One device: ``[devices.NAME]``; NAME is 1-32 lower-case letters, digits and hyphens."""
 
@@ -298,6 +335,12 @@ class Bridge:
         path("/var/lib/tram-bridge/console.secret"),
         "Signs the cookies; made where it is missing.",
     )
+    door_host: str = setting("127.0.0.1", HOST, "The address of the door (tram-bridge door).")
+    door_port: int = setting(8443, TCP_PORT, "Its port.")
+    door_cert: Path | None = setting(
+        None, path("/etc/tram-bridge/door.pem", empty=True), "Its certificate, with what stands between it and the authority."
+    )
+    door_key: Path | None = setting(None, path("/etc/tram-bridge/door.key", empty=True), "The key of its certificate.")
     organisation: str = setting("", text("Trung tâm Y tế khu vực Thử"), "Who answers, as people read it.")
     claim_s: int = setting(900, whole(60, 7200, 900), "Seconds a request stays with a doctor who does nothing on its page.")
     escalate_s: int = setting(600, whole(0, 86400, 600), "Seconds until an urgent request nobody opened goes to the next tier; 0: never.")
@@ -316,11 +359,13 @@ class Settings:
     store: Store = field(default_factory=Store)
     broker: Broker = field(default_factory=Broker)
     link: Link = field(default_factory=Link)
+    door: Door = field(default_factory=Door)
     wire: Wire = field(default_factory=Wire)
     kiosk: Kiosk = field(default_factory=Kiosk)
     phone: Phone = field(default_factory=Phone)
     duty: Duty = field(default_factory=Duty)
     emergency: Emergency = field(default_factory=Emergency)
+    sms: Sms = field(default_factory=Sms)
     devices: Mapping[str, DeviceSettings] = field(default_factory=dict)
     bridge: Bridge = field(default_factory=Bridge)
     said: Mapping[str, str] = field(default_factory=dict)
@@ -497,6 +542,9 @@ def _consistent(settings: Settings) -> Settings:
         raise SettingsError(
             where, "", "a path: a certificate and its key go together", '"/etc/tram/station.key"', settings.said.get(where, DEFAULT)
         )
+    if broker.kind == "amqp" and broker.port in MQTT_PORTS:
+        expected = "RabbitMQ's port for AMQP where broker.kind is amqp: 5672, with TLS 5671"
+        raise SettingsError("broker.port", broker.port, expected, "5672", settings.said.get("broker.port", DEFAULT))
     return settings
 
 

@@ -8,7 +8,6 @@ import base64
 import binascii
 import fcntl
 import grp
-import hashlib
 import json
 import os
 from collections.abc import Callable, Iterator, Mapping
@@ -17,21 +16,18 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from appliance import __version__
-from appliance.contract.events import Event, KeyPublished
-from appliance.contract.ids import EPOCH_BYTES
 from appliance.contract.readings import Stamp
 from appliance.database import KEY_BYTES, Connection, StoreError, connect, files, integrity, transaction
 from appliance.settings import Settings, SettingsError
 from appliance.store.audit import publish_head
 from appliance.store.ballast import make_ballast
-from appliance.store.boots import epoch, open_epoch, seq_of
+from appliance.store.boots import epoch, seq_of
 from appliance.store.downlink import reconsider
 from appliance.store.errors import WrongSchema
-from appliance.store.keys import PUBLIC_BYTES, PURPOSES, make_station_key, pin, station_public
+from appliance.store.keys import OFFERED, PUBLIC_BYTES, PURPOSES, make_station_key, pin, station_public
+from appliance.store.machine import renew
 from appliance.store.migrations import migrate
 from appliance.store.opening import ballast_file, database_file, key_file, read_key, schema_of, secret_file, station_of
-from appliance.store.outbox import append
 from appliance.store.pins import SECRET_BYTES
 from appliance.store.version import SCHEMA
 
@@ -229,10 +225,8 @@ def _fill(
             _remember(conn, "station", station)
         if make_station_key(conn, random(32)):
             done.append("station key")
-        why = _why_new_epoch(conn, machine)
+        why = renew(conn, machine, stamp(boot_seq), random)
         if why:
-            _begin_epoch(conn, random(EPOCH_BYTES), why, stamp(boot_seq))
-            _remember(conn, "machine", machine)
             done.append(f"epoch ({why})")
     publish_head(conn, stamp(boot_seq))
     return Initialised(station, epoch(conn)[1].hex(), boot_seq, SCHEMA, done)
@@ -245,20 +239,6 @@ def _remember(conn: Connection, name: str, value: object) -> None:
 def _meta(conn: Connection, name: str) -> Any:
     row = conn.execute("SELECT value FROM meta WHERE key = ?", (name,)).fetchone()
     return None if row is None else row[0]
-
-
-def _why_new_epoch(conn: Connection, machine: str) -> str:
-    """``first``, ``machine`` (the hardware is another one: a clone, or a card in another box), or nothing."""
-    if conn.execute("SELECT 1 FROM epoch").fetchone() is None:
-        return "first"
-    return "machine" if _meta(conn, "machine") != machine else ""
-
-
-def _begin_epoch(conn: Connection, value: bytes, why: str, now: Stamp) -> None:
-    """A new epoch and, as its first event, the station's public key."""
-    open_epoch(conn, value, why, now.wall)
-    key_id, public = station_public(conn)
-    append(conn, Event(now, "", __version__, KeyPublished(key_id, "sign", public)))
 
 
 def _weekly(conn: Connection, wall: int) -> bool:
@@ -291,7 +271,8 @@ def _pin(conn: Connection, file: Path, done: list[str]) -> None:
         raise SettingsError(
             "pin", str(error), "a JSON file of tram-bridge init --export", "tram init --pin bridge.json", str(file)
         ) from error
-    found = [(purpose, *_one_pin(data, purpose, index, file)) for purpose in PURPOSES for index in range(_count(data, purpose, file))]
+    wanted = [*PURPOSES, *(one for one in OFFERED if isinstance(data, dict) and one in data)]
+    found = [(purpose, *_one_pin(data, purpose, index, file)) for purpose in wanted for index in range(_count(data, purpose, file))]
     with transaction(conn):
         done += [f"pin {purpose} {key_id}" for purpose, key_id, public in found if pin(conn, purpose, key_id, public)]
     again = reconsider(conn)
@@ -322,26 +303,3 @@ def _export(conn: Connection, settings: Settings, file: Path) -> None:
     key_id, public = station_public(conn)
     said = {"station": settings.station.id, "shard": settings.station.shard, "key_id": key_id, "public": base64.b64encode(public).decode()}
     file.write_text(json.dumps(said, indent=2) + "\n", encoding="utf-8")
-
-
-# --- the machine ------------------------------------------------------------------------------------------------------------------------
-
-HARDWARE = (Path("/sys/firmware/devicetree/base/serial-number"), Path("/sys/block/mmcblk0/device/cid"))
-"""The serial number of the SoC and the CID of the card: a byte copy of the store on another card or board differs here."""
-MACHINE_ID = Path("/etc/machine-id")
-"""Where neither of them exists (a PC, a container)."""
-
-
-def machine_of(hardware: tuple[Path, ...] = HARDWARE, machine_id: Path = MACHINE_ID) -> str:
-    """A digest that names this hardware; it goes nowhere but into the store."""
-    parts = [_text(each) for each in hardware]
-    if not any(parts):
-        parts = [_text(machine_id)]
-    return hashlib.sha256("|".join(parts).encode()).hexdigest()[:32]
-
-
-def _text(path: Path) -> str:
-    try:
-        return path.read_text(encoding="ascii", errors="replace").strip("\0 \n")
-    except OSError:
-        return ""

@@ -9,6 +9,8 @@ from appliance.database import Connection
 
 STATION_KEY_ID = 0
 PURPOSES = ("receipt", "answer")
+OFFERED = ("time",)
+"""Purposes that not every bridge has keys for: pinned where the file names them."""
 PUBLIC_BYTES = 32
 
 
@@ -38,9 +40,9 @@ def station_public(conn: Connection) -> tuple[int, bytes]:
 
 
 def pin(conn: Connection, purpose: str, key_id: int, public: bytes) -> bool:
-    """Trust `public` for ``receipt`` or ``answer`` under its id, in the caller's transaction; False when it was pinned already."""
-    if purpose not in PURPOSES:
-        raise ValueError(f"keys are pinned for {' and '.join(PURPOSES)}, not {purpose!r}")
+    """Trust `public` for a purpose under its id, in the caller's transaction; False when it was pinned already."""
+    if purpose not in PURPOSES + OFFERED:
+        raise ValueError(f"keys are pinned for {' and '.join(PURPOSES + OFFERED)}, not {purpose!r}")
     Ed25519PublicKey.from_public_bytes(public)
     row = conn.execute("SELECT public FROM pin WHERE purpose = ? AND key_id = ?", (purpose, key_id)).fetchone()
     if row is not None and bytes(row[0]) == public:

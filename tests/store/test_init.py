@@ -18,7 +18,7 @@ from appliance.store import keys, measuring
 from appliance.store.ballast import MB, make_ballast, release_ballast
 from appliance.store.boots import epoch, seq_of
 from appliance.store.errors import WrongSchema
-from appliance.store.init import machine_of
+from appliance.store.machine import machine_of
 from appliance.store.opening import database_file, open_store, read_key
 from tests.store.disk import small_disk
 from tests.store.station import STATION, Hand, Station, init, settings_at

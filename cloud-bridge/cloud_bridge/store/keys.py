@@ -1,4 +1,4 @@
-"""The bridge's own Ed25519 keys: one signs receipts, one signs answers. Each is a file of 0600 in the key folder.
+"""The bridge's own Ed25519 keys: one signs receipts, one answers, one the time (the door's process needs no other). Each is a file of 0600.
 
 A file is named ``<purpose>-<key id>.key`` and holds the base64 of the 32 private bytes. The highest id signs; the public
 halves of all are exported, so that stations trust the old one while they learn the new one.
@@ -12,7 +12,7 @@ from pathlib import Path
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
-PURPOSES = ("receipt", "answer")
+PURPOSES = ("receipt", "answer", "time")
 FACTOR = "factor"
 """The purpose of the key that seals second factors in the database: 32 bytes for AES-256-GCM, no key pair. It is never exported."""
 _PRIVATE_BYTES = 32
