@@ -266,7 +266,8 @@ def transaction(conn: Connection) -> Iterator[Connection]:
             with suppress(StoreError, DRIVER.Error):  # the first error says more; SQLite rolls back by itself at the latest on close
                 conn.execute("ROLLBACK")
         if isinstance(error, StoreError) and error.reason == "full" and conn.relief is not None:
-            conn.relief()
+            with suppress(OSError):  # a disk that is read-only too: the first error says more
+                conn.relief()
         raise
 
 

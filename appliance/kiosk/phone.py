@@ -21,7 +21,7 @@ from appliance.kiosk import imaging
 from appliance.kiosk.here import Clock
 from appliance.kiosk.imaging import SENTENCES, NotAPicture
 from appliance.settings import Settings
-from appliance.store import pictures, tickets
+from appliance.store import pictures, room, tickets
 from appliance.store.errors import Damaged, Refused, WrongSchema
 
 LARGEST_FORM = imaging.MOST_BYTES + 64 * 1024
@@ -77,7 +77,7 @@ def make_phone(settings: Settings, connect: Callable[[], Connection], clock: Clo
 def _keep(conn: Connection, settings: Settings, clock: Clock, ticket: tickets.Ticket, photo: IO[bytes]) -> str:
     """Keep the picture; what to say instead when it cannot be kept."""
     try:
-        pictures.check_room(settings.paths.data)
+        room.check_picture(settings, conn)
         images = imaging.prepare(photo)
         pictures.attach(
             conn, ticket.consult, patient=ticket.patient, full=images.full, preview=images.preview, source="phone", staff=ticket.staff,

@@ -51,6 +51,8 @@ def read(conn: Connection, digest: bytes) -> bytes | None:
     if row is None:
         return None
     parts = conn.execute("SELECT data FROM content_part WHERE id BETWEEN ? AND ? ORDER BY id", _range(row[0])).fetchall()
+    if not parts:
+        return None  # it has left the card (`retention`)
     data = b"".join(bytes(one[0]) for one in parts)
     if hashlib.sha256(data).digest() != digest:
         raise Damaged("content", int(row[0]))

@@ -172,7 +172,8 @@ class Outbox:
         epoch = self._epoch(tx, stream)
         for first, last in ranges:
             tx.execute(
-                "UPDATE outbox SET state = 0, received = NULL WHERE epoch = ? AND lane = ? AND seq BETWEEN ? AND ? AND state >= 2",
+                "UPDATE outbox SET state = 0, received = NULL WHERE epoch = ? AND lane = ? AND seq BETWEEN ? AND ? AND state >= 2"
+                " AND length(body) > 0",  # of a copy that has left the card nothing is left to send (`retention`)
                 (epoch, lane, first, last),
             )
             tx.execute(

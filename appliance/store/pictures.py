@@ -5,9 +5,7 @@ that sends the request, or at once when the request has been sent: the previews 
 full ones in lane 4, one event for each part, so that after a cut only the missing parts are sent.
 """
 
-import shutil
 from dataclasses import dataclass
-from pathlib import Path
 
 from appliance import __version__
 from appliance.contract.events import AttachmentChunk, AttachmentOffered, Event
@@ -26,8 +24,6 @@ MEDIA_TYPE = "image/jpeg"
 MOST_PICTURES = 6
 """Of one consult: a thin link brings six previews in half a minute, and a doctor asks for more when they want more."""
 MOST_CAPTION = 120
-FULL_SHARE = 0.95
-"""From this share of the card on, readings still fit and pictures do not (ux facts, offline status)."""
 FORGOTTEN = 12 * 36_000
 """Tenths of a second after which pictures of a request that was never sent are removed."""
 
@@ -57,16 +53,6 @@ class Picture:
     def there(self) -> bool:
         """True when the bridge has vouched for every part."""
         return self.offered is not None and self.received == self.parts
-
-
-def check_room(folder: Path) -> None:
-    """Refused when the card is so full that new pictures would take the room that readings need."""
-    usage = shutil.disk_usage(folder)
-    if usage.used >= usage.total * FULL_SHARE:
-        raise Refused(
-            "Bộ nhớ của máy trạm gần đầy nên không nhận thêm ảnh. Số đo và yêu cầu vẫn lưu và gửi được. Gọi kỹ thuật viên.",
-            "The station’s card is nearly full: no more pictures. Readings and requests are still kept and sent. Call the technician.",
-        )
 
 
 def attach(
@@ -225,7 +211,14 @@ def read(conn: Connection, consult: int, digest: bytes) -> bytes | None:
         "SELECT 1 FROM picture JOIN content ON content.id IN (picture.content, picture.preview) WHERE consult = ? AND digest = ?",
         (consult, digest),
     ).fetchone()
-    return None if row is None else content.read(conn, digest)
+    data = None if row is None else content.read(conn, digest)
+    if data is None and row is not None:
+        full = conn.execute(
+            "SELECT big.digest FROM picture JOIN content AS big ON big.id = picture.content JOIN content AS small ON small.id = picture.preview"
+            " WHERE consult = ? AND small.digest = ? AND small.id <> big.id", (consult, digest),
+        ).fetchone()  # fmt: skip
+        data = None if full is None else content.read(conn, bytes(full[0]))  # its preview has left the card
+    return data
 
 
 # --- going ------------------------------------------------------------------------------------------------------------------------------

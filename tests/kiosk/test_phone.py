@@ -2,8 +2,7 @@
 
 import io
 import os
-import shutil
-from typing import NamedTuple
+from types import SimpleNamespace
 
 import pytest
 from flask.testing import FlaskClient
@@ -102,18 +101,15 @@ def test_more_than_twelve_megabytes_are_a_sentence(station: Station, telephone: 
     assert "12 MB" in answer.text
 
 
-class Usage(NamedTuple):
-    """As `shutil.disk_usage`."""
-
-    total: int
-    used: int
-    free: int
+def nearly_full(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The disk has hardly a block left."""
+    monkeypatch.setattr(os, "statvfs", lambda _folder: SimpleNamespace(f_blocks=1 << 20, f_bavail=1 << 14, f_frsize=4096))
 
 
 def test_a_full_card_is_said_at_the_telephone(station: Station, telephone: FlaskClient, monkeypatch: pytest.MonkeyPatch) -> None:
     """And the code stays good."""
     token = code(station, send(station, station.window()))
-    monkeypatch.setattr(shutil, "disk_usage", lambda _folder: Usage(100, 97, 3))
+    nearly_full(monkeypatch)
     answer = bring(telephone, token, photo())
     assert "gần đầy" in answer.text
     assert tickets.find(station.conn, token, station.now) is not None

@@ -3,11 +3,11 @@
 import io
 import os
 import re
-import shutil
 import socket
 import threading
 from pathlib import Path
-from typing import Any, NamedTuple
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 from PIL import Image
@@ -179,19 +179,16 @@ def test_a_withdrawn_request_takes_no_picture(station: Station) -> None:
     assert "đã được rút lại" in window.text
 
 
-class Usage(NamedTuple):
-    """As `shutil.disk_usage`."""
-
-    total: int
-    used: int
-    free: int
+def nearly_full(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The disk has hardly a block left."""
+    monkeypatch.setattr(os, "statvfs", lambda _folder: SimpleNamespace(f_blocks=1 << 20, f_bavail=1 << 14, f_frsize=4096))
 
 
 def test_a_full_card_refuses_pictures_in_plain_words(station: Station, monkeypatch: pytest.MonkeyPatch) -> None:
     """And the request goes on without one."""
     window = station.window()
     consult = write(station, window)
-    monkeypatch.setattr(shutil, "disk_usage", lambda _folder: Usage(100, 96, 4))
+    nearly_full(monkeypatch)
     add(window, consult, photo())
     assert window.status == 409
     assert "Bộ nhớ của máy trạm gần đầy" in window.text

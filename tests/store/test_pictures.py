@@ -1,9 +1,7 @@
 """Pictures of a consult in the station's store: kept once, offered once, read as they were written, gone when erased."""
 
 import os
-import shutil
 from pathlib import Path
-from typing import NamedTuple
 
 import pytest
 
@@ -237,20 +235,3 @@ def test_erasing_one_patient_leaves_the_same_picture_of_another(station: Station
 def _holds(station: Station, piece: bytes) -> bool:
     tables = [("content_part", "data"), ("parcel", "payload"), ("outbox", "body")]
     return any(station.conn.execute(f"SELECT 1 FROM {table} WHERE instr({column}, ?) > 0", (piece,)).fetchone() for table, column in tables)
-
-
-class Usage(NamedTuple):
-    """As `shutil.disk_usage`."""
-
-    total: int
-    used: int
-    free: int
-
-
-def test_a_card_that_is_nearly_full_takes_no_pictures(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    """At 95 % a plain sentence; below nothing is said."""
-    monkeypatch.setattr(shutil, "disk_usage", lambda _folder: Usage(1000, 949, 51))
-    pictures.check_room(tmp_path)
-    monkeypatch.setattr(shutil, "disk_usage", lambda _folder: Usage(1000, 950, 50))
-    with pytest.raises(Refused, match="nearly full"):
-        pictures.check_room(tmp_path)

@@ -17,7 +17,7 @@ from appliance.contract.ids import spell
 from appliance.kiosk import here, imaging, present, rows
 from appliance.kiosk.imaging import NotAPicture
 from appliance.kiosk.speech import Pair, Say
-from appliance.store import consults, pictures, tickets
+from appliance.store import consults, pictures, room, tickets
 from appliance.store.errors import Refused
 from appliance.store.pictures import MOST_CAPTION, MOST_PICTURES, Picture
 
@@ -192,7 +192,7 @@ def _take(consult: int, photo: IO[bytes] | bytes, source: str) -> Response:
     """Keep a photo; what cannot be taken is said on the page, with what was typed still there."""
     patient, caption = _patient(consult), request.form.get("caption", "")
     try:
-        pictures.check_room(here.kiosk().settings.paths.data)
+        room.check_picture(here.kiosk().settings, here.db())
         images = imaging.prepare(photo)
         pictures.attach(
             here.db(), consult, patient=patient, full=images.full, preview=images.preview, caption=caption, source=source,
