@@ -56,14 +56,15 @@ def open_box(args: argparse.Namespace) -> Box:
     """Settings, store and clock as `tram init` left them. Raises SettingsError, StoreError, WrongSchema."""
     import time
 
-    from appliance.agent.clock import Clock, boot_id
+    from appliance.agent.clock import boot_id, live_clock
     from appliance.store.boots import seq_of
     from appliance.store.opening import open_store
 
     settings = settings_of(args)
     settings.need("station.id")
     conn = open_store(settings)
-    return Box(settings, conn, Clock(seq_of(conn, boot_id(), time.time_ns() // 100_000_000)))
+    boot_seq = seq_of(conn, boot_id(), time.time_ns() // 100_000_000)
+    return Box(settings, conn, live_clock(boot_seq, data=settings.paths.data, run=settings.paths.run))
 
 
 def say(value: Any) -> None:
@@ -129,19 +130,27 @@ def _init(args: argparse.Namespace) -> int:
     import os
     from dataclasses import asdict
 
-    from appliance.agent.clock import Clock, boot_id
-    from appliance.store.init import initialise, machine_of
+    from appliance.agent.clock import boot_id, live_clock
+    from appliance.store.init import initialise
+    from appliance.store.machine import machine_of
 
+    settings = settings_of(args)
     report = initialise(
-        settings_of(args),
+        settings,
         boot_id=boot_id(),
-        stamp=lambda boot_seq: Clock(boot_seq).stamp(),
+        stamp=lambda boot_seq: live_clock(boot_seq, data=settings.paths.data, run=settings.paths.run).stamp(),
         random=os.urandom,
         machine=machine_of(),
         pins=args.pin,
         export=args.export,
     )
     say(asdict(report))
+    if "epoch (machine)" in report.done:
+        print(
+            "Thẻ nhớ này được chép từ máy khác hoặc chuyển sang máy khác: trạm bắt đầu đánh số mới, không mất dữ liệu nào.\n"
+            "This card was copied from, or moved to, another machine: new numbers from now on, nothing is lost.",
+            file=sys.stderr,
+        )
     for line in report.damage:
         print(f"damaged: {line}", file=sys.stderr)
     return DAMAGED if report.damage else DONE
@@ -458,9 +467,10 @@ def _nothing(parser: argparse.ArgumentParser) -> None:
 
 def _carry(args: argparse.Namespace) -> int:
     from appliance import journal
-    from appliance.agent.carry import run, stop_on_signals
+    from appliance.agent.carry import renew_on_another_machine, run, stop_on_signals
 
     box = open_box(args)
+    renew_on_another_machine(box.conn, box.clock, journal.open("carry"))
     stopping = stop_on_signals()
     run(box.conn, box.settings, box.clock, journal.open("carry"), stop=stopping)
     return DONE
@@ -519,6 +529,90 @@ def _end_on_sigterm() -> None:
     import signal
 
     signal.signal(signal.SIGTERM, lambda _number, _frame: sys.exit(DONE))
+
+
+# --- the time ----------------------------------------------------------------------------------------------------------------------------
+
+
+def _time_show(args: argparse.Namespace) -> int:
+    from datetime import UTC, datetime
+
+    from appliance.agent.clock import error_at, floor_of, read_learnt
+    from appliance.store import anchors
+
+    def said(tenths: int) -> str:
+        return datetime.fromtimestamp(tenths / 10, UTC).astimezone().isoformat(timespec="seconds")
+
+    box = open_box(args)
+    now, learnt = box.clock.stamp(), read_learnt(box.settings.paths.run, box.clock.boot)
+    say({
+        "time": said(now.wall), "quality": now.quality.name.lower(), "system_clock": said(box.clock.system()), "boot": now.boot_seq,
+        "up_s": now.ticks // 10, "not_before": said(floor_of(box.settings.paths.data)),
+        "learnt": None if learnt is None else {"from": learnt.source, "error_s": error_at(learnt, now.ticks) / 10},
+    })  # fmt: skip
+    for one in anchors.listing(box.conn, 10):
+        say({"boot": one.boot_seq, "up_s": one.ticks // 10, "time": said(one.wall), "error_s": one.error / 10, "from": one.source})
+    return DONE
+
+
+def _time_learn(args: argparse.Namespace) -> int:
+    from appliance.agent.carry import door_of
+    from appliance.agent.clock import keep_learnt
+    from appliance.contract.errors import WireError
+    from appliance.store import anchors
+    from appliance.store.errors import Refused
+
+    box = open_box(args)
+    ask = door_of(box.conn, box.settings, box.clock)
+    if ask is None:
+        raise Refused(
+            "Chưa biết cửa của máy chủ: đặt door.host và ghim khóa giờ (tram init --pin).",
+            "no door is known: set door.host, and pin the key for the time (tram init --pin)",
+        )
+    try:
+        learnt = ask()
+    except WireError as error:
+        raise Refused("Câu trả lời về giờ không tin được.", f"the answer cannot be believed: {error}") from error
+    now = box.clock.stamp()
+    anchors.keep(box.conn, now, anchors.Anchor(now.boot, now.boot_seq, *learnt))
+    keep_learnt(box.settings.paths.run, now.boot, learnt)
+    return _time_show(args)
+
+
+def _time_set_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("time", help="such as '2026-11-23 07:05' in this machine's time zone, or with an offset of its own")
+    parser.add_argument("--error", type=int, default=60, metavar="SECONDS", help="how far it may be off (default: 60)")
+    parser.add_argument("--yes", action="store_true", help="do not ask again on the terminal")
+    _staff_arguments(parser)
+
+
+def _time_set(args: argparse.Namespace) -> int:
+    from datetime import datetime
+
+    from appliance.agent.clock import BUILT, LATEST, Learnt, keep_learnt
+    from appliance.store import anchors
+    from appliance.store.errors import Refused
+
+    box = open_box(args)
+    try:
+        given = datetime.fromisoformat(args.time).astimezone()
+    except (ValueError, OverflowError):
+        raise Refused(f"Không hiểu giờ {args.time}. Ví dụ: 2026-11-23 07:05", f"{args.time} is no time: 2026-11-23 07:05") from None
+    wall = int(given.timestamp() * 10)
+    if not BUILT <= wall <= LATEST or not 1 <= args.error <= 86_400:
+        raise Refused(
+            "Giờ này trước ngày phát hành phần mềm, hoặc sai số không từ 1 đến 86400 giây.",
+            "a time before this software's release, or an error that is not from 1 to 86400 seconds",
+        )
+    now = box.clock.stamp()
+    if box.clock.synced():
+        raise Refused("Giờ đang được đồng bộ qua mạng, không cần đặt.", "NTP keeps the clock: there is nothing to set")
+    if not args.yes and input(f"{given:%H:%M:%S %d/%m/%Y} ± {args.error} s? [y/N] ").strip().lower() not in ("y", "yes", "c", "có"):
+        return REFUSED
+    learnt = Learnt(now.ticks, wall, args.error * 10, anchors.TECHNICIAN)
+    anchors.keep(box.conn, now, anchors.Anchor(now.boot, now.boot_seq, *learnt), actor=actor(box, args.staff))
+    keep_learnt(box.settings.paths.run, now.boot, learnt)
+    return _time_show(args)
 
 
 # --- devices without a station ----------------------------------------------------------------------------------------------------------
@@ -673,6 +767,9 @@ COMMANDS: tuple[Command, ...] = (
     Command("kiosk", "the staff's screens, on loopback", _kiosk_arguments, _kiosk),
     Command("phone", "where a telephone may bring one picture, with a code from the screens", _kiosk_arguments, _phone),
     Command("camera", "the box's own camera: one photo for whoever may ask its socket", _nothing, _camera),
+    Command("time show", "what time it is, how that is known, and what was learnt", _nothing, _time_show),
+    Command("time learn", "ask the bridge's door for the signed time now", _nothing, _time_learn),
+    Command("time set", "say what time it is where nothing else can", _time_set_arguments, _time_set),
     Command("device decode", "what a recording of a device says, as JSON lines", _decode_arguments, _decode),
     Command("simulate device", "a device that does not exist, on a pseudo-terminal", _simulate_device_arguments, _simulate_device),
     Command("simulate play", "recorded bytes on a pseudo-terminal, at wire speed", _simulate_play_arguments, _simulate_play),
@@ -696,6 +793,7 @@ def parser() -> argparse.ArgumentParser:
         "patient": "who is cared for here",
         "session": "whose measurement the next one is",
         "device": "devices without a station",
+        "time": "what the box knows about the time",
         "simulate": "devices, recordings and days that are invented",
     }
     for command in COMMANDS:

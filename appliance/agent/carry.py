@@ -11,26 +11,32 @@ import logging
 import os
 import random
 import signal
+import ssl
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 from appliance import __version__, journal
-from appliance.agent.clock import Clock
+from appliance.agent import asking
+from appliance.agent.clock import Clock, Learnt
 from appliance.agent.routes import Routes
+from appliance.agent.timekeeping import Timekeeper
 from appliance.contract.ids import EPOCH_BYTES
+from appliance.contract.readings import TICK_NS
 from appliance.contract.topics import DOWN, UP, station_filter
 from appliance.database import Connection, data_version, transaction
 from appliance.relay.link import Broker, MqttLink, tls_context
 from appliance.relay.pump import End, Pump
-from appliance.relay.rules import BUSY
+from appliance.relay.rules import BUSY, Budget
 from appliance.relay.storage import Arrived, Stream
-from appliance.settings import Settings
+from appliance.settings import Settings, SettingsError
 from appliance.store import audit, boots, downlink, keys, measuring
 from appliance.store.inbox import StationStore
+from appliance.store.machine import machine_of, renew
+from appliance.store.room import EVERY, Keeper
 
 POLL, POLL_BUSY = 0.1, 0.2
 """How often the store is asked whether another process has committed: an urgent request waits 50 ms on average, 100 ms
@@ -42,8 +48,13 @@ HEARD_SECONDS = 600.0
 """The carrier row is written when its state changes, and so often while receipts come: the card is not for heartbeats."""
 KEEPALIVE_METERED = 900
 """Seconds of silence on a metered line: a ping each minute would cost 294 kB a day, one in 15 minutes 20 kB (decision 9)."""
-PROBE, PROBE_METERED = 60.0, 300.0
-"""While a request waits for its answer, the line is tried after so much silence (decision 9: at most 5 min)."""
+PROBE, PROBE_METERED = 60.0, 900.0
+"""While a request waits for its answer, the bridge itself is asked after so much silence of its own (a hello and a receipt: three
+pings' worth of bytes)."""
+BEAT_WAITING = 300.0
+"""... and the line is tried after so much silence of ours, by a ping under the long keepalive (decision 9: at most 5 min)."""
+LOOK_SECONDS = 60.0
+"""How often the consults are looked at to see whether one waits."""
 TRAY_SECONDS = 30.0
 """How often the unassigned tray is looked at: what nobody claimed in time is sent as nobody's (decision 14)."""
 AUDIT_SECONDS = 600.0
@@ -111,6 +122,9 @@ def station_link(settings: Settings) -> MqttLink:
 def broker_of(settings: Settings) -> Broker:
     """The broker of the settings with its secrets read."""
     said = settings.broker
+    if said.kind != "mqtt":
+        where = settings.said.get("broker.kind", "default")
+        raise SettingsError("broker.kind", said.kind, '"mqtt": a station speaks MQTT; amqp is for the bridge', '"mqtt"', where)
     context = None
     if said.tls:
         context = tls_context(*(None if one is None else str(one) for one in (said.ca, said.cert, said.key)))
@@ -153,7 +167,11 @@ class Carrier:
     tray_due: float = float("-inf")
     audit_due: float = float("-inf")
     walk: audit.Walk | None = None
+    keeper: Keeper | None = None
+    timekeeper: Timekeeper | None = None
+    waits: bool = False
     _probed: float = field(default=float("-inf"))
+    _looked: float = field(default=float("-inf"))
 
     def turn(self, *, stirred: bool) -> float:
         """One round: turn the pump when there is a reason to; seconds until the next reason. `stirred`: the line has moved."""
@@ -162,15 +180,17 @@ class Carrier:
             return self.due - now
         try:
             version = data_version(self.conn)
-            news = self._tray(now) or self._audit(now) or version != self.version
+            learnt = self.timekeeper is not None and self.timekeeper.turn(now)
+            news = learnt or self._tray(now) or self._audit(now) or version != self.version
             if not (stirred or news or now >= self.due):
                 return self.due - now
             wait = self.pump.turn(now, self.wall(), news=news)
             self.version = version
             self._tell(now)
-            wait = min(wait, self._probe(now), POLL if self.walk is not None else wait)
+            wait = min(wait, self._probe(now), POLL if self.walk is not None else wait, self._keep_room(now))
             self.away = AWAY
         except OSError as error:  # the store is full, busy or gone: the messages wait unacknowledged, the rows where they are
+            self._relieve(error, now)
             self.log.warning("the store cannot do it now", exc_info=error)
             wait, self.away = self.away, min(self.away * 2, AWAY_MOST)
         self.due = now + wait
@@ -182,6 +202,17 @@ class Carrier:
             return False
         self.tray_due = now + TRAY_SECONDS
         return measuring.send_unassigned(self.conn, self.clock.stamp()) > 0
+
+    def _keep_room(self, now: float) -> float:
+        """Shed what may go when the card fills up, a small step each time; seconds until the next."""
+        return EVERY if self.keeper is None else self.keeper.turn(now)
+
+    def _relieve(self, error: OSError, now: float) -> None:
+        """The disk is full: what may go goes now. The ballast was given up with the error, so that removing can be written down."""
+        if self.keeper is not None and getattr(error, "reason", "") == "full":
+            self.keeper.urgent()
+            with suppress(OSError):
+                self.keeper.turn(now)
 
     def _audit(self, now: float) -> bool:
         """Reckon the audit log anew, a slice each time, and queue its head; True when one was queued."""
@@ -208,16 +239,20 @@ class Carrier:
         return int(self.clock.now().timestamp() * 10)
 
     def _probe(self, now: float) -> float:
-        """While a request waits for its answer, ask the line after a while of silence."""
+        """While a request waits for its answer the pulse is livelier, and the bridge is asked after a while of silence."""
+        if now - self._looked >= LOOK_SECONDS:
+            self._looked, self.waits = now, unanswered(self.conn)
+            self.pump.link.beat = BEAT_WAITING if self.waits else 0.0
+        look = self._looked + LOOK_SECONDS - now
         if not self.pump.link.up:
-            return PROBE_METERED
+            return look
         every = PROBE_METERED if self.pump.end.metered else PROBE
         heard = max(self.pump.talks[self.station].heard, self._probed)
-        if now - heard >= every and unanswered(self.conn):
+        if now - heard >= every and self.waits:
             self._probed = now
             self.pump.probe(self.station, now)
             return 0.0
-        return max(1.0, heard + every - now)
+        return max(1.0, min(heard + every - now if self.waits else look, look))
 
     def _tell(self, now: float) -> None:
         """The carrier row for the kiosk, when it changed."""
@@ -265,7 +300,35 @@ def carrier(conn: Connection, settings: Settings, clock: Clock, log: logging.Log
         metered=settings.link.metered,
         dictionary=settings.wire.dictionary,
     )
-    return Carrier(conn, Pump(store, link, end, [(station, shard)]), clock, log, station)
+    budget = Budget(settings.link.session_bytes, float(settings.link.session_seconds), float(settings.link.session_rest_s))
+    loop = Carrier(conn, Pump(store, link, end, [(station, shard)], budget=budget), clock, log, station)
+    loop.keeper = Keeper(settings, conn, loop.wall, lambda shed: log.info("shed %s: %d, %d bytes", *shed))
+    return loop
+
+
+def renew_on_another_machine(conn: Connection, clock: Clock, log: logging.Logger, machine: str | None = None) -> bool:
+    """Begin a new epoch where this store is a copy and `tram init` has not been here; True when it was. Nothing was said yet."""
+    with transaction(conn):
+        why = renew(conn, machine_of() if machine is None else machine, clock.stamp(), os.urandom)
+    if why:
+        log.warning("this store was made on another machine: a new epoch")
+    return bool(why)
+
+
+def timekeeper(conn: Connection, settings: Settings, clock: Clock, log: logging.Logger, context: ssl.SSLContext | None) -> Timekeeper:
+    """What learns the time; `context` then judges the broker's certificate by what was learnt where the system's clock is far off."""
+    if context is not None:
+        asking.judge_by(context, lambda: clock.stamp().wall / 10)
+    return Timekeeper(conn, clock, settings.paths.data, settings.paths.run, log, door_of(conn, settings, clock), context)
+
+
+def door_of(conn: Connection, settings: Settings, clock: Clock) -> Callable[[], Learnt] | None:
+    """The question to the bridge's door; None where none is named, or no key is pinned for the time."""
+    trusted = keys.pinned(conn, "time")
+    if not settings.door.host or not trusted:
+        return None
+    ca = settings.door.ca or settings.broker.ca
+    return lambda: asking.ask_time(settings.door.host, settings.door.port, ca, trusted, lambda: clock.boottime_ns() // TICK_NS)
 
 
 def stop_on_signals() -> Callable[[], bool]:
@@ -291,6 +354,7 @@ def run(conn: Connection, settings: Settings, clock: Clock, log: logging.Logger,
     with alone(settings.paths.data):
         link, routes = station_link(settings), Routes()
         loop = carrier(conn, settings, clock, log, link)
+        loop.timekeeper = timekeeper(conn, settings, clock, log, link.broker.context)
         trim()
         try:
             wait = 0.0
