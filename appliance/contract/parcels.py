@@ -1,8 +1,10 @@
 """Parcels: a run of one lane's events as the bytes that travel. Frozen when first built: every resend is the same bytes.
 
-``first byte | header | body | check``. The header is clear (it is the associated data once parcels are sealed) and names the
-stream: on the way up `origin` is the station's epoch; on the way down it is the bridge's store id and `epoch` is the
-station's epoch it is addressed to. The body is made by `columns`. A payload too long for one message travels as fragments.
+``first byte | header | body | check``, sealed ``first byte | header | sealed part`` (`sealing`; inside stands a number for
+dictionary and pile, then the body: the broker has no use for those two). The header is clear, associated data of what is
+sealed, and names the stream: on the way up `origin` is the station's epoch; on the way down it is the bridge's store id and
+`epoch` is the station's epoch it is addressed to. The body is made by `columns`. A payload too long for one message travels
+as fragments.
 """
 
 import hashlib
@@ -16,6 +18,7 @@ from appliance.contract.errors import WireError
 from appliance.contract.events import Event
 from appliance.contract.ids import EPOCH_BYTES, is_station, station_number, station_of
 from appliance.contract.lanes import CHUNK_BYTES, Lane
+from appliance.contract.sealing import SEALED, Seal, unseal
 
 PARCEL = 0x11
 """First byte of a parcel: wire version 1, message type 1. 0x12 is a receipt, 0x13 a hello, 0x14 a fragment."""
@@ -58,15 +61,15 @@ class Fragment:
     data: bytes
 
 
-def write_parcel(header: Header, events: Sequence[Event]) -> bytes:
-    """The parcel of `events`, whose number is `header.count`. ValueError when the header cannot be written."""
+def write_parcel(header: Header, events: Sequence[Event], seal: Seal | None = None) -> bytes:
+    """The parcel of `events`, whose number is `header.count`, sealed with `seal`. ValueError when the header cannot be written."""
     if len(events) != header.count:
         raise ValueError(f"the header says {header.count} events, there are {len(events)}")
     draft = columns.Draft(header.dictionary)
     for event in events:
         draft.add(event)
     body, piled, _ = draft.body(len(events))
-    return _checked(_write_header(header, piled) + body)
+    return _whole(header, body, piled, seal)
 
 
 def peek(payload: bytes) -> Header:
@@ -74,15 +77,18 @@ def peek(payload: bytes) -> Header:
     return _read_header(payload)[0]
 
 
-def read_parcel(payload: bytes) -> tuple[Header, list[Event]]:
-    """The header and its events. WireError, never another error, for whatever else the bytes may be:
+def read_parcel(payload: bytes, keys: Sequence[bytes] = ()) -> tuple[Header, list[Event]]:
+    """The header and its events. `keys` are those of the direction that a sealed parcel may have been sealed with.
 
-    ``truncated``, ``oversized``, ``version``, ``suite`` (sealed: not opened here), ``dictionary`` (not shipped with
-    this version), ``checksum``, ``shape``, ``range``.
+    WireError, never another error, for whatever else the bytes may be: ``truncated``, ``oversized``, ``version``, ``suite`` (a
+    later one, or sealed and no key given), ``sealed`` (no key opens it), ``dictionary`` (not shipped with this version),
+    ``checksum``, ``shape``, ``range``.
     """
     if len(payload) > PAYLOAD_BYTES:
         raise WireError("oversized", f"{len(payload)} bytes")
     header, piled, start = _read_header(payload)
+    if header.suite == SEALED and keys:
+        return _read_sealed(payload, header, piled, start, keys)
     if header.suite:
         raise WireError("suite", str(header.suite))
     end = len(payload) - CHECK_BYTES
@@ -93,11 +99,27 @@ def read_parcel(payload: bytes) -> tuple[Header, list[Event]]:
     return header, columns.read(payload[start:end], header.count, header.dictionary, piled)
 
 
-def pack(header: Header, events: Sequence[Event], limit: int = CHUNK_BYTES) -> tuple[bytes, int]:
+def _read_sealed(payload: bytes, header: Header, piled: bool, start: int, keys: Sequence[bytes]) -> tuple[Header, list[Event]]:
+    """As `read_parcel`, for suite 1. The header that comes back names the dictionary that was named inside."""
+    if piled or header.dictionary:
+        raise WireError("shape", "a sealed parcel whose header speaks of its content")
+    for place, key in enumerate(keys, 1):
+        try:
+            content = unseal(key, payload[:start], header.lane, header.first_seq, payload[start:])
+            break
+        except WireError as error:
+            if place == len(keys) or error.reason != "sealed":
+                raise
+    said, at = read_varint(content, 0)
+    opened = replace(header, dictionary=said >> 1)
+    return opened, columns.read(content[at:], header.count, opened.dictionary, bool(said & 1))
+
+
+def pack(header: Header, events: Sequence[Event], limit: int = CHUNK_BYTES, seal: Seal | None = None) -> tuple[bytes, int]:
     """The parcel of the most events from the front that fit into `limit` bytes, and how many they are.
 
-    `header.count` does not matter, and a dictionary that helps nothing is not named. One event that is longer than
-    `limit` is packed alone (see `split`).
+    `seal` is what it is sealed with. `header.count` does not matter, and a dictionary that helps nothing is
+    not named. One event that is longer than `limit` is packed alone (see `split`).
     """
     if not events:
         raise ValueError("nothing to pack")
@@ -108,7 +130,7 @@ def pack(header: Header, events: Sequence[Event], limit: int = CHUNK_BYTES) -> t
         for event in events[added:taken]:
             draft.add(event)
         added = max(added, taken)
-        payload = _payload(header, draft, taken)
+        payload = _payload(header, draft, taken, seal)
         if len(payload) <= limit or taken == 1:
             fits, best = taken, payload
         else:
@@ -119,9 +141,16 @@ def pack(header: Header, events: Sequence[Event], limit: int = CHUNK_BYTES) -> t
         taken = min(max(guess, fits + 1), beyond - 1)
 
 
-def _payload(header: Header, draft: columns.Draft, count: int) -> bytes:
+def _payload(header: Header, draft: columns.Draft, count: int, seal: Seal | None) -> bytes:
     body, piled, packed = draft.body(count)
-    return _checked(_write_header(replace(header, count=count, dictionary=header.dictionary if packed else 0), piled) + body)
+    return _whole(replace(header, count=count, dictionary=header.dictionary if packed else 0), body, piled, seal)
+
+
+def _whole(header: Header, body: bytes, piled: bool, seal: Seal | None) -> bytes:
+    if seal is None:
+        return _checked(_write_header(header, piled) + body)
+    head = _write_header(replace(header, dictionary=0, suite=SEALED, key_id=seal.key_id), False)
+    return head + seal.close(head, header.lane, header.first_seq, varint(header.dictionary << 1 | piled) + body)
 
 
 def _checked(payload: bytes) -> bytes:

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
 
 from appliance.contract.errors import WireError
+from appliance.contract.events import KeyPublished
 from appliance.contract.lanes import CHUNK_BYTES, Lane
 from appliance.contract.parcels import split
 from appliance.contract.receipts import Hello, LaneReceipt, Receipt, open_receipt, seal_receipt, write_hello
@@ -19,6 +20,7 @@ from appliance.contract.topics import DOWN, UP, topic
 from appliance.relay.line import Acked, Down, Link, LinkError, Message, Up
 from appliance.relay.marks import Marks, lane_receipt, marks_of
 from appliance.relay.rules import CREDIT, CREDIT_UNANSWERED, GRACE, PATIENCE, ROUTE_SECONDS, Pace, backoff, hello_again, soonest
+from appliance.relay.seals import SEALED_MORE, Clear, Seals
 from appliance.relay.sending import Piece, Sender, told
 from appliance.relay.storage import Arrived, Bad, Peer, Storage, Stream, Tx, Waiting
 from appliance.relay.taking import Apply, Heard, Run, Sealed, Taken, read, take, turn_away
@@ -50,7 +52,7 @@ class End:
     speak in for a station, the current one last. `mine`: whether a stream of the other end is for us. `keys`: the
     other end's receipt keys by id, None for a station that is not ours to serve. `apply`: gives new events to the clinic.
     `renew`: our store is older than what the other end has from us: become another incarnation. `random`: that many random
-    bytes; `dice`: a number in [0, 1).
+    bytes; `dice`: a number in [0, 1). `seals`: our keys.
     """
 
     way: str
@@ -67,6 +69,7 @@ class End:
     metered: bool = False
     software: str = ""
     dictionary: int = 0
+    seals: Seals = field(default_factory=Clear)
 
     @property
     def other(self) -> str:
@@ -178,7 +181,9 @@ class Pump:
         talk = self.talks.get(station)
         if talk is None:
             talk = self.talks[station] = Talk(
-                station, shard, Sender(self.storage, station, limit=self.limit, dictionary=self.end.dictionary)
+                station,
+                shard,
+                Sender(self.storage, station, limit=self.limit, dictionary=self.end.dictionary, seals=self.end.seals),
             )
         talk.shard = shard
         self.live.add(station)
@@ -209,7 +214,7 @@ class Pump:
         if self.limit < SMALLEST:
             self.reason = "packet-size"
         for talk in self.talks.values():
-            talk.sender.limit = self.limit
+            talk.sender.limit, talk.sender.more = self.limit, max(0, min(SEALED_MORE, self.link.largest - self.limit))
             talk.connected(now)
         # A station says hello on every connection. The bridge asks round when it has just begun (it may be an older copy of itself
         # that somebody put back) and when the broker has forgotten what was waiting for it.
@@ -255,9 +260,9 @@ class Pump:
         with self._transaction() as tx:
             keys = {name: self.end.keys(tx, name) for name in {one.station for one in heard}}
             known = [one for one in heard if keys[one.station] is not None]
-            self._tell_decoded(known)
             strangers = [turn_away(self.storage, tx, one, at) for one in heard if keys[one.station] is None]
-            taken = take(self.storage, tx, known, self.end.apply, self.end.mine, at)
+            taken = take(self.storage, tx, known, self.end.apply, self.end.mine, at, self.end.seals)
+            self._tell_decoded(taken.runs)
             for one, said in taken.said:
                 talk = self._talk(one.station, one.shard)
                 self._fresh(tx, talk)
@@ -283,6 +288,9 @@ class Pump:
             talk.refused = (talk.refused + [one for one in digests if one not in talk.refused])[-REFUSED:]
             if talk.address is not None:
                 talk.owe(talk.address, 0, (), now)
+        for one in taken.arrived:
+            if isinstance(one.event.body, KeyPublished):
+                self.talks[one.stream.station].sender.held.clear()
         self.counts.taken += len(taken.arrived)
         self.counts.repeated += sum(taken.events.values()) - len(taken.arrived)
         self.counts.quarantined += len(taken.bad)
@@ -448,8 +456,10 @@ class Pump:
                     streams = self.end.streams(tx, station)
                     self.talks[station].stale = any(row.stream not in streams for row in mine)
         if me != self.me:
-            self.me = me
             self._doubt()
+            with self._transaction() as tx:
+                self.end.seals.prepare(tx)
+            self.me = me
         if any(talk.stale for talk in self.talks.values()):
             with self._transaction() as tx:
                 for talk in self.talks.values():
@@ -608,15 +618,14 @@ class Pump:
 
     # --- the journal --------------------------------------------------------------------------------------------------
 
-    def _tell_decoded(self, known: Sequence[Heard]) -> None:
+    def _tell_decoded(self, runs: Sequence[Run]) -> None:
         if self.end.way == UP:
             return  # on the way down the journal has no such step
-        for one in known:
-            if isinstance(one.content, Run):
-                header = one.content.header
-                stream = Stream(header.station, header.origin, header.epoch)
-                for ids in told(stream, header.lane, header.first_seq, one.content.events):
-                    self.end.say("decode", **ids)
+        for run in runs:
+            header = run.header
+            stream = Stream(header.station, header.origin, header.epoch)
+            for ids in told(stream, header.lane, header.first_seq, run.events):
+                self.end.say("decode", **ids)
 
     def _tell_accepted(self, arrived: Sequence[Arrived]) -> None:
         step = "accepted" if self.end.way == UP else "accept"

@@ -13,10 +13,11 @@ from appliance.contract.codec import read_event
 from appliance.contract.errors import WireError
 from appliance.contract.events import AnswerCorrected, AnswerSigned, Event
 from appliance.contract.lanes import CHUNK_BYTES, Lane
-from appliance.contract.parcels import Header, pack, split
+from appliance.contract.parcels import Header, pack, peek, split
 from appliance.contract.receipts import LaneReceipt
 from appliance.relay.marks import Marks, Range, marks_of
 from appliance.relay.rules import FULL_ALREADY, Rate, Turns, ready, resend_after
+from appliance.relay.seals import HOLD, SEALED_MORE, Clear, NoKeyError, Seals, leading
 from appliance.relay.storage import SET_ASIDE, TAKEN, Parcel, Queued, Storage, Stream, Tx, Waiting
 
 ROWS_AT_ONCE = 256
@@ -48,14 +49,20 @@ class Piece:
 class Sender:
     """The sending side of one station's talk.
 
-    `limit` is the most bytes of one message, `dictionary` the id the parcels are packed with.
+    `limit` is the most bytes of one message, `more` what a sealed one may have beyond it, `dictionary` the id the parcels are
+    packed with. `held`: lanes whose key is missing, and until when they are not looked at.
     """
 
-    def __init__(self, storage: Storage, station: str, *, limit: int = CHUNK_BYTES, dictionary: int = 0) -> None:
+    def __init__(
+        self, storage: Storage, station: str, *, limit: int = CHUNK_BYTES, dictionary: int = 0, seals: Seals | None = None
+    ) -> None:
         self.storage = storage
         self.station = station
         self.limit = limit
+        self.more = SEALED_MORE
         self.dictionary = dictionary
+        self.seals: Seals = seals or Clear()
+        self.held: dict[tuple[Stream, int], float] = {}
         self.todo: dict[int, deque[Flight]] = {}
         self.flying: dict[int, Flight] = {}
         self.waiting: dict[tuple[Stream, int], tuple[Waiting, float]] = {}
@@ -164,7 +171,8 @@ class Sender:
         return pieces
 
     def _ready(self, row: Waiting, since: float, now: float, metered: bool) -> float:
-        return ready(row.lane, row.next - 1 - row.frozen, now - since, metered, now - self.gathered, self.rate.now(now))
+        held = self.held.get((row.stream, row.lane), now) - now
+        return max(held, ready(row.lane, row.next - 1 - row.frozen, now - since, metered, now - self.gathered, self.rate.now(now)))
 
     def _ripe(self, now: float, metered: bool) -> dict[int, Waiting]:
         ripe: dict[int, Waiting] = {}
@@ -179,7 +187,7 @@ class Sender:
     def _piece(self, tx: Tx, flight: Flight, now: float) -> Piece:
         lane = flight.parcel.lane
         if flight.parts is None:
-            flight.parts = split(self.storage.payload(tx, flight.parcel.number), self.limit)
+            flight.parts = self._split(self.storage.payload(tx, flight.parcel.number))
         payload = flight.parts[flight.next]
         flight.next += 1
         flight.fresh = False
@@ -192,23 +200,34 @@ class Sender:
             self.flying[flight.parcel.number] = flight
         return Piece(lane, payload, flight, last)
 
+    def _split(self, payload: bytes) -> list[bytes]:
+        return split(payload, self.limit + (self.more if peek(payload).suite else 0))
+
     def _freeze(self, tx: Tx, row: Waiting, now: float, at: int) -> Flight | None:
-        """Make the next parcel of a lane and keep it; None when its next event could not be sent and was set apart."""
+        """Make the next parcel of a lane and keep it; None when its next event could not be sent and was set apart, or there
+        is no key yet to seal it with.
+        """
         rows = self.storage.queued(tx, row.stream, row.lane, row.frozen, ROWS_AT_ONCE)
         events = self._readable(tx, row, rows, at)
         if not events:
             self._advance(row, row.frozen + (1 if rows else row.next - 1 - row.frozen))
             return None
         stream, first = row.stream, rows[0].seq
+        keys, run = leading(events)
+        try:
+            seal = None if keys else self.seals.seal(tx, stream)
+        except NoKeyError:
+            self.held[stream, row.lane] = now + HOLD
+            return None
         header = Header(stream.station, stream.origin, row.lane, first, 1, stream.epoch, dictionary=self.dictionary)
-        payload, count = pack(header, events, self.limit)
+        payload, count = pack(header, events[:run], self.limit + (self.more if seal else 0), seal)
         number = self.storage.freeze(tx, stream, row.lane, first, count, payload, at)
         self._advance(row, first + count - 1)
         if row.lane not in FULL_ALREADY:
             self.gathered = now
             self.rate.left(count, now)
         parcel = Parcel(number, stream, row.lane, first, first + count - 1, len(payload))
-        flight = Flight(parcel, split(payload, self.limit), fresh=True, told=told(stream, row.lane, first, events[:count]))
+        flight = Flight(parcel, self._split(payload), fresh=True, told=told(stream, row.lane, first, events[:count]))
         self.todo.setdefault(row.lane, deque()).append(flight)
         return flight
 

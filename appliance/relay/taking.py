@@ -9,12 +9,14 @@ from dataclasses import dataclass, field
 
 from appliance.contract.codec import write_event
 from appliance.contract.errors import WireError
-from appliance.contract.events import Event, Unknown
+from appliance.contract.events import Event, KeyPublished, Unknown
 from appliance.contract.parcels import FRAGMENT, PARCEL, PAYLOAD_BYTES, Fragment, Header, join, peek, read_fragment, read_parcel
 from appliance.contract.receipts import HELLO, RECEIPT, Hello, digest, read_hello
+from appliance.contract.sealing import SEALED
 from appliance.contract.topics import Address, parse
 from appliance.relay.line import Message
 from appliance.relay.marks import MOST_HOLES, Marks
+from appliance.relay.seals import Clear, Seals, Waiting, refused_clear
 from appliance.relay.storage import Arrived, Bad, Storage, Stream, Tx
 
 FRAGMENTS = 4096
@@ -39,7 +41,15 @@ class Run:
     events: list[Event]
 
 
-Content = Run | Sealed | Hello | Fragment | Bad
+@dataclass(frozen=True, slots=True)
+class Closed:
+    """A sealed parcel that nobody has opened yet."""
+
+    header: Header
+    payload: bytes
+
+
+Content = Run | Closed | Sealed | Hello | Fragment | Bad
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +65,7 @@ class Heard:
 @dataclass
 class Taken:
     """What came of some messages. Per stream: how many events (repeats too) and of which lanes; per station: the digests of
-    what was refused; receipts and hellos in the order they came; what is new; what went to quarantine.
+    what was refused; receipts and hellos in the order they came; what is new; what went to quarantine; every parcel that was read.
     """
 
     events: dict[Stream, int] = field(default_factory=dict)
@@ -64,6 +74,19 @@ class Taken:
     said: list[tuple[Heard, Sealed | Hello]] = field(default_factory=list)
     arrived: list[Arrived] = field(default_factory=list)
     bad: list[Bad] = field(default_factory=list)
+    runs: list[Run] = field(default_factory=list)
+
+    def add(self, other: "Taken") -> None:
+        """What came of more messages of the same transaction."""
+        for stream, count in other.events.items():
+            self.events[stream] = self.events.get(stream, 0) + count
+            self.lanes.setdefault(stream, set()).update(other.lanes[stream])
+        for station, digests in other.refused.items():
+            self.refused.setdefault(station, []).extend(digests)
+        self.said += other.said
+        self.arrived += other.arrived
+        self.bad += other.bad
+        self.runs += other.runs
 
 
 def read(message: Message, way: str) -> Heard:
@@ -86,8 +109,9 @@ def _content(address: Address, payload: bytes) -> Content:
         raise WireError("oversized", f"{len(payload)} bytes")
     first = payload[0] if payload else -1
     if first == PARCEL:
-        _check(address, peek(payload))
-        return Run(*read_parcel(payload))
+        header = peek(payload)
+        _check(address, header)
+        return Closed(header, payload) if header.suite == SEALED else Run(*read_parcel(payload))
     if first == RECEIPT:
         return Sealed(payload)
     if first == HELLO:
@@ -138,17 +162,47 @@ def turn_away(storage: Storage, tx: Tx, heard: Heard, at: int) -> Bad:
     return bad
 
 
-def take(storage: Storage, tx: Tx, heard: Sequence[Heard], apply: Apply, mine: Callable[[Tx, Stream], bool], at: int) -> Taken:
-    """Take messages of stations that are ours inside one transaction. `mine` says whether a stream is one that this end takes."""
-    batch = _Batch(storage, tx, mine, at)
+def take(
+    storage: Storage,
+    tx: Tx,
+    heard: Sequence[Heard],
+    apply: Apply,
+    mine: Callable[[Tx, Stream], bool],
+    at: int,
+    seals: Seals | None = None,
+) -> Taken:
+    """Take messages of stations that are ours inside one transaction. `mine` says whether a stream is one that this end takes.
+
+    A sealed parcel whose key has not come is set aside by `seals` and read when it comes; nothing vouches for it until then.
+    """
+    seals = seals or Clear()
+    batch = _Batch(storage, tx, mine, at, seals)
     batch.expect(heard)
     for one in heard:
         batch.hear(one)
     batch.keep()
+    learned = _learn(storage, tx, seals, batch.taken.arrived, at)
     meant = [one for one in batch.taken.arrived if not isinstance(one.event.body, Unknown)]
     if meant:
         _give(storage, tx, meant, apply)
+    again = seals.again(tx, {one.station for one in heard}, learned)
+    if again:
+        opened = [read(Message(one.topic, one.payload, 0), parse(one.topic).way) for one in again]
+        batch.taken.add(take(storage, tx, opened, apply, mine, at, seals))
     return batch.taken
+
+
+def _learn(storage: Storage, tx: Tx, seals: Seals, arrived: Sequence[Arrived], at: int) -> set[str]:
+    """Take the keys among what is new; the stations that sent one."""
+    learned = set()
+    for one in arrived:
+        if isinstance(one.event.body, KeyPublished):
+            try:
+                seals.learn(tx, one.stream.station, one.event.body, at)
+                learned.add(one.stream.station)
+            except ValueError as error:
+                storage.refuse(tx, one, f"{type(error).__name__}: {error}".replace("\0", " ")[:200])
+    return learned
 
 
 def _give(storage: Storage, tx: Tx, meant: Sequence[Arrived], apply: Apply) -> None:
@@ -167,11 +221,12 @@ def _give(storage: Storage, tx: Tx, meant: Sequence[Arrived], apply: Apply) -> N
 class _Batch:
     """Some messages on their way into the store. `pending` are the bodies of events that are new in this very batch."""
 
-    def __init__(self, storage: Storage, tx: Tx, mine: Callable[[Tx, Stream], bool], at: int) -> None:
+    def __init__(self, storage: Storage, tx: Tx, mine: Callable[[Tx, Stream], bool], at: int, seals: Seals) -> None:
         self.storage = storage
         self.tx = tx
         self.mine = mine
         self.at = at
+        self.seals = seals
         self.taken = Taken()
         self.known: dict[tuple[Stream, int], Marks] = {}
         self.marks: dict[tuple[Stream, int], Marks] = {}
@@ -186,7 +241,7 @@ class _Batch:
 
     def expect(self, heard: Sequence[Heard]) -> None:
         """Read the marks of all lanes these messages speak of, in one question."""
-        places = {(_stream(one.content.header), one.content.header.lane) for one in heard if isinstance(one.content, Run)}
+        places = {(_stream(one.content.header), one.content.header.lane) for one in heard if isinstance(one.content, (Run, Closed))}
         if places:
             self.known = dict.fromkeys(places, Marks()) | self.storage.marks(self.tx, sorted(places))
 
@@ -194,13 +249,34 @@ class _Batch:
         """Take one message."""
         match heard.content:
             case Run():
-                self._run(heard, heard.content)
+                self._read(heard, heard.content)
+            case Closed():
+                self._open(heard, heard.content)
             case Bad():
                 self._refuse(heard.content)
             case Fragment():
                 self._fragment(heard, heard.content)
             case _:
                 self.taken.said.append((heard, heard.content))
+
+    def _open(self, heard: Heard, closed: Closed) -> None:
+        keys = self.seals.keys(self.tx, closed.header)
+        if keys is not None and not keys:
+            self.seals.set_aside(self.tx, closed.header, Waiting(heard.message.topic, closed.payload), self.at)
+            return
+        try:
+            run = Run(*read_parcel(closed.payload, keys or ()))
+        except WireError as error:
+            self._refuse(_bad(parse(heard.message.topic), heard.message, error))
+            return
+        self._read(heard, run)
+
+    def _read(self, heard: Heard, run: Run) -> None:
+        if refused_clear(self.seals, run.header, run.events):
+            self._refuse(_bad(parse(heard.message.topic), heard.message, WireError("clear", "a parcel that is not sealed")))
+            return
+        self.taken.runs.append(run)
+        self._run(heard, run)
 
     def _run(self, heard: Heard, run: Run) -> None:
         stream, lane = _stream(run.header), run.header.lane
