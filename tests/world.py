@@ -188,6 +188,7 @@ class NetLink:
     largest = 1 << 20
     eager = False
     beat = 0.0
+    spent = 0
 
     def __init__(self, net: Net, listens: str, keep: bool) -> None:
         self.net = net
@@ -223,7 +224,7 @@ class NetLink:
 
     def _come(self) -> None:
         self.coming.clear()
-        self.up = True
+        self.up, self.spent = True, 0
         self.heard.append(Up(resumed=self.keep and self.known))
         if not self.keep:
             self.net.queues[self.listens].clear()
@@ -244,6 +245,7 @@ class NetLink:
         if not self.up:
             raise LinkError("down")
         self.tokens += 1
+        self.spent += len(payload)
         self.net.sent(self, topic, payload, self.tokens)
         return self.tokens
 

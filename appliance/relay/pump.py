@@ -19,7 +19,7 @@ from appliance.contract.receipts import Hello, LaneReceipt, Receipt, open_receip
 from appliance.contract.topics import DOWN, UP, topic
 from appliance.relay.line import Acked, Down, Link, LinkError, Message, Up
 from appliance.relay.marks import Marks, lane_receipt, marks_of
-from appliance.relay.rules import CREDIT, CREDIT_UNANSWERED, GRACE, PATIENCE, ROUTE_SECONDS, Pace, backoff, hello_again, soonest
+from appliance.relay.rules import CREDIT, CREDIT_UNANSWERED, GRACE, PATIENCE, ROUTE_SECONDS, Budget, Pace, backoff, hello_again, soonest
 from appliance.relay.seals import SEALED_MORE, Clear, Seals
 from appliance.relay.sending import Piece, Sender, told
 from appliance.relay.storage import Arrived, Bad, Peer, Storage, Stream, Tx, Waiting
@@ -103,6 +103,7 @@ class Pump:
     basket: list[Message] = field(default_factory=list)
     live: set[str] = field(default_factory=set)
     pace: Pace = field(default_factory=Pace)
+    budget: Budget = field(default_factory=Budget)
     counts: Counts = field(default_factory=Counts)
     attempt: int = 0
     retry: float = float("-inf")
@@ -210,6 +211,7 @@ class Pump:
     def _up(self, up: Up, now: float) -> None:
         self.opening, self.attempt, self.reason = False, 0, ""
         self.pace.lost()
+        self.budget.connected()
         self.limit = min(CHUNK_BYTES, self.link.largest)
         if self.limit < SMALLEST:
             self.reason = "packet-size"
@@ -479,7 +481,7 @@ class Pump:
             if talk.sender.waiting:
                 if not talk.answered and talk.hello is None:
                     return 0.0
-                ripe = talk.sender.wait(now, metered=self.end.metered, credit=self._credit(talk))
+                ripe = talk.sender.wait(now, metered=self.end.metered, credit=self._credit(talk), most=self._most(now))
                 wait = wait if ripe is None else min(wait, ripe)
         return wait
 
@@ -563,14 +565,14 @@ class Pump:
             if self.link.up and sender.busy and not talk.answered and talk.hello is None:
                 self._greet(talk, now)  # said in the next turn, which `_wait` asks for at once
             room = min(self.pace.room, self.link.room if self.link.up else 0)
-            again, credit, metered = self._again(talk, now), self._credit(talk), self.end.metered
+            again, credit, metered, most = self._again(talk, now), self._credit(talk), self.end.metered, self._most(now)
             if room <= 0:
                 self.link.eager = True
                 return
-            if talk.verified and sender.sendable(now, metered=metered, again=again, credit=credit):
+            if talk.verified and sender.sendable(now, metered=metered, again=again, credit=credit, most=most):
                 with self._transaction() as tx:
                     self._fresh(tx, talk)
-                    pieces = sender.next_pieces(tx, room, now, at, metered=metered, again=again, credit=credit)
+                    pieces = sender.next_pieces(tx, room, now, at, metered=metered, again=again, credit=credit, most=most)
                 if not self._publish(talk, pieces, now):
                     return
                 self.link.eager = self.link.eager or len(pieces) >= room
@@ -584,6 +586,7 @@ class Pump:
                 talk.sender.lost()
                 return False
             self.pace.sent(token, len(piece.payload), now)
+            self.budget.sent(piece.lane, now)
             self.counts.published += 1
             if piece.last:
                 for ids in piece.flight.told:
@@ -594,6 +597,14 @@ class Pump:
     def _again(self, talk: Talk, now: float) -> bool:
         return talk.answered or now >= talk.up + GRACE
 
+    def _most(self, now: float) -> Lane:
+        """The least urgent lane that may leave: all may, unless the budget of ordinary ones is used up."""
+        return Lane.CONTENT if self._held(now) <= 0 else Lane.CONSULT
+
+    def _held(self, now: float) -> float:
+        """Seconds until ordinary lanes may leave."""
+        return self.budget.wait(now, self.link.spent) if self.budget else 0.0
+
     def _credit(self, talk: Talk) -> int:
         return CREDIT if talk.answered else CREDIT_UNANSWERED
 
@@ -602,6 +613,8 @@ class Pump:
         if not self.link.up:
             return soonest(None if self.opening else self.retry - now)
         waits: list[float | None] = [PATIENCE - self.pace.silence(now) + 1.0 if self.pace.flying else None]
+        held = self._held(now)
+        waits.append(held if held > 0 else None)
         for station in list(self.live):
             talk = self.talks[station]
             due = talk.next_due()
@@ -612,7 +625,7 @@ class Pump:
             if talk.verified:
                 waits.append(talk.sender.overdue(now))
                 if self.pace.room > 0 and self.link.room > 0:
-                    waits.append(talk.sender.wait(now, metered=self.end.metered, credit=self._credit(talk)))
+                    waits.append(talk.sender.wait(now, metered=self.end.metered, credit=self._credit(talk), most=self._most(now)))
                     waits.append(None if talk.answered or not talk.sender.todo else talk.up + GRACE - now)
         return soonest(*waits)
 

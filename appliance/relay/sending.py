@@ -136,27 +136,28 @@ class Sender:
 
     # --- what leaves --------------------------------------------------------------------------------------------------
 
-    def sendable(self, now: float, *, metered: bool, again: bool, credit: int) -> bool:
-        """True when something may leave now."""
-        return len(self.flying) < credit and (
-            any(_may_go(flight, again) for flights in self.todo.values() for flight in flights) or bool(self._ripe(now, metered))
-        )
+    def sendable(self, now: float, *, metered: bool, again: bool, credit: int, most: int = Lane.CONTENT) -> bool:
+        """True when something may leave now; `most` is the least urgent lane that may."""
+        return len(self.flying) < credit and (bool(self._unsent(again, most)) or bool(self._ripe(now, metered, most)))
 
-    def wait(self, now: float, *, metered: bool, credit: int) -> float | None:
+    def wait(self, now: float, *, metered: bool, credit: int, most: int = Lane.CONTENT) -> float | None:
         """Seconds until a waiting lane may leave; None when none waits or the credit is used up."""
         if len(self.flying) >= credit:
             return None
-        return min((self._ready(row, since, now, metered) for row, since in self.waiting.values()), default=None)
+        return min((self._ready(row, since, now, metered) for row, since in self.waiting.values() if row.lane <= most), default=None)
 
-    def next_pieces(self, tx: Tx, room: int, now: float, at: int, *, metered: bool, again: bool, credit: int) -> list[Piece]:
+    def next_pieces(
+        self, tx: Tx, room: int, now: float, at: int, *, metered: bool, again: bool, credit: int, most: int = Lane.CONTENT
+    ) -> list[Piece]:
         """Up to `room` messages in the order they are to be published after the commit of `tx`.
 
-        `again`: what may have been sent before may be sent. `credit`: parcels that may be unreceipted together.
+        `again`: what may have been sent before may be sent. `credit`: parcels that may be unreceipted together. `most`: the
+        least urgent lane that may leave.
         """
         pieces: list[Piece] = []
         while len(pieces) < room and len(self.flying) < credit:
-            ripe = self._ripe(now, metered)
-            lanes = {lane for lane, flights in self.todo.items() if any(_may_go(one, again) for one in flights)} | set(ripe)
+            ripe = self._ripe(now, metered, most)
+            lanes = self._unsent(again, most) | set(ripe)
             if not lanes:
                 break
             lane = self.turns.choose(lanes)
@@ -174,10 +175,14 @@ class Sender:
         held = self.held.get((row.stream, row.lane), now) - now
         return max(held, ready(row.lane, row.next - 1 - row.frozen, now - since, metered, now - self.gathered, self.rate.now(now)))
 
-    def _ripe(self, now: float, metered: bool) -> dict[int, Waiting]:
+    def _unsent(self, again: bool, most: int) -> set[int]:
+        """The lanes in which a parcel may leave."""
+        return {lane for lane, flights in self.todo.items() if lane <= most and any(_may_go(one, again) for one in flights)}
+
+    def _ripe(self, now: float, metered: bool, most: int) -> dict[int, Waiting]:
         ripe: dict[int, Waiting] = {}
         for row, since in self.waiting.values():
-            if row.lane not in ripe and self._ready(row, since, now, metered) <= 0:
+            if row.lane <= most and row.lane not in ripe and self._ready(row, since, now, metered) <= 0:
                 ripe[row.lane] = row
         return ripe
 
