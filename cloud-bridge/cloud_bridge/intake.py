@@ -38,10 +38,11 @@ from appliance.contract.events import (
     StaffChanged,
     Tombstone,
 )
-from appliance.contract.readings import Reading
+from appliance.contract.readings import ClockQuality, Reading, Stamp
 from cloud_bridge.store import answers, audit, consents, consults, devices, emergencies, observations, patients, pictures, staff, tables
 from cloud_bridge.store.observations import Claim
 from cloud_bridge.store.tables import VIA_CONSULT, VIA_RECORD
+from cloud_bridge.store.tombstones import Grave
 from cloud_bridge.store.writing import once
 
 Key = tuple[bytes, int, int]
@@ -274,6 +275,13 @@ def _tombstone(tx: Connection, station: str, event: Event, body: Tombstone, at: 
     consents.forget(tx, station, body.patient, numbers)
     pictures.forget(tx, station, numbers)
     consults.forget(tx, station, numbers)
+
+
+def bury(tx: Connection, grave: Grave) -> None:
+    """Take a tombstone out of its separate copy: the store was put back to a time before the patient was erased."""
+    stamp = Stamp(0, 0, 0, grave.wall, ClockQuality.UNKNOWN)
+    body = Tombstone(grave.patient, grave.reason)
+    _tombstone(tx, grave.station, Event(stamp, grave.actor, "", body), body, grave.received, (b"", 0, 0))
 
 
 _TAKERS: dict[type, Callable[..., None]] = {

@@ -4,7 +4,7 @@ The key of an event is (station, epoch, lane, seq), for ever: a repeat, however 
 is deleted by a receipt. Holes are CBOR lists of pairs (`appliance.relay.marks`).
 """
 
-from sqlalchemy import BigInteger, Column, Index, Integer, LargeBinary, SmallInteger, String, Table, Text, text
+from sqlalchemy import BigInteger, Boolean, Column, Index, Integer, LargeBinary, SmallInteger, String, Table, Text, text
 
 from cloud_bridge.store.metadata import METADATA
 
@@ -89,6 +89,25 @@ inbox = Table(
 )  # fmt: skip
 """What of each lane is in: written in the transaction that keeps the events."""
 
+safe = Table(
+    "relay_safe", METADATA,
+    Column("station", String(16), primary_key=True),
+    Column("epoch", LargeBinary, primary_key=True),
+    Column("lane", SmallInteger, primary_key=True),
+    Column("highest", BigInteger, nullable=False),
+    Column("holes", LargeBinary, nullable=False),
+)  # fmt: skip
+"""What of each lane the latest verified backup holds: read out of the copy, written after the copy was on its disk."""
+
+backup = Table(
+    "backup", METADATA,
+    Column("id", _NUMBER, primary_key=True),
+    Column("name", Text, nullable=False),
+    Column("digest", LargeBinary, nullable=False),
+    Column("at", BigInteger, nullable=False),
+)  # fmt: skip
+"""Every backup that was verified: the name of its folder, the SHA-256 of its list of contents, when it was taken."""
+
 event = Table(
     "relay_event", METADATA,
     Column("station", String(16), primary_key=True),
@@ -132,3 +151,26 @@ quarantine = Table(
     Index("ix_relay_quarantine_place", "station", "origin", "lane"),
 )  # fmt: skip
 """Messages nobody here can read, byte-exact. `station` is the topic's; `state` 0 = nobody has looked at it."""
+
+bag = Table(
+    "relay_bag", METADATA,
+    Column("id", _NUMBER, primary_key=True),
+    _station(),
+    Column("turn", BigInteger, nullable=False),
+    Column("inward", Boolean, nullable=False),
+    Column("origin", LargeBinary, nullable=False),
+    Column("number", BigInteger, nullable=False),
+    Column("nonce", LargeBinary, nullable=False),
+    Column("at", BigInteger, nullable=False),
+    Column("digest", LargeBinary, nullable=False),
+    Column("vouched", LargeBinary, nullable=False),
+    Column("refused", LargeBinary, nullable=False),
+    Column("contents", LargeBinary, nullable=False),
+    Column("messages", Integer, nullable=False),
+    Column("items", Integer, nullable=False),
+    Column("size", BigInteger, nullable=False),
+    Column("done", Boolean, nullable=False),
+    Index("uq_relay_bag_turn", "turn", unique=True),
+    Index("ix_relay_bag_station", "station", "digest"),
+)  # fmt: skip
+"""Post bags (`appliance.relay.storage.BagRow`). `turn` grows with every change, so that carriers notice that one has spoken."""

@@ -328,10 +328,13 @@ content = Table(
     Column("state", SmallInteger, nullable=False),
     Column("data", LargeBinary),
     Column("completed", BigInteger),
+    Column("asked", SmallInteger),
+    Column("why", String(16)),
     Index(None, "station", "name"),
 )  # fmt: skip
 """The content of what was offered. `name` is how its parts call it (the digest's first bytes); what `state` means stands in
-`store.pictures`; `data` is there when it is whole and its digest is right."""
+`store.pictures`; `data` is there when it is whole and its digest is right. `asked` is how often the station was asked for it
+anew, `why` what was wrong the last time."""
 
 content_part = Table(
     "content_part", METADATA,

@@ -32,15 +32,15 @@ def current(engine: Engine) -> str | None:
         return MigrationContext.configure(tx).get_current_revision()
 
 
-def migrate(engine: Engine) -> None:
-    """Bring a database to `head`, in one transaction; harmless when it is there."""
+def migrate(engine: Engine, to: str = "head") -> None:
+    """Bring a database to `head` (or to an older revision, for a backup of that time), in one transaction; harmless when it is there."""
     with writing(engine) as tx:
-        _take_steps(tx)
+        _take_steps(tx, to)
 
 
-def _take_steps(tx: Connection) -> None:
+def _take_steps(tx: Connection, to: str) -> None:
     if tx.dialect.name == "postgresql":
         tx.execute(text("SELECT pg_advisory_xact_lock(:lock)"), {"lock": _LOCK})
     config = _config()
     config.attributes["connection"] = tx
-    command.upgrade(config, "head")
+    command.upgrade(config, to)
