@@ -113,6 +113,7 @@ class Pump:
     nobody: bool = False
     limit: int = CHUNK_BYTES
     me: bytes = b""
+    bags: int = -1
     ask_round: bool = True
     due: float = float("-inf")
 
@@ -258,26 +259,35 @@ class Pump:
             return []
         messages = list(self.basket)
         heard = [read(message, self.end.other) for message in messages]
-        after: list[Callable[[], None]] = []
         with self._transaction() as tx:
-            keys = {name: self.end.keys(tx, name) for name in {one.station for one in heard}}
-            known = [one for one in heard if keys[one.station] is not None]
-            strangers = [turn_away(self.storage, tx, one, at) for one in heard if keys[one.station] is None]
-            taken = take(self.storage, tx, known, self.end.apply, self.end.mine, at, self.end.seals)
-            self._tell_decoded(taken.runs)
-            for one, said in taken.said:
-                talk = self._talk(one.station, one.shard)
-                self._fresh(tx, talk)
-                if isinstance(said, Hello):
-                    after.append(self._hello(tx, talk, said, now, at))
-                else:
-                    after.append(self._receipt(tx, talk, one, said, keys[one.station] or {}, now, at))
+            _, committed = self.hear(tx, heard, now, at)
         del self.basket[: len(messages)]
-        for act in after:
-            act()
-        self._taken(taken, {one.station: one.shard for one in known}, now)
-        self.counts.turned_away += len(strangers)
+        committed()
         return messages
+
+    def hear(self, tx: Tx, heard: Sequence[Heard], now: float, at: int) -> tuple[Taken, Callable[[], None]]:
+        """Keep what was heard, in the caller's transaction; what came of it, and what is to be called after the commit."""
+        after: list[Callable[[], None]] = []
+        keys = {name: self.end.keys(tx, name) for name in {one.station for one in heard}}
+        known = [one for one in heard if keys[one.station] is not None]
+        strangers = [turn_away(self.storage, tx, one, at) for one in heard if keys[one.station] is None]
+        taken = take(self.storage, tx, known, self.end.apply, self.end.mine, at, self.end.seals)
+        self._tell_decoded(taken.runs)
+        for one, said in taken.said:
+            talk = self._talk(one.station, one.shard)
+            self._fresh(tx, talk)
+            if isinstance(said, Hello):
+                after.append(self._hello(tx, talk, said, now, at))
+            else:
+                after.append(self._receipt(tx, talk, one, said, keys[one.station] or {}, now, at))
+
+        def committed() -> None:
+            for act in after:
+                act()
+            self._taken(taken, {one.station: one.shard for one in known}, now)
+            self.counts.turned_away += len(strangers)
+
+        return taken, committed
 
     def _taken(self, taken: Taken, shards: Mapping[str, int], now: float) -> None:
         """What was committed is to be receipted."""
@@ -357,7 +367,8 @@ class Pump:
                 return self._ignored
         elif peer is None or receipt.store != peer.incarnation or receipt.counter <= peer.counter:
             return self._ignored
-        if self._ahead(tx, stream, receipt, marks):
+        # Only the stream we still write can go on under numbers that are taken. An older one is ahead for ever once a card was put back.
+        if stream == self.end.streams(tx, talk.station)[-1] and self._ahead(tx, stream, receipt, marks):
             self.end.renew(tx, talk.station)
             return self._renewed
         return self._settle(tx, talk, stream, receipt, peer, now, at, current=current)
@@ -444,9 +455,27 @@ class Pump:
             talk.address = Stream(talk.station, peer.incarnation, self.end.me(tx) if self.end.way == UP else b"")
         talk.stale = False
 
+    def refresh(self, tx: Tx, station: str) -> None:
+        """Know again what the store knows of a talk: for a post bag, whose steps stand in transactions of their own."""
+        self.end.seals.prepare(tx)
+        self.talks[station].stale = True
+        self._fresh(tx, self.talks[station])
+
+    def say_all(self, tx: Tx, station: str, theirs: bytes, refused: Sequence[bytes], now: float) -> list[bytes]:
+        """What a post bag begins with: our hellos, and a receipt for every stream that was ever heard, bearing the nonce `theirs`."""
+        talk = self.talks[station]
+        talk.theirs, talk.refused = theirs, list(refused)
+        self._greet(talk, now)
+        for stream in self.storage.heard_streams(tx, station):
+            talk.owe(stream, 0, (), now)
+        talk.counter = self.storage.reserve(tx, station, max(1, len(talk.due)))
+        talk.reserved = talk.counter + len(talk.due)
+        return [*self._hellos(tx, talk, now), *self._receipts(tx, talk, now).values()]
+
     def _notice(self, now: float) -> None:
         """What waits in the outbox, by station; whatever waits in a stream of the past moves first."""
         with self.storage.reading() as tx:
+            self._see_bags(tx)
             me = self.end.me(tx)
             rows = _by_station(self.storage.waiting(tx))
             for station in set(rows) - set(self.talks):
@@ -489,10 +518,23 @@ class Pump:
     def _transaction(self) -> Iterator[Tx]:
         try:
             with self.storage.transaction() as tx:
+                self.storage.share(tx)
+                self._see_bags(tx)
                 yield tx
         except BaseException:
             self._doubt()
             raise
+
+    def _see_bags(self, tx: Tx) -> None:
+        """A post bag has spoken or listened in our place: what memory knows of its station may not be so."""
+        bags, stations = self.storage.bag_turns(tx, self.bags)
+        if self.bags >= 0:
+            for talk in [talk for talk in self.talks.values() if talk.station in stations]:
+                talk.stale, talk.reserved = True, talk.counter  # later receipts get later counters than those in the bag
+                for stream in self.storage.heard_streams(tx, talk.station):
+                    talk.owe(stream, 0, (), float("-inf"))
+                self.live.add(talk.station)
+        self.bags = bags
 
     # --- what goes out ------------------------------------------------------------------------------------------------
 

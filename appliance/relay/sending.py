@@ -171,6 +171,17 @@ class Sender:
             pieces.append(piece)
         return pieces
 
+    def freeze_waiting(self, tx: Tx, most: int, at: int) -> bool:
+        """Make up to `most` parcels of what waits, the most urgent first, for a post bag that leaves once; True when more can be
+        made. Lanes without a key wait on.
+        """
+        for _ in range(most):
+            rows = [row for key, (row, _) in self.waiting.items() if key not in self.held]
+            if not rows:
+                return False
+            self._freeze(tx, min(rows, key=lambda row: row.lane), 0.0, at)
+        return any(key not in self.held for key in self.waiting)
+
     def _ready(self, row: Waiting, since: float, now: float, metered: bool) -> float:
         held = self.held.get((row.stream, row.lane), now) - now
         return max(held, ready(row.lane, row.next - 1 - row.frozen, now - since, metered, now - self.gathered, self.rate.now(now)))

@@ -93,6 +93,32 @@ class Bad(NamedTuple):
     last: int | None = None
 
 
+class BagRow(NamedTuple):
+    """A post bag as it is remembered. `id` is 0 until it is kept; `inward` for one that came from the other end.
+
+    `origin`, `number`, `nonce` stand on its label (`contract.bag.BagHeader`), `digest` is that of the whole file. Of one that
+    went: `vouched` names what the other end had vouched for when it was packed, `contents` the parcels in it (CBOR, pairs of
+    first and last number). Of one that came: `refused` are the digests of messages nobody here could read, 8 bytes each, and
+    the nonce is empty where a later bag had come before. `items` counts events: all that went, or the new ones that came.
+    `done` is False while it is being written or read.
+    """
+
+    inward: bool
+    origin: bytes
+    number: int
+    nonce: bytes
+    at: int
+    digest: bytes = b""
+    vouched: bytes = b""
+    refused: bytes = b""
+    contents: bytes = b""
+    messages: int = 0
+    items: int = 0
+    size: int = 0
+    done: bool = False
+    id: int = 0
+
+
 class Storage(Protocol):
     """One end's store, as far as the relay goes."""
 
@@ -240,4 +266,34 @@ class Storage(Protocol):
 
     def everyone(self, tx: Tx) -> list[tuple[str, int]]:
         """(station, shard) of every talk there is: at the station its own one."""
+        ...
+
+    # --- post bags: another process speaks and listens in the carrier's place ------------------------------------------
+
+    def share(self, tx: Tx) -> None:
+        """Until the end of `tx` nobody holds the talks for a post bag; several carriers may share."""
+        ...
+
+    def hold(self, tx: Tx) -> None:
+        """Until the end of `tx` no carrier speaks or listens: a post bag does."""
+        ...
+
+    def bag_turns(self, tx: Tx, since: int) -> tuple[int, set[str]]:
+        """How often post bags have spoken or listened in all, and for which stations after turn `since`."""
+        ...
+
+    def note_bag(self, tx: Tx, station: str, row: BagRow) -> int:
+        """Keep or change what is remembered of a bag, which is one more turn; its id."""
+        ...
+
+    def bag_in(self, tx: Tx, station: str, digest: bytes) -> BagRow | None:
+        """The bag with this very content, if it has come before."""
+        ...
+
+    def bag_out(self, tx: Tx, station: str, nonce: bytes) -> BagRow | None:
+        """The bag that went with this nonce."""
+        ...
+
+    def last_bag(self, tx: Tx, station: str, *, inward: bool) -> BagRow | None:
+        """The last one that came whole and had no later one before it, or the last one that was packed."""
         ...

@@ -13,6 +13,7 @@ from appliance.contract.parcels import Fragment
 from appliance.database import Connection, transaction
 from appliance.relay.marks import Marks, Range, read_marks, write_holes
 from appliance.relay.storage import Arrived, Bad, Peer, Stream
+from appliance.store.bagbook import BagBook
 from appliance.store.outbox import Outbox
 
 SIDE = "down"
@@ -24,13 +25,17 @@ LATER_KIND = "kind"
 _COUNTER = "receipt_counter"
 
 
-class StationStore(Outbox):
+class StationStore(Outbox, BagBook):
     """The relay's whole view of the station's store on one connection. Satisfies `appliance.relay.storage.Storage`."""
 
     def __init__(self, conn: Connection, station: str, shard: int) -> None:
         super().__init__(station)
         self._conn = conn
         self._shard = shard
+
+    def forget_streams(self) -> None:
+        """Another process may have begun an epoch: which there are is asked anew."""
+        self._streams = []
 
     @contextmanager
     def transaction(self) -> Iterator[Connection]:

@@ -13,6 +13,7 @@ from appliance.contract.parcels import Fragment
 from appliance.relay.marks import Marks, Range, read_marks, write_holes
 from appliance.relay.storage import Arrived, Bad, Peer, Stream
 from cloud_bridge.store import relay_tables as t
+from cloud_bridge.store.bagbook import BagBook
 from cloud_bridge.store.engine import reading, writing
 from cloud_bridge.store.outbox import Outbox, set_apart
 from cloud_bridge.store.tables import station
@@ -24,7 +25,7 @@ LATER_KIND = "kind"
 """`relay_event.why` of a kind of a later version: kept, and read again after an update."""
 
 
-class BridgeStore(Outbox):
+class BridgeStore(Outbox, BagBook):
     """The relay's whole view of the bridge's store, for the stations of `shards`. Satisfies `appliance.relay.storage.Storage`."""
 
     def __init__(self, engine: Engine, shards: Iterable[int]) -> None:
