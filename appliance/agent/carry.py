@@ -9,34 +9,32 @@ import fcntl
 import gc
 import logging
 import os
-import random
 import signal
 import ssl
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 from typing import Any
 
-from appliance import __version__, journal
+from appliance import journal
 from appliance.agent import asking
 from appliance.agent.clock import Clock, Learnt
 from appliance.agent.routes import Routes
 from appliance.agent.timekeeping import Timekeeper
-from appliance.contract.ids import EPOCH_BYTES
 from appliance.contract.readings import TICK_NS
-from appliance.contract.topics import DOWN, UP, station_filter
+from appliance.contract.topics import DOWN, station_filter
 from appliance.database import Connection, data_version, transaction
 from appliance.relay.link import Broker, MqttLink, tls_context
-from appliance.relay.pump import End, Pump
+from appliance.relay.pump import Pump
 from appliance.relay.rules import BUSY, Budget
-from appliance.relay.storage import Arrived, Stream
 from appliance.settings import Settings, SettingsError
-from appliance.store import audit, boots, downlink, keys, measuring
+from appliance.store import audit, keys, measuring
 from appliance.store.inbox import StationStore
 from appliance.store.machine import machine_of, renew
 from appliance.store.room import EVERY, Keeper
+from appliance.store.speaking import station_end as station_end
 
 POLL, POLL_BUSY = 0.1, 0.2
 """How often the store is asked whether another process has committed: an urgent request waits 50 ms on average, 100 ms
@@ -65,46 +63,6 @@ BLAME = frozenset({"not-authorized", "bad-user-name-or-password", "certificate",
 
 class CarrierBusyError(OSError):
     """Another ``tram carry`` runs on this store."""
-
-
-def station_end(
-    conn: Connection,
-    store: StationStore,
-    *,
-    now: Callable[[], int],
-    say: Callable[..., None],
-    metered: bool = False,
-    dictionary: int = 0,
-    randomly: Callable[[int], bytes] = os.urandom,
-    dice: Callable[[], float] = random.random,
-) -> End:
-    """The station's end of the relay. `now` gives tenths of a second since 1970, `say` takes journal steps."""
-
-    def apply(tx: Connection, arrived: Sequence[Arrived]) -> None:
-        for one in arrived:
-            downlink.apply(tx, one.event)
-
-    def renew(tx: Connection, station: str) -> None:
-        value = randomly(EPOCH_BYTES)
-        boots.open_epoch(tx, value, "the bridge has more than this store: an older copy was put back", now())
-        store.move(tx, Stream(station, value))
-
-    return End(
-        way=UP,
-        me=store.me,
-        streams=lambda tx, _station: store.streams(tx),
-        mine=lambda tx, stream: stream.station == store.station and stream.epoch == store.me(tx),
-        keys=lambda tx, station: keys.pinned(tx, "receipt") if station == store.station else None,
-        sign=(keys.STATION_KEY_ID, keys.station_key(conn)),
-        apply=apply,
-        renew=renew,
-        random=randomly,
-        dice=dice,
-        say=say,
-        metered=metered,
-        software=__version__,
-        dictionary=dictionary,
-    )
 
 
 def station_link(settings: Settings) -> MqttLink:
