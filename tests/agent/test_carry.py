@@ -25,7 +25,7 @@ from appliance.store.consults import ConsultDraft
 from tests import servers
 from tests.conftest import ROOT
 from tests.polling import until
-from tests.relay.brokers import HandBroker
+from tests.relay.brokers import PINGREQ, HandBroker
 from tests.store.station import Station, settings_at, station_at
 
 FORBIDDEN = ("flask", "waitress", "sqlite_utils", "serial", "jinja2", "werkzeug", "sqlite3", "asyncio", "gpiozero", "urllib.request")
@@ -130,22 +130,40 @@ def test_a_store_that_cannot_do_it_now_is_tried_again_later(made: Callable[..., 
 
 
 def test_a_request_without_an_answer_keeps_the_line_awake(made: Callable[..., Any]) -> None:
-    """While a consult waits, the bridge is asked after five minutes of silence on a metered line."""
+    """On a metered line: nothing for 15 minutes; while a consult waits a ping in 5 minutes, in 15 the bridge itself is asked."""
     broker = HandBroker(acks=True)
     station, loop = made(broker.port, "[link]\nmetered = true\n")
+    loop.pump.link.clock = loop.clock.monotonic  # type: ignore[attr-defined]  # the real line, on the station's clock
+
+    def heard(seconds: int) -> tuple[int, int]:
+        """Time passes: the pings and the hellos."""
+        broker.packets.clear()
+        for _ in range(seconds // 4):
+            station.later(4)
+            loop.turn(stirred=True)
+            for _ in range(3):
+                broker.step()
+                loop.pump.link.wait(0.001)  # type: ignore[attr-defined]  # the real line
+        return (
+            sum(first == PINGREQ for first, _ in broker.packets),
+            sum(bytes([HELLO]) in body for body in broker.published()),
+        )
+
     try:
         until(lambda: broker.step() or work(station, loop, 0.01) or loop.pump.link.up, 10.0, every=0.0)
+        heard(8)  # its hello
         talk = loop.pump.talks["tram-0001"]
         talk.hello, talk.answered, talk.verified, talk.heard = None, True, True, loop.clock.monotonic()
-        broker.packets.clear()
-        work(station, loop, 400)
-        assert broker.published() == []
+        assert heard(600) == (0, 0)
         draft = ConsultDraft(station.patient(), Urgency.URGENT, Department.GENERAL, "Đau ngực")
         consults.request(station.conn, draft, consult=7, staff="an", now=station.now)
-        for _ in range(10):
-            work(station, loop, 40)
-            broker.step()
-        assert any(bytes([HELLO]) in body for body in broker.published())
+        loop.version = -1  # another process would have written it
+        heard(8)  # the request itself, which is received
+        talk.sender.flying.clear()
+        talk.heard = loop.clock.monotonic()
+        assert heard(420) == (1, 0)
+        assert heard(520)[1] >= 1
+        assert broker.connections == 1
     finally:
         broker.close()
 
