@@ -20,7 +20,6 @@ from typing import Any
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from sqlalchemy import Engine, select
 
-from appliance.agent.carry import station_end
 from appliance.contract.events import ConsultOpened, ConsultWithdrawn, Event
 from appliance.contract.lanes import Lane
 from appliance.contract.readings import ClockQuality, Stamp
@@ -31,6 +30,7 @@ from appliance.store import boots, keys
 from appliance.store.inbox import StationStore
 from appliance.store.migrations import migrate
 from appliance.store.outbox import append
+from appliance.store.speaking import station_end
 from cloud_bridge.carrier import bridge_end
 from cloud_bridge.store import migrations, relay_tables, tables
 from cloud_bridge.store import outbox as bridge_outbox
@@ -146,12 +146,19 @@ class Net:
         roll, weather = self.dice.random, self.weather
         if roll() < weather.lose:
             return
-        way = topic.split("/")[3]
         self.carried.append((topic, payload))
         if roll() >= weather.forget:
-            self.queues[way] += [(topic, payload)] * (2 if roll() < weather.repeat else 1)
+            self.queues[self.queue_of(topic)] += [(topic, payload)] * (2 if roll() < weather.repeat else 1)
         if roll() >= weather.lose_ack:
-            link.hear(Acked(token))
+            self.acknowledge(link, token)
+
+    def queue_of(self, topic: str) -> str:
+        """Whose queue a message of this topic waits in: that of the bridge, or that of the one station."""
+        return topic.split("/")[3]
+
+    def acknowledge(self, link: "NetLink", token: int) -> None:
+        """The broker's PUBACK reaches who published: here at once."""
+        link.hear(Acked(token))
 
     def carry(self, way: str, most: int = 10_000) -> int:
         """Hand up to `most` queued messages of one way to whoever listens; how many went."""
@@ -201,6 +208,7 @@ class NetLink:
         self.tokens = 0
         self.coming: list[Happening] = []
         self.waited = False
+        self.blocked = False
 
     @property
     def room(self) -> int:
@@ -214,7 +222,7 @@ class NetLink:
 
     def open(self) -> None:
         """Connect: at once, or not at all; over a slow net the answer is heard a turn later."""
-        if not self.net.reachable:
+        if not self.net.reachable or self.blocked:
             self.heard.append(Down("refused"))
             return
         if self.net.slow and not self.coming:
@@ -298,7 +306,7 @@ def _templates() -> Path:
 
 
 @cache
-def _new_station() -> Path:
+def new_station() -> Path:
     """A station's file as `tram init` leaves it, as far as the relay is concerned."""
     path = _templates() / "station.db"
     conn = connect(path, key=STORE_KEY)
@@ -314,7 +322,7 @@ def _new_station() -> Path:
 
 
 @cache
-def _new_bridge() -> Path:
+def new_bridge() -> Path:
     """A bridge's SQLite file as `tram-bridge init` leaves it, as far as the relay is concerned."""
     path = _templates() / "bridge.sqlite"
     make_bridge(f"sqlite:///{path}")
@@ -366,9 +374,9 @@ class World:
         self.ledger = Ledger()
         self.restored = self.copies = 0
         self.database = database or f"sqlite:///{folder / 'bridge.sqlite'}"
-        shutil.copy(_new_station(), folder / "station.db")
+        shutil.copy(new_station(), folder / "station.db")
         if database is None:
-            shutil.copy(_new_bridge(), folder / "bridge.sqlite")
+            shutil.copy(new_bridge(), folder / "bridge.sqlite")
         else:
             make_bridge(database)
         self.station = self._start_station()

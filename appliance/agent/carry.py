@@ -34,7 +34,7 @@ from appliance.store import audit, keys, measuring
 from appliance.store.inbox import StationStore
 from appliance.store.machine import machine_of, renew
 from appliance.store.room import EVERY, Keeper
-from appliance.store.speaking import station_end as station_end
+from appliance.store.speaking import station_end
 
 POLL, POLL_BUSY = 0.1, 0.2
 """How often the store is asked whether another process has committed: an urgent request waits 50 ms on average, 100 ms

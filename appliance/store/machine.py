@@ -4,7 +4,7 @@ A byte copy would go on counting where the original counts too, and one number w
 starts first (`tram init`, else `tram carry`) compares and begins a new epoch. What the old epoch has not delivered stays in
 it and travels on: the copy and the original hold the same bytes under the same numbers, and the bridge takes them once.
 A store put back on its own card cannot be told here; the bridge knows more of it than it says itself, and the first
-receipt makes it begin an epoch too (`relay.pump`, `agent.carry.station_end`).
+receipt makes it begin an epoch too (`relay.pump`, `store.speaking.station_end`).
 """
 
 import hashlib

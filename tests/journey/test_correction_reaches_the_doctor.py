@@ -12,13 +12,13 @@ from typing import Any
 import pytest
 from sqlalchemy import Engine, select, update
 
-from appliance.agent.carry import station_end
 from appliance.contract.events import ObservationRecorded
 from appliance.contract.ids import spell
 from appliance.database import transaction
 from appliance.relay.pump import Pump
 from appliance.store import keys
 from appliance.store.inbox import StationStore
+from appliance.store.speaking import station_end
 from cloud_bridge import intake
 from cloud_bridge.carrier import bridge_end
 from cloud_bridge.store import relay_tables, tables
