@@ -10,7 +10,6 @@ import os
 import random
 import signal
 import time
-import zlib
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import partial
 
@@ -20,17 +19,16 @@ from sqlalchemy import Connection, Engine
 from appliance import __version__, journal
 from appliance.contract.events import Event
 from appliance.contract.ids import EPOCH_BYTES, STORE_BYTES
-from appliance.contract.topics import DOWN, shard_filter
-from appliance.relay.link import Broker, MqttLink, tls_context
+from appliance.contract.topics import DOWN
 from appliance.relay.pump import End, Pump
 from appliance.relay.storage import Arrived, Stream
 from appliance.settings import Settings
+from cloud_bridge.source import source_of
 from cloud_bridge.store.inbox import BridgeStore
 from cloud_bridge.store.outbox import set_store_id, store_id
 
 POLL = 0.2
 """How often the outbox is asked for what doctors have said."""
-KEEPALIVE = 60
 AWAY, AWAY_MOST = 0.5, 15.0
 """The wait while the database is away, doubling."""
 
@@ -85,31 +83,6 @@ def _for_us(_tx: Connection, stream: Stream) -> bool:
     return not stream.epoch and len(stream.origin) == EPOCH_BYTES
 
 
-def client_id(shards: Iterable[int]) -> str:
-    """The fixed name of the carrier of these shards: at most 23 letters, as MQTT 3.1.1 asks.
-
-    >>> client_id([7])
-    'tram-bridge-07'
-    """
-    names = [f"{shard:02d}" for shard in sorted(set(shards))]
-    return f"tram-bridge-{names[0]}" + (f"-{zlib.crc32(','.join(names).encode()):08x}" if len(names) > 1 else "")
-
-
-def bridge_link(settings: Settings, shards: Iterable[int]) -> MqttLink:
-    """The line of the carrier of some shards; nothing is opened yet. OSError when a file of the settings cannot be read."""
-    said, shards = settings.broker, sorted(set(shards))
-    context = tls_context(*(None if one is None else str(one) for one in (said.ca, said.cert, said.key))) if said.tls else None
-    password = said.password_file.read_text().strip() if said.password_file is not None else ""
-    return MqttLink(
-        Broker(said.host, said.port, context, said.username, password, said.mqtt),
-        client_id=client_id(shards),
-        topics=[shard_filter(shard) for shard in shards],
-        keep=True,
-        keepalive=KEEPALIVE,
-        connect_timeout=settings.link.connect_timeout_s,
-    )
-
-
 def stop_on_signals() -> Callable[[], bool]:
     """A question that turns true with SIGTERM or Ctrl-C: the loop ends after its turn."""
     heard: list[int] = []
@@ -132,7 +105,7 @@ def run(
 ) -> None:
     """Carry the stations of `shards` until `stop()`. OSError when the settings' files cannot be read."""
     shards = sorted(set(shards))
-    link, store = bridge_link(settings, shards), BridgeStore(engine, shards)
+    link, store = source_of(settings, shards), BridgeStore(engine, shards)
     end = bridge_end(store, sign, apply=apply, station_key=station_key, now=_tenths, say=partial(journal.step, log))
     loop = Loop(Pump(store, link, end), log, chores)
     try:

@@ -9,7 +9,8 @@ from typing import Any
 import pytest
 
 from appliance import journal
-from cloud_bridge.carrier import AWAY, AWAY_MOST, Loop, client_id
+from cloud_bridge.carrier import AWAY, AWAY_MOST, Loop
+from cloud_bridge.source import client_id
 from cloud_bridge.store.engine import DatabaseError
 from tests import servers
 from tests.polling import until

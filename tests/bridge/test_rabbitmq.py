@@ -1,0 +1,167 @@
+"""RabbitMQ between the stations, which speak MQTT, and the bridge, which takes from quorum queues."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from appliance.contract.lanes import Lane
+from appliance.contract.topics import DOWN, UP, station_filter, topic
+from appliance.relay.line import Acked, Down, LinkError, Message, Up
+from appliance.relay.link import Broker, MqttLink
+from cloud_bridge.amqp import LARGEST, AmqpLink, Server, binding_of, queue_of
+from tests import servers
+from tests.bridge.rabbit import Rabbit, rabbitmq
+from tests.polling import until
+from tests.relay.site import SHARD, STATION, Site
+
+HEARD = topic(SHARD, STATION, UP, Lane.READINGS)
+
+
+@pytest.fixture(scope="module")
+def rabbit() -> Iterator[Rabbit]:
+    """One RabbitMQ for the tests of this file: it takes seconds to start."""
+    made = rabbitmq()
+    try:
+        made.start()
+        yield made
+    finally:
+        made.close()
+
+
+class End:
+    """A link with everything it has told so far."""
+
+    def __init__(self, link: AmqpLink | MqttLink) -> None:
+        self.link = link
+        self.told: list[object] = []
+
+    def turn(self) -> list[object]:
+        """One wait; all that has ever happened."""
+        self.link.wait(0.02)
+        self.told += self.link.happenings()
+        return self.told
+
+    def open(self) -> "End":
+        """Connect and be up."""
+        self.link.open()
+        until(lambda: any(isinstance(one, Up) for one in self.turn()), 20.0, every=0.0, what="the line to be up")
+        return self
+
+    def messages(self) -> list[Message]:
+        """The messages that have come."""
+        return [one for one in self.turn() if isinstance(one, Message)]
+
+    def acked(self) -> int:
+        """How many of ours the broker has taken."""
+        return sum(isinstance(one, Acked) for one in self.turn())
+
+
+def bridge(rabbit: Rabbit, name: str = "carrier", shard: int = SHARD) -> End:
+    """A carrier's end."""
+    return End(AmqpLink(Server("127.0.0.1", rabbit.amqp), name, [shard]))
+
+
+def station(rabbit: Rabbit, name: str = "tram-0001") -> End:
+    """A station's end."""
+    return End(MqttLink(Broker("127.0.0.1", rabbit.mqtt, version="3.1.1"), name, [station_filter(SHARD, STATION, DOWN)]))
+
+
+def test_what_a_station_says_over_mqtt_comes_out_of_the_queue_and_back(rabbit: Rabbit) -> None:
+    """Topics keep their slashes, payloads their bytes; what the bridge says arrives at the station with QoS 1."""
+    carrier, box = bridge(rabbit).open(), station(rabbit).open()
+    box.link.publish(HEARD, b"\x00up\xff")
+    until(carrier.messages, 10.0, every=0.0, what="the message")
+    assert [(one.topic, one.payload) for one in carrier.messages()] == [(HEARD, b"\x00up\xff")]
+    carrier.link.done(carrier.messages()[0].token)
+    carrier.link.publish(topic(SHARD, STATION, DOWN, Lane.URGENT), b"\x00down\xff")
+    until(lambda: carrier.acked() and box.messages(), 10.0, every=0.0, what="the answer")
+    assert [(one.topic, one.payload) for one in box.messages()] == [(topic(SHARD, STATION, DOWN, Lane.URGENT), b"\x00down\xff")]
+    until(lambda: box.acked() == 1, 10.0, every=0.0, what="the broker to take the station's message")
+    carrier.link.close()
+    box.link.close()
+
+
+def test_what_was_not_finished_comes_again_in_order_and_what_was_does_not(rabbit: Rabbit) -> None:
+    """A carrier that dies between two commits loses nothing; one that comes later finds what came while nobody was there."""
+    carrier, box = bridge(rabbit).open(), station(rabbit).open()
+    for number in range(5):
+        box.link.publish(HEARD, b"%d" % number)
+    until(lambda: len(carrier.messages()) == 5, 10.0, every=0.0, what="five messages")
+    for one in carrier.messages()[:2]:
+        carrier.link.done(one.token)
+    carrier.link.close()
+    box.link.publish(HEARD, b"5")
+    until(lambda: box.acked() == 6, 10.0, every=0.0, what="the broker to have all")
+    second = bridge(rabbit).open()
+    until(lambda: len(second.messages()) == 4, 10.0, every=0.0, what="the rest")
+    assert [one.payload for one in second.messages()] == [b"2", b"3", b"4", b"5"]
+    assert Up(resumed=True) in second.told
+    for one in second.messages():
+        second.link.done(one.token)
+    second.link.close()
+    third = bridge(rabbit).open()
+    assert third.messages() == []
+    third.link.close()
+    box.link.close()
+
+
+def test_a_queue_is_a_quorum_queue_of_its_shard_alone(rabbit: Rabbit) -> None:
+    """Another shard's carrier hears nothing of this one; a queue that is new says that nothing was kept."""
+    mine, other = bridge(rabbit).open(), bridge(rabbit, "other", 9).open()
+    assert Up(resumed=False) in other.told
+    box = station(rabbit).open()
+    box.link.publish(HEARD, b"x")
+    until(mine.messages, 10.0, every=0.0, what="the message")
+    assert other.messages() == []
+    mine.link.done(mine.messages()[0].token)
+    for end in (mine, other, box):
+        end.link.close()
+    assert f"{queue_of(SHARD)}\tquorum\ttrue" in rabbit.control("list_queues", "name", "type", "durable")
+    assert binding_of(SHARD) in rabbit.control("list_bindings", "routing_key")
+
+
+def test_a_broker_that_is_not_there_or_does_not_know_us_is_said_so(rabbit: Rabbit, free_port) -> None:
+    """The reason is one short word; nothing is published meanwhile, and nothing too large ever."""
+    away = End(AmqpLink(Server("127.0.0.1", free_port()), "carrier", [SHARD]))
+    away.link.open()
+    until(lambda: any(isinstance(one, Down) for one in away.turn()), 20.0, every=0.0, what="the refusal")
+    assert [one.reason for one in away.told if isinstance(one, Down)] == ["refused"]
+    stranger = End(AmqpLink(Server("127.0.0.1", rabbit.amqp, None, "nobody", "wrong"), "carrier", [SHARD]))
+    stranger.link.open()
+    until(lambda: any(isinstance(one, Down) for one in stranger.turn()), 20.0, every=0.0, what="the refusal")
+    assert [one.reason for one in stranger.told if isinstance(one, Down)] == ["not-authorized"]
+    with pytest.raises(LinkError, match="down"):
+        away.link.publish(HEARD, b"x")
+    known = bridge(rabbit).open()
+    with pytest.raises(LinkError, match="packet-size"):
+        known.link.publish(HEARD, bytes(LARGEST + 1))
+    for end in (known, away, stranger):
+        end.link.close()
+
+
+def test_the_commands_carry_through_rabbitmq_and_its_sudden_death(rabbit: Rabbit, tmp_path: Path) -> None:
+    """`tram carry` over MQTT, `tram-bridge carry` over AMQP: all arrives once, also when carrier and broker are killed on the way."""
+    site = Site(tmp_path, rabbit.mqtt)
+    try:
+        (tmp_path / "amqp.toml").write_text(f'[broker]\nkind = "amqp"\nport = {rabbit.amqp}\n')
+        site.start("tram", "carry")
+        carrier = servers.start([*site.command("tram-bridge")[:-2], *_both(site), "carry"], tmp_path / "carrier.log")
+        site.record((0, 1, 2, 2, 3))
+        until(lambda: site.waiting() == 0, 60.0, what="everything to be received")
+        servers.stop(carrier, 9)
+        site.record((2,) * 20)
+        rabbit.kill()
+        rabbit.start()
+        carrier = servers.start([*site.command("tram-bridge")[:-2], *_both(site), "carry"], tmp_path / "carrier.log")
+        site.record((0, 2))
+        until(lambda: site.waiting() == 0, 120.0, what="everything to be received after the kills")
+        assert (site.missing(), site.doubled()) == (set(), 0)
+        assert len(site.received()) >= 27
+        assert servers.stop(carrier) == 0
+    finally:
+        site.close()
+
+
+def _both(site: Site) -> list[str]:
+    return ["--config", str(site.file), "--config", str(site.file.parent / "amqp.toml")]
