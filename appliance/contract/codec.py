@@ -8,9 +8,9 @@ known kind whose body holds a word (an enumeration's number) of a later version;
 from collections.abc import Callable
 from typing import Any
 
-from appliance.contract import cbor
+from appliance.contract import cbor, spelling
 from appliance.contract.errors import WireError
-from appliance.contract.events import KINDS, Body, Event, Unknown
+from appliance.contract.events import KINDS, Body, Event, ObservationRecorded, Unknown
 from appliance.contract.readings import Stamp
 from appliance.contract.wiring import blend, give, take
 
@@ -22,6 +22,8 @@ _FIVE = b"\x85"
 
 def write_event(event: Event) -> bytes:
     """The event's bytes. The same event gives the same bytes on every machine."""
+    if type(event.body) is ObservationRecorded and not event.extra:
+        return spelling.observed(event, event.body)
     stamp = give(event.stamp)
     if STAMP in event.extra:
         stamp = blend(stamp, event.extra[STAMP])

@@ -1,0 +1,98 @@
+"""The CBOR of readings and of their events, spelt by hand: the very bytes that `wiring.give` and `cbor.dump_given` make, ten times faster.
+
+Nine of ten events are readings, and both ends write each of them out once: the station for its outbox, the bridge for what
+it keeps for ever. A test compares the two ways.
+"""
+
+from functools import lru_cache
+
+from appliance.contract import cbor
+from appliance.contract.events import Event, ObservationRecorded
+from appliance.contract.readings import Numeric, Reading, Stamp
+
+_SMALL = tuple(bytes([n]) for n in range(24))
+_NUMERICS: dict[tuple[int, int | None, int, int], bytes] = {}
+_MOST_NUMERICS = 2048
+"""A pulse of 72 without a remark is spelt once for all patients; so many different ones are remembered."""
+
+
+def whole(n: int) -> bytes:
+    """An integer (RFC 8949, major types 0 and 1; beyond 64 bits a bignum)."""
+    if 0 <= n < 24:
+        return _SMALL[n]
+    major, rest = (0x00, n) if n >= 0 else (0x20, -1 - n)
+    if rest < 24:
+        return bytes([major | rest])
+    if rest < 1 << 8:
+        return bytes([major | 24, rest])
+    if rest < 1 << 16:
+        return bytes([major | 25, rest >> 8, rest & 255])
+    if rest < 1 << 32:
+        return bytes([major | 26]) + rest.to_bytes(4)
+    if rest < 1 << 64:
+        return bytes([major | 27]) + rest.to_bytes(8)
+    return cbor.dump_given(n)
+
+
+@lru_cache(maxsize=512)
+def text(words: str) -> bytes:
+    """A text string (major type 3): names and versions, which repeat."""
+    return cbor.dump_given(words)
+
+
+def stamp(moment: Stamp) -> bytes:
+    """A stamp as a map."""
+    head = b"\xa5\x01" if moment.quality else b"\xa4\x01"
+    parts = (head, whole(moment.boot), b"\x02", whole(moment.boot_seq), b"\x03", whole(moment.ticks), b"\x04", whole(moment.wall))
+    return b"".join(parts) + (b"\x05" + whole(moment.quality) if moment.quality else b"")
+
+
+def numeric(one: Numeric) -> bytes:
+    """A numeric as a map."""
+    key = (one.metric, one.value, one.status, one.scale)
+    found = _NUMERICS.get(key)
+    if found is None:
+        if len(_NUMERICS) >= _MOST_NUMERICS:
+            _NUMERICS.clear()
+        found = _NUMERICS[key] = _numeric(one)
+    return found
+
+
+def _numeric(one: Numeric) -> bytes:
+    entries = [b"\x01" + whole(one.metric)]
+    if one.value is not None:
+        entries.append(b"\x02" + whole(one.value))
+    if one.status:
+        entries.append(b"\x03" + whole(one.status))
+    if one.scale:
+        entries.append(b"\x04" + whole(one.scale))
+    return bytes([0xA0 | len(entries)]) + b"".join(entries)
+
+
+def reading(given: Reading, when: bytes = b"") -> bytes:
+    """A reading as a map; `when` are the bytes of its stamp where they are at hand."""
+    many = len(given.numerics)
+    numerics = b"".join([numeric(one) for one in given.numerics])
+    head = bytes([0x80 | many]) if many < 24 else bytes([0x98, many]) if many < 256 else b"\x99" + many.to_bytes(2)
+    first = (b"\x01", whole(given.kind), b"\x02", whole(given.device), b"\x03", head, numerics, b"\x04", when or stamp(given.stamp))
+    if not given.source and given.device_time is None and given.ordinal is None and not given.rule:
+        return b"\xa4" + b"".join(first)
+    entries = []
+    if given.source:
+        entries.append(b"\x05" + whole(given.source))
+    if given.device_time is not None:
+        entries.append(b"\x06" + cbor.dump_given(given.device_time))
+    if given.ordinal is not None:
+        entries.append(b"\x07" + whole(given.ordinal))
+    if given.rule:
+        entries.append(b"\x08" + whole(given.rule))
+    return bytes([0xA4 + len(entries)]) + b"".join(first) + b"".join(entries)
+
+
+def observed(event: Event, body: ObservationRecorded) -> bytes:
+    """The event of a reading: ``[kind, stamp, actor, software, body]``, without entries of a later version."""
+    when = stamp(event.stamp)
+    inner = reading(body.reading, when if body.reading.stamp is event.stamp else b"")
+    more = (b"\x03" + whole(body.saved_after) if body.saved_after else b"") + (b"\x04" + whole(body.marks) if body.marks else b"")
+    head = bytes([0xA2 + bool(body.saved_after) + bool(body.marks)])
+    return b"".join((b"\x85\x0a", when, text(event.actor), text(event.software), head, b"\x01", whole(body.patient), b"\x02", inner, more))
