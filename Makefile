@@ -1,6 +1,6 @@
 # The list of all commands; each does its work in script/.
 
-.PHONY: help setup demo test check bench lock stranger
+.PHONY: help setup demo test check bench prove lock stranger
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## /{printf "  make %-10s %s\n", $$1, $$2}' Makefile
@@ -19,6 +19,10 @@ check: ## Run style, types, floors and shell syntax only
 
 bench: setup ## Measure speed, bytes and memory beside their yardsticks
 	@.venv/bin/tram bench
+
+SIZE ?= commit
+prove: ## Try to break the delivery contract (SIZE=commit, night or release) and print what was found
+	@script/prove $(SIZE)
 
 lock: ## Make requirements/*.txt anew from pyproject.toml
 	@script/lock

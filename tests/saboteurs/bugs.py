@@ -5,10 +5,11 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
+from appliance.contract import receipts
 from appliance.contract.topics import DOWN, UP
 from appliance.database import Connection
 from appliance.database import transaction as honest_transaction
-from appliance.relay import pump, taking
+from appliance.relay import pump, rules, sending, taking
 from appliance.relay.line import Acked
 from appliance.relay.marks import Marks
 from appliance.relay.pump import Pump
@@ -224,7 +225,57 @@ def _split(module: Any) -> Iterator[Undo]:
         yield _swap(module, "outbox_row", outbox_row)
 
 
+def forgets_after_a_day() -> Undo:
+    """The bridge remembers for 24 hours what it has: an older number is new again."""
+    honest, plain = taking._Batch._run, no_duplicate_check
+    undo = plain()
+    careless = taking._Batch._run
+    undo()
+    seen: dict[tuple[Any, int, int], int] = {}
+
+    def run(self: Any, heard: Any, parcel: Any) -> None:
+        key = (taking._stream(parcel.header), parcel.header.lane, parcel.header.first_seq)
+        first = seen.setdefault(key, self.at)
+        (careless if self.at - first > 24 * 36_000 else honest)(self, heard, parcel)
+
+    return _swap(taking._Batch, "_run", run)
+
+
+def blind_to_higher_numbers() -> Undo:
+    """The station does not ask why the bridge has more from it than it ever sent: it goes on under numbers that are taken."""
+    return _swap(Pump, "_ahead", lambda *_: False)
+
+
+def no_window() -> Undo:
+    """Everything that waits goes to the kernel at once."""
+    return _swap(rules.Pace, "room", property(lambda _: 1_000))
+
+
+def unsigned_receipts() -> Undo:
+    """A receipt counts whoever has signed it."""
+
+    def believe(payload: bytes, _keys: Any) -> Any:
+        return receipts.take(receipts.Receipt, receipts.cbor.load(payload[1 : -receipts.SIGNATURE_BYTES]))[0]
+
+    return _swap(pump, "open_receipt", believe)
+
+
+def stubborn() -> Undo:
+    """What is not receipted within 5 s is sent again, by everybody, every 5 s; a lost connection is tried again every 5 s."""
+    return _together(
+        _swap(sending, "resend_after", lambda _silent: 5.0),
+        _swap(pump, "backoff", lambda _attempt, _draw, **_: 5.0),
+        _swap(pump, "hello_again", lambda _tries, _metered: 5.0),
+        _swap(Pump, "_again", lambda *_: True),
+    )
+
+
 BUGS: dict[str, Callable[[], Undo]] = {
+    "dedup-window-24h": forgets_after_a_day,
+    "blind-to-higher-numbers": blind_to_higher_numbers,
+    "no-window": no_window,
+    "unsigned-receipts": unsigned_receipts,
+    "retry-every-5s": stubborn,
     "ack-before-commit": ack_before_commit,
     "no-duplicate-check": no_duplicate_check,
     "settle-at-puback": settle_at_puback,
