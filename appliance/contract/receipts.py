@@ -23,6 +23,9 @@ RECEIPT = 0x12
 HELLO = 0x13
 """First byte of a hello."""
 SIGNATURE_BYTES = 64
+SAFE_NONCE = b"\x01"
+"""A receipt of level SAFE bears the nonce of the hello and this after it. Software of v0.1.0 knows no levels: with the bare nonce
+it would take the smaller marks of a backup for a loss; so it sees an old nonce, which can only add."""
 DIGEST_BYTES = 8
 
 

@@ -74,6 +74,13 @@ class Marks:
             both = both.add(first, last)
         return both
 
+    def both(self, other: "Marks") -> "Marks":
+        """What is in both."""
+        rest = self
+        for first, last in self.minus(other):
+            rest = rest.remove(first, last)
+        return rest
+
     def ranges(self) -> Iterator[Range]:
         """The numbers that are in, as ranges, lowest first."""
         first = 1

@@ -15,7 +15,7 @@ from appliance.contract.errors import WireError
 from appliance.contract.events import KeyPublished
 from appliance.contract.lanes import CHUNK_BYTES, Lane
 from appliance.contract.parcels import split
-from appliance.contract.receipts import Hello, LaneReceipt, Receipt, open_receipt, seal_receipt, write_hello
+from appliance.contract.receipts import SAFE_NONCE, Hello, LaneReceipt, Level, Receipt, open_receipt, seal_receipt, write_hello
 from appliance.contract.topics import DOWN, UP, topic
 from appliance.relay.line import Acked, Down, Link, LinkError, Message, Up
 from appliance.relay.marks import Marks, lane_receipt, marks_of
@@ -36,6 +36,10 @@ SILENT = 15.0
 """With a parcel unreceipted so long, the other end is not called online any more."""
 ASKED = 3
 """How often the bridge asks a station that does not answer and for which nothing waits."""
+SAFE_STREAMS = 8
+"""Streams of one talk that are told at once what is safe: a card that was put back more often hears of the rest next time."""
+SAFE_LOOK = 10.0
+"""How often the store is asked whether there is another backup."""
 NONCE_BYTES = 8
 SMALLEST = 256
 """A broker that takes no payload of so many bytes cannot carry this."""
@@ -114,8 +118,10 @@ class Pump:
     limit: int = CHUNK_BYTES
     me: bytes = b""
     bags: int = -1
+    safe: tuple[int, float] = (0, float("-inf"))
     ask_round: bool = True
     due: float = float("-inf")
+    doubtful: bool = True
 
     def __post_init__(self) -> None:
         for station, shard in self.stations:
@@ -134,8 +140,9 @@ class Pump:
             self.opening = True
             self.link.open()
             self._happen(now)
-        if news:
+        if news or self.doubtful:
             self._notice(now)
+            self.doubtful = False
             self._hurry(now)
             if not (happened or self.basket) and now < self.due and self._ripening(now) > 0:
                 return min(self._ripening(now), self.due - now)  # the usual case: one more row that may wait for others
@@ -360,6 +367,8 @@ class Pump:
         stream = next((one for one in self.end.streams(tx, talk.station) if _vouches(receipt, one)), None)
         if stream is None:
             return self._ignored
+        if receipt.level is Level.SAFE:
+            return self._safe(tx, talk, stream, receipt, marks)
         current = bool(talk.nonce) and receipt.nonce == talk.nonce
         peer = self.storage.peer(tx, talk.station)
         if current:
@@ -372,6 +381,23 @@ class Pump:
             self.end.renew(tx, talk.station)
             return self._renewed
         return self._settle(tx, talk, stream, receipt, peer, now, at, current=current)
+
+    def _safe(self, tx: Tx, talk: Talk, stream: Stream, receipt: Receipt, marks: Mapping[int, Marks]) -> Callable[[], None]:
+        """A verified backup of the bridge holds these. It settles nothing, and counts only from the store whose receipts count, with
+        the nonce of our current hello, after every other one of its kind, and for what that store has vouched for.
+        """
+        peer, place = self.storage.peer(tx, talk.station), (receipt.store, stream)
+        fresh = bool(talk.nonce) and receipt.nonce == talk.nonce + SAFE_NONCE and receipt.counter > talk.safe_seen.get(place, -1)
+        if self.end.way != UP or not fresh or peer is None or peer.incarnation != receipt.store:
+            return self._ignored
+        for lane, held in marks.items():
+            self.storage.keep_safe(tx, stream, lane, held.both(talk.sender.vouched.get((stream, lane), Marks())))
+
+        def act() -> None:
+            self.counts.receipts_in += 1
+            talk.safe_seen[place] = receipt.counter
+
+        return act
 
     def _settle(
         self, tx: Tx, talk: Talk, stream: Stream, receipt: Receipt, peer: Peer | None, now: float, at: int, *, current: bool
@@ -438,7 +464,8 @@ class Pump:
     # --- memory and store ---------------------------------------------------------------------------------------------
 
     def _doubt(self) -> None:
-        """A transaction failed, or we are another incarnation: what memory knows may not be so."""
+        """A transaction failed, or we are another incarnation: what memory knows may not be so. Our own commits are nobody's news: look again."""
+        self.doubtful = True
         for talk in self.talks.values():
             talk.stale = True
             self.live.add(talk.station)
@@ -548,14 +575,15 @@ class Pump:
             if self.link.room <= len(talk.due) + 1:
                 self.link.eager = True
                 return  # a PUBACK makes room
-            if talk.due and talk.counter + len(talk.due) > talk.reserved:
+            if talk.due and talk.counter + len(talk.due) + SAFE_STREAMS > talk.reserved:
                 with self._transaction() as tx:
                     talk.counter = self.storage.reserve(tx, station, COUNTERS)
                 talk.reserved = talk.counter + COUNTERS
             with self.storage.reading() as tx:
                 hellos, receipts = self._hellos(tx, talk, now), self._receipts(tx, talk, now)
+                safe = self._safe_receipts(tx, talk, now) if receipts else []
             try:
-                for payload in [*hellos, *receipts.values()]:
+                for payload in [*hellos, *receipts.values(), *safe]:
                     for part in split(payload, self.limit):
                         self.link.publish(topic(talk.shard, station, self.end.way, Lane.URGENT), part)
             except LinkError as error:
@@ -596,6 +624,27 @@ class Pump:
         if receipts:
             talk.refused.clear()
         return receipts
+
+    def _safe_receipts(self, tx: Tx, talk: Talk, now: float) -> list[bytes]:
+        """What a verified backup holds, told beside a receipt: the other end has just spoken, so it is there to hear it."""
+        if now >= self.safe[1] + SAFE_LOOK:
+            self.safe = (self.storage.safe_turn(tx), now)
+        if not talk.theirs or not talk.tell_safe(self.safe[0], now):
+            return []
+        told = []
+        for stream in self.storage.heard_streams(tx, talk.station)[-SAFE_STREAMS:]:
+            marks = {lane: one for lane, one in self.storage.safe_marks(tx, stream).items() if one.highest}
+            if marks and talk.counter < talk.reserved:
+                lanes = tuple(lane_receipt(lane, marks[lane]) for lane in sorted(marks))
+                receipt = Receipt(
+                    talk.station, stream.origin, self.end.me(tx), talk.counter, talk.theirs + SAFE_NONCE, lanes, Level.SAFE,
+                    key_id=self.end.sign[0],
+                )  # fmt: skip
+                talk.counter += 1
+                told.append(seal_receipt(receipt, self.end.sign[1]))
+        talk.safe_told = (self.safe[0], talk.theirs, now)
+        self.counts.receipts_out += len(told)
+        return told
 
     def _send(self, now: float, at: int) -> None:
         """Parcels, as far as the window, the broker and the other end's credit allow."""

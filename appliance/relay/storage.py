@@ -192,6 +192,18 @@ class Storage(Protocol):
         """What has been said in other streams of `to.station` and not been vouched for travels in `to`: new numbers, old order."""
         ...
 
+    def safe_turn(self, tx: Tx) -> int:
+        """The number of our latest verified backup; 0 where there is none, and at the station, which makes none."""
+        ...
+
+    def safe_marks(self, tx: Tx, stream: Stream) -> dict[int, Marks]:
+        """Per lane what of the other end's stream our latest verified backup holds."""
+        ...
+
+    def keep_safe(self, tx: Tx, stream: Stream, lane: int, marks: Marks) -> None:
+        """A verified backup of the other end holds `marks` of ours: never more than it vouches for."""
+        ...
+
     # --- what the other end says -----------------------------------------------------------------------------------
 
     def marks(self, tx: Tx, places: Sequence[tuple[Stream, int]]) -> dict[tuple[Stream, int], Marks]:

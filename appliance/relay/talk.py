@@ -51,6 +51,9 @@ class Talk:
     refused: list[bytes] = field(default_factory=list)
     counter: int = 0
     reserved: int = 0
+    safe_told: tuple[int, bytes, float] = (0, b"", _NEVER)
+    """Of which backup the other end was last told what is safe, with which nonce, and when."""
+    safe_seen: dict[tuple[bytes, Stream], int] = field(default_factory=dict)
 
     def connected(self, now: float) -> None:
         """A new connection: everything under way may be lost, and nobody has answered on it yet."""
@@ -66,6 +69,14 @@ class Talk:
         owed.events += events
         lane = min(lanes, default=Lane.URGENT) if events else Lane.URGENT
         owed.at = min(owed.at, now + receipt_wait(lane, owed.events, now - self.receipted))
+
+    def tell_safe(self, turn: int, now: float) -> bool:
+        """True when the other end is to be told what backup `turn` holds: there is a new one, or it may have missed the last word.
+
+        Once for each backup and connection, not more often: software of v0.1.0 answers such a receipt with a hello.
+        """
+        told, nonce, at = self.safe_told
+        return turn > told or (turn > 0 and nonce != self.theirs and now - at >= RECENT)
 
     def next_due(self) -> float | None:
         """When the earliest receipt or hello is due."""

@@ -183,7 +183,8 @@ class StationStore(Outbox, BagBook):
     def keep_peer(self, tx: Connection, station: str, peer: Peer, shard: int, at: int) -> None:
         """The receipts of this store count from now on."""
         del station, shard
-        tx.execute("UPDATE peer SET current = 0 WHERE current = 1 AND store <> ?", (peer.incarnation,))
+        if tx.execute("UPDATE peer SET current = 0 WHERE current = 1 AND store <> ?", (peer.incarnation,)).rowcount:
+            tx.execute("UPDATE lane SET safe = 0, safe_holes = x'80' WHERE safe > 0")  # another store has other backups
         tx.execute(
             "INSERT INTO peer (store, counter, heard, current) VALUES (?, ?, ?, 1) ON CONFLICT (store) DO UPDATE SET"
             " counter = max(counter, excluded.counter), heard = excluded.heard, current = 1",

@@ -341,9 +341,24 @@ CREATE INDEX duty_version ON duty (version);
 CREATE TABLE escalation (consult INTEGER NOT NULL, tier INTEGER NOT NULL, name TEXT NOT NULL, at INTEGER NOT NULL, PRIMARY KEY (consult, tier)) WITHOUT ROWID;
 """
 
-_ATTACHMENTS = ""
+_ATTACHMENTS = """
+ALTER TABLE lane ADD COLUMN safe INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE lane ADD COLUMN safe_holes BLOB NOT NULL DEFAULT x'80';
 
-_SEALING = ""
+ALTER TABLE content ADD COLUMN base INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE content ADD COLUMN asked INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE content ADD COLUMN held BLOB NOT NULL DEFAULT x'';
+ALTER TABLE content ADD COLUMN failed TEXT NOT NULL DEFAULT '';
+
+CREATE TABLE content_run (id INTEGER PRIMARY KEY, content INTEGER NOT NULL, first INTEGER NOT NULL, last INTEGER NOT NULL);
+CREATE INDEX content_run_content ON content_run (content);
+INSERT INTO content_run (content, first, last) SELECT id, first, last FROM content WHERE first IS NOT NULL;
+"""
+
+_SEALING = """
+CREATE TABLE content_key (id INTEGER PRIMARY KEY, epoch BLOB NOT NULL, key BLOB NOT NULL, bridge BLOB NOT NULL, at INTEGER NOT NULL);
+CREATE INDEX content_key_epoch ON content_key (epoch);
+"""
 
 _BAG = """
 CREATE TABLE bag (

@@ -180,6 +180,28 @@ class Outbox:
                 "UPDATE parcel SET state = 0 WHERE state = ? AND epoch = ? AND lane = ? AND first_seq <= ? AND first_seq + count - 1 >= ?",
                 (_SETTLED, epoch, lane, last, first),
             )
+        held = self.safe_marks(tx, stream).get(lane)
+        if held is not None:  # what is not there is in no backup of it that counts
+            for first, last in ranges:
+                held = held.remove(first, last)
+            self.keep_safe(tx, stream, lane, held)
+
+    def safe_turn(self, tx: Connection) -> int:
+        """A station makes no backups."""
+        del tx
+        return 0
+
+    def safe_marks(self, tx: Connection, stream: Stream) -> dict[int, Marks]:
+        """Per lane of one of our epochs what a verified backup of the bridge holds."""
+        rows = tx.execute("SELECT lane, safe, safe_holes FROM lane WHERE epoch = ? AND safe > 0", (self._epoch(tx, stream),)).fetchall()
+        return {row[0]: read_marks(row[1], row[2]) for row in rows}
+
+    def keep_safe(self, tx: Connection, stream: Stream, lane: int, marks: Marks) -> None:
+        """A verified backup of the bridge holds these."""
+        tx.execute(
+            "UPDATE lane SET safe = ?, safe_holes = ? WHERE epoch = ? AND lane = ?",
+            (marks.highest, write_holes(marks), self._epoch(tx, stream), lane),
+        )
 
     def named(self, tx: Connection, station: str, name: bytes) -> Parcel | None:
         """The unsettled parcel whose bytes have this digest."""
@@ -217,6 +239,16 @@ class Outbox:
 
     def _parcel(self, tx: Connection, row: Sequence[int]) -> Parcel:
         return Parcel(row[0], self._stream(tx, row[1]), row[2], row[3], row[3] + row[4] - 1, row[5])
+
+
+def is_safe(conn: Connection, row: int) -> bool:
+    """Whether the bridge has said that a verified backup holds the event of an outbox row."""
+    found = conn.execute(
+        "SELECT outbox.seq, lane.safe, lane.safe_holes FROM outbox JOIN lane ON lane.epoch = outbox.epoch AND lane.lane = outbox.lane"
+        " WHERE outbox.id = ? AND outbox.state = ? AND outbox.seq <= lane.safe",
+        (row, RECEIVED),
+    ).fetchone()
+    return found is not None and read_marks(found[1], found[2]).has(found[0], found[0])
 
 
 _CHUNKS = 2

@@ -197,6 +197,8 @@ def _read_sqlite(file: Path) -> Content:
         wrong = database.integrity(conn)
         if wrong:
             raise ValueError(f"{file}: {wrong[0]}")
+        if "relay_inbox" not in _tables_sqlite(conn):
+            raise ValueError(f"{file}: no bridge's store")
         events: Counter[Place] = Counter()
         aside: Counter[Place] = Counter()
         for row in conn.execute("SELECT station, epoch, lane, count(*) FROM relay_event GROUP BY station, epoch, lane"):

@@ -13,6 +13,7 @@ from appliance.contract.parcels import Fragment
 from appliance.relay.marks import Marks, Range, read_marks, write_holes
 from appliance.relay.storage import Arrived, Bad, Peer, Stream
 from cloud_bridge.store import relay_tables as t
+from cloud_bridge.store import safe
 from cloud_bridge.store.bagbook import BagBook
 from cloud_bridge.store.engine import reading, writing
 from cloud_bridge.store.outbox import Outbox, set_apart
@@ -45,6 +46,17 @@ class BridgeStore(Outbox, BagBook):
         """Part of a transaction that can fail alone."""
         with tx.begin_nested():
             yield
+
+    def safe_turn(self, tx: Connection) -> int:
+        """The number of the latest verified backup."""
+        return safe.latest(tx)
+
+    def safe_marks(self, tx: Connection, stream: Stream) -> dict[int, Marks]:
+        """What of a station's epoch it holds."""
+        return safe.marks(tx, stream)
+
+    def keep_safe(self, tx: Connection, stream: Stream, lane: int, marks: Marks) -> None:
+        """A station makes no backups, and its receipts of that level count for nothing."""
 
     def marks(self, tx: Connection, places: Sequence[tuple[Stream, int]]) -> dict[tuple[Stream, int], Marks]:
         """What of some lanes is in; on PostgreSQL these rows are held until the end of the transaction."""
