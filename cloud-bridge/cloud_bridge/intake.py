@@ -39,7 +39,20 @@ from appliance.contract.events import (
     Tombstone,
 )
 from appliance.contract.readings import ClockQuality, Reading, Stamp
-from cloud_bridge.store import answers, audit, consents, consults, devices, emergencies, observations, patients, pictures, staff, tables
+from cloud_bridge.store import (
+    answers,
+    audit,
+    consents,
+    consults,
+    devices,
+    emergencies,
+    observations,
+    patients,
+    pictures,
+    staff,
+    tables,
+    times,
+)
 from cloud_bridge.store.observations import Claim
 from cloud_bridge.store.tables import VIA_CONSULT, VIA_RECORD
 from cloud_bridge.store.tombstones import Grave
@@ -57,10 +70,21 @@ def apply(tx: Connection, station: str, event: Event, at: int, key: Key) -> None
 
     ValueError for an event with a number or a text that no database can hold; nothing is written then.
     """
+    times.see(tx, [(station, event, at, key)] if _stamped(event) else [])
+    _take(tx, station, event, at, key)
+
+
+def _take(tx: Connection, station: str, event: Event, at: int, key: Key) -> None:
     taker = _TAKERS.get(type(event.body))
     if taker is not None:
         _fits(event)
         taker(tx, station, event, event.body, at, key)
+
+
+def _stamped(event: Event) -> bool:
+    """True when the stamp's numbers are ones that a station can have and a database can hold."""
+    stamp = event.stamp
+    return 0 <= stamp.boot < MOST and 0 <= stamp.boot_seq < MOST and 0 <= stamp.ticks < LONGEST_BOOT
 
 
 def apply_many(tx: Connection, rows: Sequence[tuple[str, Event, int, Key]]) -> None:
@@ -71,6 +95,7 @@ def apply_many(tx: Connection, rows: Sequence[tuple[str, Event, int, Key]]) -> N
     for _, event, _, _ in rows:
         if type(event.body) in _TAKERS:
             _fits(event)
+    times.see(tx, [row for row in rows if _stamped(row[1])])
     gone = patients.erased_of(tx, {station for station, event, _, _ in rows if type(event.body) is ObservationRecorded})
     claims = [
         _claim(station, event, event.body, at)
@@ -80,11 +105,13 @@ def apply_many(tx: Connection, rows: Sequence[tuple[str, Event, int, Key]]) -> N
     observations.claim(tx, claims)
     for station, event, at, key in rows:
         if type(event.body) is not ObservationRecorded:
-            apply(tx, station, event, at, key)
+            _take(tx, station, event, at, key)
 
 
 MOST = 1 << 63
 """Numbers of the wire go up to 2**64, those of both databases to here."""
+LONGEST_BOOT = 1 << 33
+"""Tenths: no machine runs 27 years without a start, and a hostile tick must not decide when a boot began."""
 MOST_DECIMALS = 9
 """A scale beyond this is no measurement; 10**scale of a hostile one would never end."""
 
@@ -253,6 +280,7 @@ def _device(tx: Connection, station: str, event: Event, body: DeviceRegistered, 
 def _anchor(tx: Connection, station: str, _event: Event, body: ClockAnchor, at: int, key: Key) -> None:
     row = {"boot": body.boot, "ticks": body.ticks, "true_wall": body.wall, "error": body.error, "source": body.source}
     once(tx, tables.anchor, **_place(station, key), **row, received=at)
+    times.learn(tx, station, body.boot)
 
 
 def _emergency(tx: Connection, station: str, event: Event, body: EmergencyPressed, at: int, _key: Key) -> None:

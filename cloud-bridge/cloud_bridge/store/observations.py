@@ -6,18 +6,20 @@ patients the reading is *disputed*: it belongs to nobody until a person has look
 """
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, NamedTuple
 
 import cbor2
 from sqlalchemy import Connection, delete, select, update
 
+from appliance.contract import spelling
 from appliance.contract.events import Marks
 from appliance.contract.metrics import Metric
-from appliance.contract.readings import Numeric, Reading
+from appliance.contract.readings import ClockQuality, Reading
 from appliance.contract.wiring import take
+from cloud_bridge.store import times
 from cloud_bridge.store.engine import translated
-from cloud_bridge.store.tables import VIA_CONSULT, VIA_RECORD, conflict, consult_reading, correction, observation, tombstone
+from cloud_bridge.store.tables import VIA_CONSULT, VIA_RECORD, conflict, consult_reading, correction, observation, retimed, tombstone
 from cloud_bridge.store.writing import once, upsert
 
 COLUMNS = {
@@ -80,6 +82,12 @@ class Observation:
     moved_from: int | None = None
     moved_to: int | None = None
     moved_why: str = ""
+    at: int = 0
+    """When it was measured, corrected (tenths since 1970); the stamp in `reading` stays as the station said it."""
+    bar: int = 0
+    """How far `at` may be off, in tenths."""
+    anchored: bool = True
+    """False when the boot it was measured in has never met the time."""
 
     @property
     def disputed(self) -> bool:
@@ -92,39 +100,8 @@ class Observation:
 
 
 def reading_bytes(reading: Reading) -> bytes:
-    """The CBOR that the `reading` columns hold: what `wiring.give` makes of a reading, written out because ingest waits for it.
-
-    Fields stand in the order of their numbers, so equal readings are equal bytes; a test compares the two ways.
-    """
-    return cbor2.dumps(_plain(reading))
-
-
-def _plain(reading: Reading) -> dict[int, Any]:
-    stamp = reading.stamp
-    when: dict[int, int] = {1: stamp.boot, 2: stamp.boot_seq, 3: stamp.ticks, 4: stamp.wall}
-    if stamp.quality:
-        when[5] = int(stamp.quality)
-    whole: dict[int, Any] = {1: int(reading.kind), 2: reading.device, 3: [_plain_numeric(one) for one in reading.numerics], 4: when}
-    if reading.source:
-        whole[5] = int(reading.source)
-    if reading.device_time is not None:
-        whole[6] = reading.device_time
-    if reading.ordinal is not None:
-        whole[7] = reading.ordinal
-    if reading.rule:
-        whole[8] = reading.rule
-    return whole
-
-
-def _plain_numeric(numeric: Numeric) -> dict[int, int]:
-    plain = {1: int(numeric.metric)}
-    if numeric.value is not None:
-        plain[2] = numeric.value
-    if numeric.status:
-        plain[3] = int(numeric.status)
-    if numeric.scale:
-        plain[4] = numeric.scale
-    return plain
+    """The CBOR that the `reading` columns hold. Equal readings are equal bytes."""
+    return spelling.reading(reading)
 
 
 def read_reading(content: bytes) -> Reading:
@@ -139,10 +116,16 @@ def claim(tx: Connection, claims: Sequence[Claim]) -> None:
     New rows go in together; the rest one by one: a repeat fills in what the first copy lacked, another patient makes a
     dispute.
     """
+    unsure: dict[str, list[bytes]] = {}
+    for one in claims:
+        if one.reading.stamp.quality is not ClockQuality.SYNCED:
+            unsure.setdefault(one.station, []).append(one.key)
     first: dict[tuple[str, bytes], Claim] = {}
     again = [one for one in claims if first.setdefault((one.station, one.key), one) is not one]
     for one in _insert(tx, list(first.values())) + again:
         _claim_again(tx, one)
+    for station, keys in unsure.items():
+        times.retime(tx, station, keys)
 
 
 def _insert(tx: Connection, claims: Sequence[Claim]) -> list[Claim]:
@@ -326,7 +309,10 @@ def of_patient(tx: Connection, station: str, patient: int, *, limit: int = RECEN
     # Two short looks by index: with an OR between them both databases read every reading of the station.
     c = observation.c
     own = select(observation).where(c.station == station, c.patient == patient)
-    rows = list(tx.execute(own.order_by(c.wall.desc(), c.ticks.desc(), c.key).limit(limit)))
+    off = (retimed.c.station == station) & (retimed.c.key == c.key)
+    right = own.where(~select(retimed.c.key).where(off).exists())
+    rows = list(tx.execute(right.order_by(c.wall.desc(), c.ticks.desc(), c.key).limit(limit)))
+    rows += tx.execute(own.join(retimed, off).order_by(retimed.c.at.desc(), c.ticks.desc(), c.key).limit(limit))
     moved = select(correction.c.key).where(correction.c.station == station, correction.c.to_patient == patient)
     held = select(conflict.c.key).where(conflict.c.station == station, conflict.c.patient == patient)
     more = {bytes(key) for (key,) in tx.execute(moved.union(held))} - {bytes(row.key) for row in rows}
@@ -334,8 +320,9 @@ def of_patient(tx: Connection, station: str, patient: int, *, limit: int = RECEN
     for start in range(0, len(keys), _MOST_KEYS):
         some = keys[start : start + _MOST_KEYS]
         rows += tx.execute(select(observation).where(c.station == station, c.key.in_(some), c.patient.is_distinct_from(patient)))
-    rows.sort(key=lambda row: (-row.wall, -row.ticks, bytes(row.key)))
-    return _dressed(tx, station, rows[:limit])
+    found = _dressed(tx, station, rows)
+    found.sort(key=lambda one: (-one.at, -one.reading.stamp.ticks, one.key))
+    return found[:limit]
 
 
 def of_consult(tx: Connection, station: str, consult: int) -> list[Observation]:
@@ -347,13 +334,21 @@ def of_consult(tx: Connection, station: str, consult: int) -> list[Observation]:
 
 def _dressed(tx: Connection, station: str, rows: Sequence[Any]) -> list[Observation]:
     """Rows as pages show them. What was given to somebody who is erased is shown to nobody."""
-    found = worked_out(tx, station, rows)
+    found = _timed(tx, station, worked_out(tx, station, rows))
     moved = {one.moved_to for one in found if one.moved_to is not None}
     if not moved:
         return found
     erased = select(tombstone.c.patient).where(tombstone.c.station == station, tombstone.c.patient.in_(sorted(moved)))
     gone = {number for (number,) in tx.execute(erased)}
     return [one for one in found if one.moved_to not in gone]
+
+
+def _timed(tx: Connection, station: str, found: Sequence[Observation]) -> list[Observation]:
+    """The same with the times that the station's anchors say."""
+    stamps = [(one.reading.stamp, one.received) for one in found]
+    moments = [times.Moment(stamp.boot, stamp.ticks, stamp.wall, int(stamp.quality), received) for stamp, received in stamps]
+    said = times.placed(tx, station, moments)
+    return [replace(one, at=right.at, bar=right.bar, anchored=right.anchored) for one, right in zip(found, said, strict=True)]
 
 
 def worked_out(tx: Connection, station: str, rows: Sequence[Any]) -> list[Observation]:
@@ -386,7 +381,7 @@ def effective(row: Any, claimants: Sequence[int], corrections: Sequence[Any]) ->
     return Observation(
         station=row.station, key=bytes(row.key), patient=owner, reading=read_reading(row.reading), marks=Marks(row.marks), via=row.via,
         actor=row.actor, saved_after=row.saved_after, received=row.received, shown=row.shown, claimants=left, in_error=in_error,
-        moved_from=moved_from, moved_to=moved_to, moved_why=moved_why,
+        moved_from=moved_from, moved_to=moved_to, moved_why=moved_why, at=row.wall,
     )  # fmt: skip
 
 

@@ -9,7 +9,7 @@ a person has said: the original stays beside its correction.
 A number that came over the wire is a BigInteger and a text has no length of its own: what fits the contract fits here.
 """
 
-from sqlalchemy import BigInteger, Boolean, Column, Double, Index, Integer, LargeBinary, SmallInteger, String, Table, Text
+from sqlalchemy import BigInteger, Boolean, Column, Double, Index, Integer, LargeBinary, SmallInteger, String, Table, Text, text
 
 from cloud_bridge.store.metadata import METADATA
 
@@ -150,6 +150,7 @@ observation = Table(
     Column("received", BigInteger, nullable=False),
     Column("shown", BigInteger),
     Index(None, "station", "patient", "wall"),
+    Index("ix_observation_unsure", "station", "boot", sqlite_where=text("quality < 2"), postgresql_where=text("quality < 2")),
 )  # fmt: skip
 """One reading of one patient, once. `reading` is the canonical CBOR of `contract.readings.Reading` and rules over the number columns,
 which are there for queries. A *disputed* reading was claimed for more than one patient: `patient` is null and `conflict` holds the claims.
@@ -233,6 +234,25 @@ anchor = Table(
     Index(None, "station", "boot"),
 )  # fmt: skip
 """At tick `ticks` of boot `boot` it was `true_wall`, give or take `error` tenths."""
+
+boot_seen = Table(
+    "boot_seen", METADATA,
+    _station(),
+    Column("epoch", LargeBinary, primary_key=True),
+    Column("boot", BigInteger, primary_key=True, autoincrement=False),
+    Column("seq", BigInteger, nullable=False),
+    Column("ticks", BigInteger, nullable=False),
+    Column("most", BigInteger, nullable=False),
+)  # fmt: skip
+"""A boot that a station's epoch has spoken of: its number there, the highest tick heard, the latest time its tick 0 can have had."""
+
+retimed = Table(
+    "retimed", METADATA,
+    _station(),
+    Column("key", LargeBinary, primary_key=True),
+    Column("at", BigInteger, nullable=False),
+)  # fmt: skip
+"""The corrected time of a reading whose own `wall` is wrong by a minute or more (`store.times`): for lists, which are cut by time."""
 
 tombstone = Table(
     "tombstone", METADATA,
