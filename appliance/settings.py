@@ -254,7 +254,9 @@ class Door:
 class Wire:
     """What travels."""
 
-    sealing: str = setting("off", one_of("off", "on"), "Whether parcels are sealed for the bridge alone.")
+    sealing: str = setting(
+        "on", one_of("on", "off"), "Whether parcels are sealed for the bridge alone; off is for tests, and refused in production."
+    )
     dictionary: int = setting(0, whole(0, 255, 0), "The compression dictionary to write with; every shipped one can be read.")
 
 
@@ -272,6 +274,14 @@ class Kiosk:
     blank_s: int = setting(
         120, whole(15, 3600, 120), "Seconds without a touch after which the patient's page closes (60 to 120 in service)."
     )
+
+
+@dataclass(frozen=True, slots=True)
+class Bag:
+    """The post bag: what waits goes on a USB stick, where no line reaches."""
+
+    folder: Path = setting(Path("/media/tram"), path("/media/tram"), "Where a stick is mounted.")
+    mounted: bool = setting(True, YES_NO, "Whether the folder is a stick only while something is mounted on it: false for trials.")
 
 
 @dataclass(frozen=True, slots=True)
@@ -304,7 +314,9 @@ class Sms:
 
     port: str = setting("", DEVICE_PORT, "The serial port of the modem for AT commands; empty: no messages are sent.")
     baud: int = setting(115_200, whole(1200, 921_600, 115_200), "Its speed.")
-    number: str = setting("", form(r"\+?[0-9]{3,20}", "a telephone number without spaces", "+84900000001", empty=True), "The bridge's number.")
+    number: str = setting(
+        "", form(r"\+?[0-9]{3,20}", "a telephone number without spaces", "+84900000001", empty=True), "The bridge's number."
+    )
     after_s: int = setting(15, whole(0, 600, 15), "Seconds the line has to deliver a press before the message goes.")
 
 
@@ -362,6 +374,7 @@ class Settings:
     door: Door = field(default_factory=Door)
     wire: Wire = field(default_factory=Wire)
     kiosk: Kiosk = field(default_factory=Kiosk)
+    bag: Bag = field(default_factory=Bag)
     phone: Phone = field(default_factory=Phone)
     duty: Duty = field(default_factory=Duty)
     emergency: Emergency = field(default_factory=Emergency)
@@ -536,6 +549,9 @@ def _consistent(settings: Settings) -> Settings:
         expected = f"{BLANK_S[0]} to {BLANK_S[1]} seconds where environment is production"
         where = settings.said.get("kiosk.blank_s", DEFAULT)
         raise SettingsError("kiosk.blank_s", settings.kiosk.blank_s, expected, "120", where)
+    if settings.environment == "production" and settings.wire.sealing == "off":
+        expected = "on where environment is production: the broker must not read what patients say"
+        raise SettingsError("wire.sealing", "off", expected, '"on"', settings.said.get("wire.sealing", DEFAULT))
     broker = settings.broker
     if bool(broker.cert) != bool(broker.key):
         where = "broker.key" if broker.cert else "broker.cert"

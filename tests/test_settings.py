@@ -47,7 +47,7 @@ def test_what_a_file_says_is_in_force(tmp_path: Path) -> None:
     assert found.paths.data == tmp_path / "box" / "data"
     assert (found.devices["cuff"].name, found.devices["cuff"].patient_types) == ("cuff", ("adult", "neonate"))
     assert (found.bridge.shards, found.link.metered, found.emergency.unreceived_s, found.emergency.unopened_s) == ((0, 3), True, 120, 600)
-    assert (found.broker.ca, found.wire.sealing) == (None, "off")
+    assert (found.broker.ca, found.wire.sealing) == (None, "on")
 
 
 def test_a_later_file_wins_key_by_key(tmp_path: Path) -> None:
@@ -92,7 +92,8 @@ WRONG = [
     ('[kiosk]\nhost = "0.0.0.0"', "kiosk.host", "127.0.0.1"),
     ("[link]\nconnect_timeout_s = 0", "link.connect_timeout_s", "seconds"),
     ("[store]\npage_size = 1000", "store.page_size", "1024"),
-    ("[wire]\nsealing = true", "wire.sealing", '"off"'),
+    ("[wire]\nsealing = true", "wire.sealing", '"on"'),
+    ('environment = "production"\n[wire]\nsealing = "off"', "wire.sealing", "on where environment is production"),
     ("[bridge]\nshards = []", "bridge.shards", "list"),
     ("[bridge]\nshards = [1, 1]", "bridge.shards", "each once"),
     ("[bridge]\nshards = [[1]]", "bridge.shards", "each once"),

@@ -34,6 +34,7 @@ from appliance.store import audit, keys, measuring
 from appliance.store.inbox import StationStore
 from appliance.store.machine import machine_of, renew
 from appliance.store.room import EVERY, Keeper
+from appliance.store.sealing import seals_of
 from appliance.store.speaking import station_end
 
 POLL, POLL_BUSY = 0.1, 0.2
@@ -257,6 +258,7 @@ def carrier(conn: Connection, settings: Settings, clock: Clock, log: logging.Log
         say=partial(journal.step, log),
         metered=settings.link.metered,
         dictionary=settings.wire.dictionary,
+        seals=seals_of(conn, settings, clock.stamp),
     )
     budget = Budget(settings.link.session_bytes, float(settings.link.session_seconds), float(settings.link.session_rest_s))
     loop = Carrier(conn, Pump(store, link, end, [(station, shard)], budget=budget), clock, log, station)

@@ -29,6 +29,7 @@ from appliance.store.machine import renew
 from appliance.store.migrations import migrate
 from appliance.store.opening import ballast_file, database_file, key_file, read_key, schema_of, secret_file, station_of
 from appliance.store.pins import SECRET_BYTES
+from appliance.store.sealing import make_content_key
 from appliance.store.version import SCHEMA
 
 FOLDER_MODE = 0o2770
@@ -91,6 +92,9 @@ def initialise(
             due = _weekly(conn, stamp(report.boot_seq).wall)
             if pins is not None:
                 _pin(conn, pins, done)
+            if settings.wire.sealing == "on":
+                with transaction(conn):
+                    done += ["content key"] if make_content_key(conn, station, stamp(report.boot_seq), random) else []
             if export is not None:
                 _export(conn, settings, export)
         finally:
@@ -293,7 +297,7 @@ def _one_pin(data: Any, purpose: str, index: int, file: Path) -> tuple[int, byte
     except (TypeError, KeyError, ValueError, binascii.Error):
         key_id, public = None, b""
     if not isinstance(key_id, int) or isinstance(key_id, bool) or key_id < 0 or len(public) != PUBLIC_BYTES:
-        expected, example = "key_id and the base64 of a 32-byte Ed25519 key", '{"key_id": 0, "public": "<base64>"}'
+        expected, example = "key_id and the base64 of a 32-byte public key", '{"key_id": 0, "public": "<base64>"}'
         raise SettingsError(f"{purpose}[{index}]", row, expected, example, str(file))
     return key_id, public
 

@@ -84,7 +84,7 @@ def s007_attachments(db: Any) -> None:
 
 @STATION()
 def s008_sealing(db: Any) -> None:
-    """The content key of an epoch and the numbers its parcels have used up."""
+    """The content keys, one for each epoch and pinned key of the bridge."""
     _run(db, _SEALING)
 
 

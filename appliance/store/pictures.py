@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from appliance import __version__
 from appliance.contract.events import AttachmentChunk, AttachmentOffered, Event
 from appliance.contract.lanes import Lane
-from appliance.contract.parcels import read_parcel, write_parcel
+from appliance.contract.parcels import peek, read_parcel, write_parcel
 from appliance.contract.readings import Stamp
 from appliance.contract.receipts import digest as parcel_digest
 from appliance.database import Connection, Row, transaction
@@ -19,6 +19,7 @@ from appliance.store.content import NAME_BYTES
 from appliance.store.errors import Refused
 from appliance.store.outbox import RECEIVED, append
 from appliance.store.patients import clean
+from appliance.store.sealing import opening_keys, seal_again
 
 MEDIA_TYPE = "image/jpeg"
 MOST_PICTURES = 6
@@ -245,8 +246,8 @@ def _empty_parcels(conn: Connection, one: Row) -> None:
         (one["first"], one["last"]),
     ).fetchall()
     for number, payload in rows:
-        header, events = read_parcel(bytes(payload))
-        bare = write_parcel(header, [_bare(event, bytes(one["digest"])[:NAME_BYTES]) for event in events])
+        header, events = read_parcel(bytes(payload), opening_keys(conn, peek(bytes(payload))))
+        bare = write_parcel(header, [_bare(event, bytes(one["digest"])[:NAME_BYTES]) for event in events], seal_again(conn, header))
         conn.execute("UPDATE parcel SET payload = ?, digest = ? WHERE number = ?", (bare, parcel_digest(bare), number))
 
 

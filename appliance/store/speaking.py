@@ -12,6 +12,7 @@ from appliance.contract.ids import EPOCH_BYTES
 from appliance.contract.topics import UP
 from appliance.database import Connection
 from appliance.relay.pump import End
+from appliance.relay.seals import Clear, Seals
 from appliance.relay.storage import Arrived, Stream
 from appliance.store import boots, downlink, keys
 from appliance.store.inbox import StationStore
@@ -27,8 +28,12 @@ def station_end(
     dictionary: int = 0,
     randomly: Callable[[int], bytes] = os.urandom,
     dice: Callable[[], float] = random.random,
+    seals: Seals | None = None,
 ) -> End:
-    """The station's end of the relay. `now` gives tenths of a second since 1970, `say` takes journal steps."""
+    """The station's end of the relay. `now` gives tenths of a second since 1970, `say` takes journal steps; `seals`: our
+    content keys (`sealing.seals_of`), without which everything is clear.
+    """
+    own = seals or Clear()
 
     def apply(tx: Connection, arrived: Sequence[Arrived]) -> None:
         for one in arrived:
@@ -37,6 +42,7 @@ def station_end(
     def renew(tx: Connection, station: str) -> None:
         value = randomly(EPOCH_BYTES)
         boots.open_epoch(tx, value, "the bridge has more than this store: an older copy was put back", now())
+        own.prepare(tx)
         store.move(tx, Stream(station, value))
 
     return End(
@@ -54,4 +60,5 @@ def station_end(
         metered=metered,
         software=__version__,
         dictionary=dictionary,
+        seals=own,
     )

@@ -21,11 +21,13 @@ from appliance.contract.events import Event
 from appliance.contract.ids import EPOCH_BYTES, STORE_BYTES
 from appliance.contract.topics import DOWN
 from appliance.relay.pump import End, Pump
+from appliance.relay.seals import Clear, Seals
 from appliance.relay.storage import Arrived, Stream
 from appliance.settings import Settings
 from cloud_bridge.source import source_of
 from cloud_bridge.store.inbox import BridgeStore
 from cloud_bridge.store.outbox import set_store_id, store_id
+from cloud_bridge.store.sealing import seals_of
 
 POLL = 0.2
 """How often the outbox is asked for what doctors have said."""
@@ -52,8 +54,11 @@ def bridge_end(
     say: Callable[..., None],
     randomly: Callable[[int], bytes] = os.urandom,
     dice: Callable[[], float] = random.random,
+    seals: Seals | None = None,
 ) -> End:
-    """The bridge's end of the relay. `sign` is its receipt key, `now` gives tenths of a second since 1970."""
+    """The bridge's end of the relay. `sign` is its receipt key, `now` gives tenths of a second since 1970; `seals`: what opens
+    and seals parcels, without which everything is clear.
+    """
 
     def take(tx: Connection, arrived: Sequence[Arrived]) -> None:
         at = now()
@@ -76,6 +81,7 @@ def bridge_end(
         dice=dice,
         say=say,
         software=__version__,
+        seals=seals or Clear(),
     )
 
 
@@ -103,10 +109,11 @@ def run(
     stop: Callable[[], bool],
     chores: Chores = lambda _at: None,
 ) -> None:
-    """Carry the stations of `shards` until `stop()`. OSError when the settings' files cannot be read."""
+    """Carry the stations of `shards` until `stop()`. OSError when the settings' files cannot be read, KeyFileError for the keys."""
     shards = sorted(set(shards))
     link, store = source_of(settings, shards), BridgeStore(engine, shards)
-    end = bridge_end(store, sign, apply=apply, station_key=station_key, now=_tenths, say=partial(journal.step, log))
+    seals = seals_of(settings, station_key, os.urandom)
+    end = bridge_end(store, sign, apply=apply, station_key=station_key, now=_tenths, say=partial(journal.step, log), seals=seals)
     loop = Loop(Pump(store, link, end), log, chores)
     try:
         wait = 0.0

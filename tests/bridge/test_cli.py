@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
+from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PublicKey
 
 from cloud_bridge.cli import main, shards_of
 
@@ -54,15 +55,15 @@ def test_init_makes_everything_once_and_exports_what_stations_pin(database_url, 
     """Database, store id, the keys, secret; again: nothing; the export holds usable public keys and the store id."""
     bridge = Bridge(tmp_path, capsys, monkeypatch, database_url)
     code, (first,), _ = bridge.run("init", "--export", tmp_path / "pins.json")
-    assert (code, first["made"]) == (0, ["store id", "receipt key", "answer key", "time key", "factor key", "console secret"])
+    assert (code, first["made"]) == (0, ["store id", "receipt key", "answer key", "time key", "seal key", "factor key", "console secret"])
     pins = json.loads((tmp_path / "pins.json").read_text())
     assert bridge.run("init", "--export", tmp_path / "again.json")[1][0]["made"] == []
     assert json.loads((tmp_path / "again.json").read_text()) == pins
     assert len(bytes.fromhex(pins["store"])) == 8
-    for purpose in ("receipt", "answer", "time"):
+    for purpose in ("receipt", "answer", "time", "seal"):
         ((number, public),) = [(key["key_id"], base64.b64decode(key["public"])) for key in pins[purpose]]
         assert number == 0
-        Ed25519PublicKey.from_public_bytes(public)
+        (X25519PublicKey if purpose == "seal" else Ed25519PublicKey).from_public_bytes(public)
     for secret in (tmp_path / "console.secret", *(tmp_path / "keys").iterdir()):
         assert secret.stat().st_mode & 0o077 == 0
 
@@ -75,7 +76,7 @@ def test_two_inits_at_once_take_turns(database_url, tmp_path, capsys, monkeypatc
     said = [one.communicate(timeout=60) for one in both]
     assert [one.returncode for one in both] == [0, 0], said
     made = [each for out, _ in said for each in json.loads(out)["made"]]
-    assert sorted(made) == ["answer key", "console secret", "factor key", "receipt key", "store id", "time key"]
+    assert sorted(made) == ["answer key", "console secret", "factor key", "receipt key", "seal key", "store id", "time key"]
 
 
 def test_before_init_the_sentence_says_what_to_do(bridge):

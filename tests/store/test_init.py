@@ -341,7 +341,7 @@ def _measure_until_full(station: Station, patient: int) -> None:
 def test_production_needs_the_group_that_shares_the_store(tmp_path: Path) -> None:
     """A group that is not there is named; elsewhere the store is simply ours."""
     file = tmp_path / "tram.toml"
-    settings_at(tmp_path, 'group = "no-such-group"\n')
+    settings_at(tmp_path, 'group = "no-such-group"\n[wire]\nsealing = "on"\n')
     file.write_text('environment = "production"\n' + file.read_text())
     with pytest.raises(SettingsError, match="no-such-group"):
         init(load([file]), Hand())

@@ -1,4 +1,5 @@
-"""The bridge's own Ed25519 keys: one signs receipts, one answers, one the time (the door's process needs no other). Each is a file of 0600.
+"""The bridge's own Ed25519 keys: one signs receipts, one answers, one the time (the door's process needs no other); and X25519 keys
+that open what stations seal. Each is a file of 0600.
 
 A file is named ``<purpose>-<key id>.key`` and holds the base64 of the 32 private bytes. The highest id signs; the public
 halves of all are exported, so that stations trust the old one while they learn the new one.
@@ -11,8 +12,11 @@ from collections.abc import Callable
 from pathlib import Path
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
 
-PURPOSES = ("receipt", "answer", "time")
+PURPOSES = ("receipt", "answer", "time", "seal")
+SEAL = "seal"
+"""The purpose of the keys that content keys are wrapped for. A new one is told to stations by a person; the old ones stay to open with."""
 FACTOR = "factor"
 """The purpose of the key that seals second factors in the database: 32 bytes for AES-256-GCM, no key pair. It is never exported."""
 _PRIVATE_BYTES = 32
@@ -31,9 +35,20 @@ def make(folder: Path, purpose: str, random: Callable[[int], bytes]) -> bool:
     """Make the first key of a purpose unless there is one; True when it was made."""
     if ids(folder, purpose):
         return False
-    folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-    write_secret(folder / f"{purpose}-0.key", base64.b64encode(random(_PRIVATE_BYTES)) + b"\n")
+    _make(folder, purpose, 0, random)
     return True
+
+
+def rotate(folder: Path, purpose: str, random: Callable[[int], bytes]) -> int:
+    """Make one more key of a purpose; its id. FileExistsError when somebody else has just done so."""
+    number = max(ids(folder, purpose), default=-1) + 1
+    _make(folder, purpose, number, random)
+    return number
+
+
+def _make(folder: Path, purpose: str, number: int, random: Callable[[int], bytes]) -> None:
+    folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+    write_secret(folder / f"{purpose}-{number}.key", base64.b64encode(random(_PRIVATE_BYTES)) + b"\n")
 
 
 def write_secret(file: Path, content: bytes) -> None:
@@ -73,10 +88,21 @@ def load(folder: Path, purpose: str) -> tuple[int, Ed25519PrivateKey]:
 
 def publics(folder: Path, purpose: str) -> dict[int, bytes]:
     """The public halves (32 bytes) of every key of a purpose, by id."""
+    if purpose == SEAL:
+        return {number: key.public_key().public_bytes_raw() for number, key in openers(folder).items()}
     return {number: _read(folder / f"{purpose}-{number}.key").public_key().public_bytes_raw() for number in ids(folder, purpose)}
 
 
+def openers(folder: Path) -> dict[int, X25519PrivateKey]:
+    """Every key that content keys may be wrapped for, by id. KeyFileError where others may read one."""
+    return {number: X25519PrivateKey.from_private_bytes(_private(folder / f"{SEAL}-{number}.key")) for number in ids(folder, SEAL)}
+
+
 def _read(file: Path) -> Ed25519PrivateKey:
+    return Ed25519PrivateKey.from_private_bytes(_private(file))
+
+
+def _private(file: Path) -> bytes:
     if file.stat().st_mode & 0o077:
         raise KeyFileError(file, "a file that only its owner may read (chmod 600)")
     try:
@@ -85,7 +111,7 @@ def _read(file: Path) -> Ed25519PrivateKey:
         private = b""
     if len(private) != _PRIVATE_BYTES:
         raise KeyFileError(file, "the base64 of 32 bytes")
-    return Ed25519PrivateKey.from_private_bytes(private)
+    return private
 
 
 def sealing(folder: Path) -> bytes:

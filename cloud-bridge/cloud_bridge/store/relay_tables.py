@@ -122,6 +122,28 @@ event = Table(
 )  # fmt: skip
 """Every event of every station, as canonical CBOR. `why` is set where the clinic has not taken it: a later version's kind, or a refusal."""
 
+content_key = Table(
+    "relay_content_key", METADATA,
+    Column("station", String(16), primary_key=True),
+    Column("epoch", LargeBinary, primary_key=True),
+    Column("key_id", BigInteger, primary_key=True, autoincrement=False),
+    Column("digest", LargeBinary, primary_key=True),
+    Column("bridge_key", BigInteger, nullable=False),
+    Column("wrapped", LargeBinary, nullable=False),
+    Column("at", BigInteger, nullable=False),
+)  # fmt: skip
+"""The content keys of stations, wrapped as they came for our key `bridge_key`. Two with one id: a box was copied."""
+
+sealed = Table(
+    "relay_sealed", METADATA,
+    Column("station", String(16), primary_key=True),
+    Column("digest", LargeBinary, primary_key=True),
+    Column("topic", Text, nullable=False),
+    Column("payload", LargeBinary, nullable=False),
+    Column("at", BigInteger, nullable=False),
+)  # fmt: skip
+"""Sealed messages whose key has not come. Nothing has vouched for them."""
+
 fragment = Table(
     "relay_fragment", METADATA,
     Column("station", String(16), primary_key=True),
