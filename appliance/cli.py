@@ -153,7 +153,46 @@ def _init(args: argparse.Namespace) -> int:
         )
     for line in report.damage:
         print(f"damaged: {line}", file=sys.stderr)
+    if report.salvaged is not None:
+        print(f"salvaged: the damaged files are in {report.salvaged.aside}", file=sys.stderr)
     return DAMAGED if report.damage else DONE
+
+
+# --- the store -------------------------------------------------------------------------------------------------------------------------
+
+
+def _store_check_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--full", action="store_true", help="compare every index too; minutes on a large store")
+
+
+def _store_check(args: argparse.Namespace) -> int:
+    from appliance.store.init import check_store
+
+    damage = check_store(settings_of(args), quick=not args.full)
+    say({"damage": damage})
+    return DAMAGED if damage else DONE
+
+
+def _store_salvage(args: argparse.Namespace) -> int:
+    import time
+    from dataclasses import asdict
+
+    from appliance.store.init import salvage_store
+
+    say(asdict(salvage_store(settings_of(args), time.time_ns() // 100_000_000)))
+    print("next: tram init", file=sys.stderr)
+    return DONE
+
+
+def _store_room(args: argparse.Namespace) -> int:
+    from appliance.store import retention, room
+
+    box = open_box(args)
+    found = room.measure(box.settings, box.conn)
+    say({"used": found.used, "total": found.total, "share": round(found.share, 3), "shed_above": room.SHED_SHARE})
+    for row in retention.noted(box.conn):
+        say({"at": row["at"], "shed": row["what"], "count": row["count"], "bytes": row["bytes"]})
+    return DONE
 
 
 # --- people ---------------------------------------------------------------------------------------------------------------------------
@@ -524,6 +563,23 @@ def _camera(args: argparse.Namespace) -> int:
     return DONE
 
 
+def _sms(args: argparse.Namespace) -> int:
+    from appliance import journal
+    from appliance.agent.collect import stop_on_signals
+    from appliance.agent.sms import Texter, opener, run
+    from appliance.store.sealing import content_keys
+
+    box = open_box(args)
+    said = box.settings.sms
+    port, number = box.settings.need("sms.port"), box.settings.need("sms.number")
+    texter = Texter(
+        box.conn, box.settings.need("station.id"), number, said.after_s * 10, lambda: content_keys(box.conn), box.clock,
+        opener(port, said.baud), journal.open("sms"),
+    )  # fmt: skip
+    run(texter, stopping=stop_on_signals())
+    return DONE
+
+
 def _end_on_sigterm() -> None:
     """SIGTERM leaves as Ctrl-C does: through every ``finally``."""
     import signal
@@ -752,6 +808,9 @@ def _bench(args: argparse.Namespace) -> int:
 COMMANDS: tuple[Command, ...] = (
     Command("config", "check a settings file, or show what is in force", _config_arguments, _config),
     Command("init", "make or mend the store, its keys and its schema; a second run changes nothing", _init_arguments, _init),
+    Command("store check", "what is wrong with the store; 65 when something is", _store_check_arguments, _store_check),
+    Command("store salvage", "a new store from what can be read; the damaged one is kept beside it", _nothing, _store_salvage),
+    Command("store room", "how full it is, and what left the card to make room", _nothing, _store_room),
     Command("staff add", "keep a person who works here", _staff_add_arguments, _staff_add),
     Command("staff pin", "set somebody's PIN", _staff_code_arguments, _staff_pin),
     Command("staff unlock", "let somebody try again at once who mistyped too often", _staff_code_arguments, _staff_unlock),
@@ -766,6 +825,7 @@ COMMANDS: tuple[Command, ...] = (
     Command("carry", "send what is saved to the bridge, take what it says", _nothing, _carry),
     Command("kiosk", "the staff's screens, on loopback", _kiosk_arguments, _kiosk),
     Command("phone", "where a telephone may bring one picture, with a code from the screens", _kiosk_arguments, _phone),
+    Command("sms", "the emergency button's text message, by a modem on a serial port, when no line passes", _nothing, _sms),
     Command("camera", "the box's own camera: one photo for whoever may ask its socket", _nothing, _camera),
     Command("time show", "what time it is, how that is known, and what was learnt", _nothing, _time_show),
     Command("time learn", "ask the bridge's door for the signed time now", _nothing, _time_learn),
@@ -789,6 +849,7 @@ def parser() -> argparse.ArgumentParser:
     top.add_argument("--config", metavar="FILE", type=Path, action="append", default=[], dest="config_before", help="a settings file")
     groups: dict[str, Any] = {"": top.add_subparsers(metavar="COMMAND", required=True)}
     helps = {
+        "store": "the file everything is kept in",
         "staff": "who works here",
         "patient": "who is cared for here",
         "session": "whose measurement the next one is",

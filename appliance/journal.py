@@ -24,7 +24,7 @@ STEPS = (
 IDS = frozenset({
     "answer", "attempt", "boot_seq", "bytes", "consult", "contiguous", "count", "counter", "device", "digest", "driver", "epoch",
     "first_seq", "frames", "key_id", "lane", "measurement", "ms", "noise_bytes", "observation", "origin", "parcel", "port", "question",
-    "reading_key", "reason", "refusal", "retry_s", "seq", "session", "shard", "signature_ok", "state", "station", "store", "way",
+    "reading_key", "reason", "refusal", "retry_s", "seq", "session", "shard", "signature_ok", "state", "station", "store", "text", "way",
 })  # fmt: skip
 """What a step may name."""
 

@@ -513,6 +513,22 @@ class Alarm:
     acknowledged: bool
 
 
+_TEXTED: dict[str, Pair] = {
+    "waiting": ("Tin nhắn SMS: đang chờ sóng điện thoại", "Text message: waiting for the telephone network"),
+    "sent": ("Tin nhắn SMS: đã gửi đi, chưa ai xác nhận", "Text message: sent, nobody has confirmed it"),
+    "acknowledged": ("Tin nhắn SMS: máy chủ xác nhận đã nhận lúc {at}", "Text message: the server confirmed it at {at}"),
+    "failed": ("Tin nhắn SMS KHÔNG tới: chỉ còn gọi điện thoại", "The text message did NOT arrive: only the telephone is left"),
+    "needless": ("Đường truyền đã đưa lời báo đi, không cần tin nhắn", "The line has carried the call, no text message was needed"),
+}
+
+
+def texted(state: str, acknowledged: int | None, now: int, t: Say) -> str:
+    """How far the text message of a press has come; empty where none was raised. Sent is not arrived, and the words say so."""
+    vi, en = _TEXTED.get(state, ("", ""))
+    at = moment(acknowledged, now) if acknowledged is not None else ""
+    return t(vi.format(at=at), en.format(at=at))
+
+
 _UNSEEN: dict[str, Pair] = {
     "unreceived": ("chưa tới máy chủ", "not on the server"),
     "set-aside": ("máy chủ không đọc được", "the server could not read it"),

@@ -597,6 +597,38 @@ def _console(args: argparse.Namespace) -> int:
     return DONE
 
 
+# --- the door -------------------------------------------------------------------------------------------------------------------------
+
+
+def _door_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--host", help="default: bridge.door_host of the settings")
+    parser.add_argument("--port", type=int, help="default: bridge.door_port of the settings")
+
+
+def _door(args: argparse.Namespace) -> int:
+    import signal
+    import time
+
+    from appliance import journal
+    from cloud_bridge.door.rooms import Turnstile, application, rooms
+    from cloud_bridge.door.server import DoorServer, context_of
+    from cloud_bridge.store import keys
+
+    def leave(_number: int, _frame: object) -> None:
+        raise SystemExit(DONE)
+
+    signal.signal(signal.SIGTERM, leave)
+    settings = settings_of(args)
+    context = context_of(settings.need("bridge.door_cert"), settings.need("bridge.door_key"))
+    table = rooms(keys.load(settings.bridge.key_dir, "time"), tenths)
+    address = (args.host or settings.bridge.door_host, settings.bridge.door_port if args.port is None else args.port)
+    log = journal.open("bridge-door")
+    with DoorServer(address, application(table, Turnstile(time.monotonic)), context, log) as server:
+        log.info("the door is open on %s port %d", *server.server_address[:2])
+        server.serve_forever()
+    return DONE
+
+
 # --- the rota -------------------------------------------------------------------------------------------------------------------------
 
 
@@ -834,6 +866,37 @@ def _nothing(_parser: argparse.ArgumentParser) -> None:
     """No arguments of its own."""
 
 
+def _sms_take_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("message", help="its bytes in hexadecimal, such as 21a1b2c3…")
+    parser.add_argument("--from", dest="sender", default="", metavar="NUMBER", help="whom the network names as sender; it proves nothing")
+
+
+def _sms_take(args: argparse.Namespace) -> int:
+    import os
+    import time
+
+    from appliance.contract.errors import WireError
+    from cloud_bridge import texts
+    from cloud_bridge.store.engine import writing
+    from cloud_bridge.store.sealing import seals_of
+
+    settings, engine = open_store(args)
+    try:
+        message = bytes.fromhex(args.message)
+    except ValueError:
+        print(f"tram-bridge: {args.message[:20]!r} is not hexadecimal: two signs a byte, such as 21a1b2c3", file=sys.stderr)
+        return USAGE
+    seals = seals_of(settings, _station_key, os.urandom)
+    try:
+        with writing(engine) as tx:
+            taken = texts.take(tx, message, args.sender, lambda one: seals.everything(tx, one), int(time.time() * 10), os.urandom)
+    except WireError as error:
+        print(f"tram-bridge: not taken: {error}", file=sys.stderr)
+        return REFUSED
+    say({"station": taken.station, "call": taken.alarm.call, "repeated": taken.repeated, "reply": taken.reply.hex()})
+    return DONE
+
+
 def _quarantine_list(args: argparse.Namespace) -> int:
     from datetime import UTC, datetime
 
@@ -873,6 +936,7 @@ COMMANDS = (
     Command("stations list", "every registered station", _nothing, _stations_list),
     Command("carry", "stations' messages into the database, doctors' words to the stations", _carry_arguments, _carry),
     Command("console", "the doctors' pages", _console_arguments, _console),
+    Command("door", "the HTTPS port for what must work before MQTT can: the signed time", _door_arguments, _door),
     Command("tiers set", "say what an organisation is and whom unopened requests go on to", _tiers_set_arguments, _tiers_set),
     Command("tiers list", "every tier, the lowest first", _nothing, _tiers_list),
     Command(
@@ -881,6 +945,7 @@ COMMANDS = (
     Command("rota show", "who is on duty as published", _period_arguments, _rota_show),
     Command("rota check", "name every hour that nobody covers; 1 when there is one", _period_arguments, _rota_check),
     Command("rota publish", "make what is written true and tell the stations", _rota_publish_arguments, _rota_publish),
+    Command("sms take", "an emergency message that a gateway received; prints the reply to send back", _sms_take_arguments, _sms_take),
     Command("backup", "a verified copy of the whole store; what it holds is then called safe", _backup_arguments, _backup),
     Command("restore", "put a backup back as another incarnation of the store", _restore_arguments, _restore),
     Command("quarantine list", "messages that could not be read, kept byte-exact", _nothing, _quarantine_list),
@@ -898,7 +963,7 @@ def parser() -> argparse.ArgumentParser:
     groups: dict[str, Any] = {"": top.add_subparsers(metavar="COMMAND", required=True)}
     helps = {
         "users": "who may use the console", "stations": "whom the bridge serves", "tiers": "who answers, in order",
-        "rota": "who is on duty", "quarantine": "what could not be read",
+        "rota": "who is on duty", "quarantine": "what could not be read", "sms": "emergencies by telephone network",
     }  # fmt: skip
     for command in COMMANDS:
         first, _, second = command.words.partition(" ")

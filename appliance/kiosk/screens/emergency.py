@@ -5,7 +5,7 @@ from werkzeug.wrappers import Response
 
 from appliance.contract.ids import spell
 from appliance.kiosk import here, present
-from appliance.store import emergencies
+from appliance.store import emergencies, sms
 from appliance.store.emergencies import AGAIN
 
 screen = Blueprint("emergency", __name__)
@@ -21,7 +21,9 @@ def show() -> Response:
     back = here.back_to(request.args.get("back", "/home"), "/home") if window.staff else "/"
     shown = None
     if call is not None:
-        shown = {"code": spell(call.call), "at": present.moment(call.pressed, here.now()), "received": call.received is not None}
+        at, text = present.moment(call.pressed, here.now()), sms.of_call(here.db(), call.call)
+        words = "" if text is None else present.texted(text.state.name.lower(), text.acknowledged, here.now(), here.speech())
+        shown = {"code": spell(call.call), "at": at, "received": call.received is not None, "text": words}
     return here.page("emergency.html", back="/home" if back == "/emergency" else back, state=_state(call), call=shown)
 
 
@@ -45,4 +47,7 @@ def _fresh() -> emergencies.Call | None:
 
 
 def _state(call: emergencies.Call | None) -> str:
-    return "" if call is None else f"{spell(call.call)}-{'received' if call.received is not None else 'saved'}"
+    if call is None:
+        return ""
+    text = sms.of_call(here.db(), call.call)
+    return f"{spell(call.call)}-{'received' if call.received is not None else 'saved'}-{'' if text is None else int(text.state)}"
