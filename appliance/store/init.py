@@ -17,10 +17,11 @@ from pathlib import Path
 from typing import Any
 
 from appliance.contract.readings import Stamp
-from appliance.database import KEY_BYTES, Connection, StoreError, connect, files, integrity, transaction
+from appliance.database import KEY_BYTES, Connection, StoreError, connect, files, transaction
 from appliance.settings import Settings, SettingsError
+from appliance.store import salvage
 from appliance.store.audit import publish_head
-from appliance.store.ballast import make_ballast
+from appliance.store.ballast import make_ballast, release_ballast
 from appliance.store.boots import epoch, seq_of
 from appliance.store.downlink import reconsider
 from appliance.store.errors import WrongSchema
@@ -41,7 +42,8 @@ FULL_CHECK_TENTHS = 7 * 24 * 3600 * 10
 class Initialised:
     """What `tram init` found and did. `done` is empty on a second run; `damage` in SQLite's words, empty when the file is whole.
 
-    Damage found after an unclean stop leaves the file as it is: `epoch` is empty then, and nothing was done.
+    A damaged store is salvaged at once and `salvaged` says what of it; where that cannot be, the file is left as it is, `damage`
+    says why, `epoch` is empty and nothing was done.
     """
 
     station: str
@@ -50,6 +52,7 @@ class Initialised:
     schema: int
     done: list[str] = field(default_factory=list)
     damage: list[str] = field(default_factory=list)
+    salvaged: salvage.Salvaged | None = None
 
 
 def initialise(
@@ -77,35 +80,137 @@ def initialise(
     with _lock(settings.paths.data / ".init.lock"):
         path = database_file(settings)
         key = _key(settings, environ, path, random, gid, done)
-        _, log, _ = files(path)
-        fresh, unclean = not path.exists() or path.stat().st_size == 0, log.exists() and log.stat().st_size > 0
-        damage = _check(settings, key, quick=True) if unclean else []
-        if damage:
-            return Initialised(station, "", 0, 0, done, damage)
-        conn = connect(path, key=key, page_size=settings.store.page_size)
-        try:
-            _give(path, gid)
-            _secret(secret_file(settings), random, gid, done)
-            if fresh:
-                _sync_folder(path.parent)
-            report = _fill(conn, station, boot_id, stamp, random, machine, done)
-            due = _weekly(conn, stamp(report.boot_seq).wall)
-            if pins is not None:
-                _pin(conn, pins, done)
-            if settings.wire.sealing == "on":
-                with transaction(conn):
-                    done += ["content key"] if make_content_key(conn, station, stamp(report.boot_seq), random) else []
-            if export is not None:
-                _export(conn, settings, export)
-        finally:
-            conn.close()
+        at = stamp(0).wall
+        found = _found(settings, path, key)
+        saved, left = _salvaged(settings, path, key, at, found.damage) if found.damage else (None, [])
+        if left:
+            return Initialised(station, "", 0, 0, done, left)
+        report, due = _stand(settings, path, key, gid, boot_id, stamp, random, machine, done, pins, export)
+        if found.torn:
+            _inspected(settings, key, at, "log", "the end of the log could not be used: a write that was cut off, or damage")
         if due:
-            report.damage = _check(settings, key, quick=False)
             done.append("full check")
+            damage = salvage.check(path, key, settings.store.page_size, quick=False)
+            saved, report.damage = _salvaged(settings, path, key, at, damage) if damage else (saved, [])
+            if saved is not None and damage:
+                report, _ = _stand(settings, path, key, gid, boot_id, stamp, random, machine, done, None, None)
+        report.salvaged = saved
+        salvage.keep_salt(path)
         if make_ballast(ballast_file(settings), settings.store.ballast_mb):
             _give(ballast_file(settings), gid)
             done.append(f"ballast of {settings.store.ballast_mb} MB")
     return report
+
+
+def _stand(
+    settings: Settings, path: Path, key: bytes, gid: int | None, boot_id: str, stamp: Callable[[int], Stamp],
+    random: Callable[[int], bytes], machine: str, done: list[str], pins: Path | None, export: Path | None,
+) -> tuple[Initialised, bool]:  # fmt: skip
+    """The store with everything in it; whether the full check is due."""
+    fresh = not path.exists() or path.stat().st_size == 0
+    conn = connect(path, key=key, page_size=settings.store.page_size)
+    try:
+        _give(path, gid)
+        _secret(secret_file(settings), random, gid, done)
+        if fresh:
+            _sync_folder(path.parent)
+        report = _fill(conn, settings.need("station.id"), boot_id, stamp, random, machine, done)
+        due = _weekly(conn, stamp(report.boot_seq).wall)
+        if pins is not None:
+            _pin(conn, pins, done)
+        if settings.wire.sealing == "on":
+            with transaction(conn):
+                done += ["content key"] if make_content_key(conn, report.station, stamp(report.boot_seq), random) else []
+        if export is not None:
+            _export(conn, settings, export)
+    finally:
+        conn.close()
+    return report, due
+
+
+# --- damage ------------------------------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Found:
+    """What was wrong before anything was opened; `torn`: the end of the log, as after a power cut."""
+
+    damage: list[str]
+    torn: bool = False
+
+
+def _found(settings: Settings, path: Path, key: bytes) -> Found:
+    """After an unclean stop the log is looked at first, because SQLite drops what it cannot read of it; then the file."""
+    size = settings.store.page_size
+    if salvage.waiting(path):
+        return Found(["a salvage was cut off"])
+    if not path.exists() or path.stat().st_size == 0:
+        return Found([])
+    _, log, _ = files(path)
+    unclean = log.exists() and log.stat().st_size > 0
+    if not unclean:
+        return Found(salvage.opens(path, key, size))
+    torn = False
+    with suppress(salvage.InUseError):  # a second `tram init` beside the others: the log is theirs
+        salvage.alone(path)
+        damage, torn = salvage.look(path, key, size), salvage.torn(path, key, size)
+        if damage:
+            return Found(damage)
+    return Found(salvage.check(path, key, size, quick=True), torn)
+
+
+def _salvaged(settings: Settings, path: Path, key: bytes, at: int, damage: list[str]) -> tuple[salvage.Salvaged | None, list[str]]:
+    """What was saved; or why nothing could be done, and then the files are as they were."""
+    try:
+        release_ballast(ballast_file(settings))
+        with _blank(path.with_name(".blank.db")) as blank:
+            return salvage.salvage(path, key, settings.store.page_size, at, blank, damage), []
+    except salvage.InUseError as error:
+        return None, [*damage, str(error)]
+
+
+@contextmanager
+def _blank(path: Path) -> Iterator[Connection]:
+    """An empty store of today's schema, for its shape."""
+    for one in files(path):
+        one.unlink(missing_ok=True)
+    conn = connect(path, key=None)
+    try:
+        migrate(conn)
+        yield conn
+    finally:
+        conn.close()
+        for one in files(path):
+            one.unlink(missing_ok=True)
+
+
+def _inspected(settings: Settings, key: bytes, at: int, kind: str, found: str) -> None:
+    conn = connect(database_file(settings), key=key, page_size=settings.store.page_size)
+    try:
+        with transaction(conn):
+            conn.execute("INSERT INTO inspection (at, kind, found) VALUES (?, ?, ?)", (at, kind, found))
+    finally:
+        conn.close()
+
+
+def check_store(settings: Settings, *, quick: bool, environ: Mapping[str, str] = os.environ) -> list[str]:
+    """What is wrong with the store, in words (`tram store check`). Raises StoreError where it cannot be looked at."""
+    path, key = database_file(settings), read_key(key_file(settings, environ))
+    found = _found(settings, path, key)
+    return found.damage or salvage.check(path, key, settings.store.page_size, quick=quick)
+
+
+def salvage_store(settings: Settings, at: int, environ: Mapping[str, str] = os.environ) -> salvage.Salvaged:
+    """Build a new store from what can be read (`tram store salvage`), also where no damage was found. `tram init` comes next.
+
+    Raises InUseError while another program has it open, StoreError.
+    """
+    path, key = database_file(settings), read_key(key_file(settings, environ))
+    with _lock(settings.paths.data / ".init.lock"):
+        salvage.alone(path)
+        release_ballast(ballast_file(settings))
+        with _blank(path.with_name(".blank.db")) as blank:
+            return salvage.salvage(path, key, settings.store.page_size, at, blank)
 
 
 # --- folders, key ---------------------------------------------------------------------------------------------------------------------
@@ -232,6 +337,9 @@ def _fill(
         why = renew(conn, machine, stamp(boot_seq), random)
         if why:
             done.append(f"epoch ({why})")
+        if why == "salvaged" or _meta(conn, "unmended") == 1:
+            again = salvage.mend(conn, stamp(boot_seq))
+            done.append(f"after a salvage: {again} events queued again")
     publish_head(conn, stamp(boot_seq))
     return Initialised(station, epoch(conn)[1].hex(), boot_seq, SCHEMA, done)
 
@@ -253,15 +361,6 @@ def _weekly(conn: Connection, wall: int) -> bool:
         with transaction(conn):
             _remember(conn, "checked", wall)
     return due and last is not None
-
-
-def _check(settings: Settings, key: bytes, *, quick: bool) -> list[str]:
-    """What is wrong with the file, looked at through a connection of its own: one that met a damaged page is of no more use."""
-    conn = connect(database_file(settings), key=key, page_size=settings.store.page_size)
-    try:
-        return integrity(conn, quick=quick)
-    finally:
-        conn.close()
 
 
 # --- pins and export -------------------------------------------------------------------------------------------------------------------

@@ -49,6 +49,8 @@ def renew(conn: Connection, machine: str, now: Stamp, random: Callable[[int], by
     """
     row = conn.execute("SELECT value FROM meta WHERE key = 'machine'").fetchone()
     why = "first" if conn.execute("SELECT 1 FROM epoch").fetchone() is None else "" if row and row[0] == machine else "machine"
+    if not why and conn.execute("SELECT 1 FROM meta WHERE key = 'salvaged' AND value = 1").fetchone():
+        why = "salvaged"  # numbers of the way up may have been lost (`salvage`)
     if why:
         open_epoch(conn, random(EPOCH_BYTES), why, now.wall)
         key_id, public = station_public(conn)
