@@ -464,7 +464,7 @@ class Pump:
     # --- memory and store ---------------------------------------------------------------------------------------------
 
     def _doubt(self) -> None:
-        """A transaction failed, or we are another incarnation: what memory knows may not be so. Our own commits are nobody's news: look again."""
+        """A transaction failed, or we are another incarnation: what memory knows may not be so, and our own commits are nobody's news."""
         self.doubtful = True
         for talk in self.talks.values():
             talk.stale = True
