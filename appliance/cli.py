@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from appliance.agent.clock import Clock
     from appliance.database import Connection
     from appliance.settings import Settings, SettingsError
+    from appliance.store.bags import Post, PostOffice
 
 DONE, REFUSED, USAGE, DAMAGED, LATER, CONFIG = 0, 1, 2, 65, 75, 78
 
@@ -515,6 +516,60 @@ def _carry(args: argparse.Namespace) -> int:
     return DONE
 
 
+def _bag_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--folder", metavar="DIR", type=Path, help="where the stick is; default: bag.folder of the settings")
+
+
+def _bag_import_arguments(parser: argparse.ArgumentParser) -> None:
+    _bag_arguments(parser)
+    parser.add_argument("files", metavar="FILE", type=Path, nargs="*", help="bags that lie elsewhere; default: those for us on the stick")
+
+
+def _bag(args: argparse.Namespace, work: "Callable[[PostOffice, Post], None]") -> int:
+    from dataclasses import replace
+    from functools import partial
+
+    from appliance import journal
+    from appliance.agent.carry import renew_on_another_machine
+    from appliance.contract.bag import BagRefused
+    from appliance.settings import Bag
+    from appliance.stick import StickError
+    from appliance.store.bags import Post, post_office, refused
+
+    box, log, post = open_box(args), journal.open("bag"), Post()
+    settings = box.settings if args.folder is None else replace(box.settings, bag=Bag(args.folder, mounted=False))
+    renew_on_another_machine(box.conn, box.clock, log)
+    try:
+        work(post_office(box.conn, settings, stamp=box.clock.stamp, say=partial(journal.step, log)), post)
+    except (BagRefused, StickError) as error:
+        raise refused(error) from error
+    for problem in post.problems:
+        print(f"{problem.vi}\n{problem.en}", file=sys.stderr)
+    return REFUSED if post.problems else DONE
+
+
+def _bag_export(args: argparse.Namespace) -> int:
+    def work(office: "PostOffice", post: "Post") -> None:
+        with office.stick() as stick:
+            office.put_out(stick, post)
+        say({"bag": post.number, "items": post.went, "file": post.file})
+
+    return _bag(args, work)
+
+
+def _bag_import(args: argparse.Namespace) -> int:
+    def work(office: "PostOffice", post: "Post") -> None:
+        if args.files:
+            for file in args.files:
+                office.take_file(file, post)
+        else:
+            with office.stick() as stick:
+                office.take_in(stick, post)
+        say({"bags": post.bags, "new": post.came, "repeated": post.repeated, "quarantined": post.quarantined})
+
+    return _bag(args, work)
+
+
 def _kiosk_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--host", default="", help="another address of this machine than the settings say")
     parser.add_argument("--port", type=int, default=0, help="another port than the settings say")
@@ -823,6 +878,8 @@ COMMANDS: tuple[Command, ...] = (
     Command("observe", "save the latest settled measurement of a session", _observe_arguments, _observe),
     Command("collect", "read one device: its bytes become measurements", _collect_arguments, _collect),
     Command("carry", "send what is saved to the bridge, take what it says", _nothing, _carry),
+    Command("bag export", "put what waits on a USB stick, for a road without a line", _bag_arguments, _bag_export),
+    Command("bag import", "take what a USB stick brings from the bridge", _bag_import_arguments, _bag_import),
     Command("kiosk", "the staff's screens, on loopback", _kiosk_arguments, _kiosk),
     Command("phone", "where a telephone may bring one picture, with a code from the screens", _kiosk_arguments, _phone),
     Command("sms", "the emergency button's text message, by a modem on a serial port, when no line passes", _nothing, _sms),
@@ -855,6 +912,7 @@ def parser() -> argparse.ArgumentParser:
         "session": "whose measurement the next one is",
         "device": "devices without a station",
         "time": "what the box knows about the time",
+        "bag": "the post bag on a USB stick",
         "simulate": "devices, recordings and days that are invented",
     }
     for command in COMMANDS:

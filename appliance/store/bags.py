@@ -9,6 +9,7 @@ import os
 import random
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 
 from appliance.contract.bag import BagHeader, BagRefused, bag_name
 from appliance.contract.readings import Stamp
@@ -16,7 +17,7 @@ from appliance.contract.topics import DOWN, UP
 from appliance.database import Connection
 from appliance.relay.bags import Came, Courier
 from appliance.settings import Settings
-from appliance.stick import Found, OpenBag, Stick, StickError
+from appliance.stick import Found, OpenBag, Stick, StickError, named
 from appliance.store.errors import Refused
 from appliance.store.inbox import StationStore
 from appliance.store.sealing import seals_of
@@ -77,6 +78,7 @@ class Post:
     went: int = 0
     number: int = 0
     out: bool = False
+    file: str = ""
     problems: list[Refused] = field(default_factory=list)
 
     def add(self, came: Came) -> None:
@@ -150,9 +152,10 @@ class PostOffice:
             except BagRefused as error:
                 post.problems.append(refused(error))
 
-    def take_file(self, bag: OpenBag, post: Post) -> None:
-        """Take one bag that somebody named."""
-        post.add(self.courier.take(bag.header, bag.digest, bag.read(), self.now()))
+    def take_file(self, path: Path, post: Post) -> None:
+        """Take one bag that somebody named, wherever it lies. BagRefused; OSError where it cannot be read."""
+        with named(path, self.courier.keys(), DOWN, self.courier.station) as bag:
+            post.add(self.courier.take(bag.header, bag.digest, bag.read(), self.now()))
 
     def put_out(self, stick: Stick, post: Post, tell: Callable[[str, int], None] = lambda _what, _count: None) -> None:
         """Pack what nobody has vouched for; the bags of ours that it replaces go once it is whole on the stick."""
@@ -162,7 +165,7 @@ class PostOffice:
         file = bag_name(going.header.station, UP, going.header.number)
         digest, size = stick.write(file, going.header, self.courier.records(going), self.courier.signer)
         self.courier.packed(going, digest, size)
-        post.went, post.number, post.out = going.header.items, going.header.number, True
+        post.went, post.number, post.out, post.file = going.header.items, going.header.number, True, file
         for one, header in own:
             if one != file and self.courier.knows(header):
                 stick.remove(one)
