@@ -18,10 +18,11 @@ from cloud_bridge.store.bagbook import BagBook
 from cloud_bridge.store.engine import reading, writing
 from cloud_bridge.store.outbox import Outbox, set_apart
 from cloud_bridge.store.tables import station
-from cloud_bridge.store.writing import upsert
+from cloud_bridge.store.writing import insert_many, upsert
 
 REDEEMED = 2
 """`relay_quarantine.state`: good bytes for the same numbers came later."""
+_EVENT = ("station", "epoch", "lane", "seq", "kind", "body", "at", "why")
 LATER_KIND = "kind"
 """`relay_event.why` of a kind of a later version: kept, and read again after an update."""
 
@@ -94,13 +95,13 @@ class BridgeStore(Outbox, BagBook):
     def insert(self, tx: Connection, arrived: Sequence[Arrived], at: int) -> None:
         """Keep new events, each for ever under its key."""
         rows = [
-            {
-                "station": one.stream.station, "epoch": one.stream.origin, "lane": one.lane, "seq": one.seq, "kind": one.event.kind,
-                "body": one.body, "at": at, "why": LATER_KIND if isinstance(one.event.body, Unknown) else None,
-            }
+            (
+                one.stream.station, one.stream.origin, int(one.lane), one.seq, one.event.kind, one.body, at,
+                LATER_KIND if isinstance(one.event.body, Unknown) else None,
+            )
             for one in arrived
         ]  # fmt: skip
-        tx.execute(t.event.insert(), rows)
+        insert_many(tx, "relay_event", _EVENT, rows)
 
     def bodies(self, tx: Connection, stream: Stream, lane: int, first: int, last: int) -> dict[int, bytes]:
         """The kept bytes of a range of events."""

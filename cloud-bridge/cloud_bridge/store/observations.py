@@ -20,7 +20,7 @@ from appliance.contract.wiring import take
 from cloud_bridge.store import times
 from cloud_bridge.store.engine import translated
 from cloud_bridge.store.tables import VIA_CONSULT, VIA_RECORD, conflict, consult_reading, correction, observation, retimed, tombstone
-from cloud_bridge.store.writing import once, upsert
+from cloud_bridge.store.writing import copy_in, insert_many, once, upsert
 
 COLUMNS = {
     Metric.SPO2: "spo2",
@@ -142,9 +142,7 @@ def _insert(tx: Connection, claims: Sequence[Claim]) -> list[Claim]:
         known = _known(tx, [(one.station, one.key) for one in claims])
         added = {(one.station, one.key) for one in claims} - known
         fresh = [row for row in rows if (row[0], row[1]) in added]
-        marks = ", ".join("?" * len(_ROW))
-        if fresh:
-            tx.exec_driver_sql(f"INSERT INTO observation ({', '.join(_ROW)}) VALUES ({marks})", fresh)  # noqa: S608 - our own names
+        insert_many(tx, "observation", _ROW, fresh)
     return [one for one in claims if (one.station, one.key) not in added]
 
 
@@ -189,16 +187,14 @@ def _copy(tx: Connection, rows: Sequence[tuple[Any, ...]]) -> set[tuple[str, byt
     The detour lets a row that another worker has just brought in stand; COPY itself knows no ON CONFLICT.
     """
     columns = ", ".join(_ROW)
-    block = "".join([_copy_line(row) for row in rows])
     cursor = tx.connection.cursor()
     with translated(tx):
-        return _staged(cursor, columns, block)
+        return _staged(cursor, columns, rows)
 
 
-def _staged(cursor: Any, columns: str, block: str) -> set[tuple[str, bytes]]:
+def _staged(cursor: Any, columns: str, rows: Sequence[tuple[Any, ...]]) -> set[tuple[str, bytes]]:
     cursor.execute(f"CREATE TEMP TABLE IF NOT EXISTS {_STAGE} (LIKE observation INCLUDING DEFAULTS) ON COMMIT DELETE ROWS")
-    with cursor.copy(f"COPY {_STAGE} ({columns}) FROM STDIN") as copy:
-        copy.write(block)
+    copy_in(cursor, _STAGE, columns, rows)
     cursor.execute(
         f"INSERT INTO observation ({columns}) SELECT {columns} FROM {_STAGE} ON CONFLICT DO NOTHING RETURNING station, key"  # noqa: S608 - own names
     )
@@ -206,25 +202,6 @@ def _staged(cursor: Any, columns: str, block: str) -> set[tuple[str, bytes]]:
     cursor.execute(f"DELETE FROM {_STAGE}")  # noqa: S608 - a constant
     cursor.close()
     return added
-
-
-_ESCAPES = str.maketrans({"\\": "\\\\", "\t": "\\t", "\n": "\\n", "\r": "\\r"})
-
-
-def _copy_line(row: tuple[Any, ...]) -> str:
-    words = []
-    for value in row:
-        if value is None:
-            words.append("\\N")
-        elif type(value) is bytes:
-            words.append("\\\\x" + value.hex())
-        elif type(value) is str:
-            words.append(value.translate(_ESCAPES))
-        elif type(value) is bool:
-            words.append("t" if value else "f")
-        else:
-            words.append(str(value))
-    return "\t".join(words) + "\n"
 
 
 def _claim_again(tx: Connection, one: Claim) -> None:
