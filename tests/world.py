@@ -18,9 +18,10 @@ from random import Random
 from typing import Any
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
 from sqlalchemy import Engine, select
 
-from appliance.contract.events import ConsultOpened, ConsultWithdrawn, Event
+from appliance.contract.events import ConsultOpened, ConsultWithdrawn, Event, KeyPublished
 from appliance.contract.lanes import Lane
 from appliance.contract.readings import ClockQuality, Stamp
 from appliance.database import Connection, connect, transaction
@@ -30,16 +31,19 @@ from appliance.store import boots, keys
 from appliance.store.inbox import StationStore
 from appliance.store.migrations import migrate
 from appliance.store.outbox import append
+from appliance.store.sealing import StationSeals
 from appliance.store.speaking import station_end
 from cloud_bridge.carrier import bridge_end
 from cloud_bridge.store import migrations, relay_tables, tables
 from cloud_bridge.store import outbox as bridge_outbox
 from cloud_bridge.store.engine import open_engine
 from cloud_bridge.store.inbox import BridgeStore
+from cloud_bridge.store.sealing import BridgeSeals
 
 STATION, SHARD = "tram-0001", 7
 STATION_KEY = bytes(range(32))
 RECEIPT_KEY = Ed25519PrivateKey.from_private_bytes(b"\x07" * 32)
+SEAL_KEY = X25519PrivateKey.from_private_bytes(b"\x09" * 32)
 EPOCH, STORE = b"epoch--1", b"store--1"
 STORE_KEY = b"\x5a" * 32
 
@@ -363,12 +367,16 @@ Patch = Callable[[Any], Any]
 class World:
     """A station and a bridge. `folder` holds their files; `database` is the bridge's URL, a SQLite file in `folder` by default."""
 
-    def __init__(self, folder: Path, seed: int = 0, *, database: str | None = None, metered: bool = False) -> None:
+    def __init__(
+        self, folder: Path, seed: int = 0, *, database: str | None = None, metered: bool = False, sealed: bool = False, strict: bool = False
+    ) -> None:
         self.folder = folder
         self.dice = Random(seed)
         self.net = Net(Random(seed + 1))
         self.now, self.at = 1000.0, 17_900_000_000
         self.metered = metered
+        self.sealed, self.strict = sealed, strict
+        self.openers = {0: SEAL_KEY}
         self.fuses = {"station": Fuse(), "bridge": Fuse()}
         self.spoil: dict[str, Patch] = {}
         self.ledger = Ledger()
@@ -379,8 +387,17 @@ class World:
             shutil.copy(new_bridge(), folder / "bridge.sqlite")
         else:
             make_bridge(database)
+        if sealed:
+            self.pin(0, SEAL_KEY)
         self.station = self._start_station()
         self.bridge = self._start_bridge()
+
+    def pin(self, key_id: int, key: X25519PrivateKey) -> None:
+        """Somebody pins a sealing key of the bridge at the station."""
+        conn = connect(self.folder / "station.db", key=STORE_KEY)
+        with transaction(conn):
+            keys.pin(conn, keys.SEAL, key_id, key.public_key().public_bytes_raw())
+        conn.close()
 
     def random(self, count: int) -> bytes:
         """Random bytes of this world's seed."""
@@ -392,8 +409,16 @@ class World:
     def _start_station(self) -> Pump:
         self.conn: Connection = connect(self.folder / "station.db", key=STORE_KEY)
         store = StationStore(self.conn, STATION, SHARD)
+        seals = StationSeals(STATION, now=self.stamp, random=self.random, strict=self.strict) if self.sealed else None
         end = station_end(
-            self.conn, store, now=lambda: self.at, say=self.say, metered=self.metered, randomly=self.random, dice=self.dice.random
+            self.conn,
+            store,
+            now=lambda: self.at,
+            say=self.say,
+            metered=self.metered,
+            randomly=self.random,
+            dice=self.dice.random,
+            seals=seals,
         )
         end = replace(end, apply=self._told_station)
         pump = Pump(
@@ -404,9 +429,10 @@ class World:
     def _start_bridge(self) -> Pump:
         self.engine: Engine = open_engine(self.database)
         store = BridgeStore(self.engine, [SHARD])
+        seals = BridgeSeals(self.openers, self._station_key, random=self.random, strict=self.strict) if self.sealed else None
         end = bridge_end(
             store, (0, RECEIPT_KEY), apply=self._told_bridge, station_key=self._station_key, now=lambda: self.at,
-            say=self.say, randomly=self.random, dice=self.dice.random,
+            say=self.say, randomly=self.random, dice=self.dice.random, seals=seals,
         )  # fmt: skip
         old = self.net.ends.get("up")
         link = self.net.link("up", keep=True)
@@ -425,6 +451,8 @@ class World:
         """The clinic at the bridge: counts how often it is told each thing; the word *refuse* is refused, like a bad answer."""
         for row in rows:
             _, event, _, (_, lane, seq) = row
+            if isinstance(event.body, KeyPublished):
+                continue
             if event.body.reason == "refuse":
                 raise ValueError("refused by the clinic")
             tx.exec_driver_sql(
