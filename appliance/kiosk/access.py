@@ -171,6 +171,9 @@ TABLE: dict[str, Access] = {
     "status.on_duty": Access(Rule.OPEN),
     "status.called": Access(Rule.OPEN, "alarm.called"),
     "status.aside": Access(Rule.STAFF),
+    "bag.show": Access(Rule.STAFF),
+    "bag.follow": Access(Rule.STAFF),
+    "bag.swap": Access(Rule.STAFF, "bag.swap"),
 }
 """Every endpoint of the kiosk."""
 
@@ -188,6 +191,7 @@ DEEDS: dict[str, tuple[str, str]] = {
     "emergency.open": ("mở trang cấp cứu", "opened the emergency page"),
     "emergency.call": ("báo cấp cứu", "pressed the emergency button"),
     "emergency.again": ("báo cấp cứu lần nữa", "pressed the emergency button again"),
+    "bag.swap": ("nhận và đóng túi thư USB", "took in and packed a post bag"),
     "alarm.called": ("đã gọi điện vì cấp cứu chưa ai xem", "telephoned about an unseen emergency"),
     "patient.search": ("tìm người bệnh", "searched for patients"),
     "patient.list": ("xem danh sách người bệnh", "looked at the list of patients"),

@@ -19,7 +19,7 @@ from werkzeug.wrappers import Response
 from appliance import __version__
 from appliance.contract.ids import spell
 from appliance.database import Connection, StoreError
-from appliance.kiosk import here, present, rows
+from appliance.kiosk import bag, here, present, rows
 from appliance.kiosk.access import ROLES, TABLE, WHOM, Rule, may
 from appliance.kiosk.cuff import Cuffs
 from appliance.kiosk.desk import Desk, Desks
@@ -107,7 +107,7 @@ def make_app(
     parts.cuffs.left = lambda session: measure.leave(parts, session)
     app.extensions["kiosk"] = parts
     for one in (
-        home, people, consents, merge, confirm, measure, tray, consult, status, correct, history, paper, emergency, staff, pictures,
+        home, people, consents, merge, confirm, measure, tray, consult, status, correct, history, paper, emergency, staff, pictures, bag,
     ):  # fmt: skip
         app.register_blueprint(one.screen)
     app.before_request(_enter)

@@ -238,5 +238,5 @@ def is_poll() -> bool:
     return request.endpoint is not None and request.endpoint in POLLS
 
 
-POLLS = frozenset({"status.bar", "status.health", "measure.live", "consult.follow", "pictures.follow", "emergency.follow"})
+POLLS = frozenset({"bag.follow", "status.bar", "status.health", "measure.live", "consult.follow", "pictures.follow", "emergency.follow"})
 """Endpoints that pages and programs ask by themselves."""

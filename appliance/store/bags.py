@@ -102,17 +102,13 @@ class PostOffice:
         """The stick in the box; StickError ``none`` without one."""
         return Stick(self.settings.bag.folder, mounted=self.settings.bag.mounted)
 
-    def going(self) -> int:
-        """How many events nobody has vouched for."""
-        return int(self.conn.execute("SELECT count(*) FROM outbox WHERE state < 2").fetchone()[0])
-
     def look(self) -> Look:
         """What there is to carry, without changing anything."""
-        going, problems = self.going(), []
+        waiting, problems = going(self.conn), []
         try:
             stick = self.stick()
         except StickError:
-            return Look(False, going)
+            return Look(False, waiting)
         coming = bags = 0
         with stick:
             try:
@@ -125,7 +121,7 @@ class PostOffice:
                         problems.append(refused(error))
             except StickError as error:
                 problems.append(refused(error))
-        return Look(True, going, coming, bags, tuple(problems))
+        return Look(True, waiting, coming, bags, tuple(problems))
 
     def unknown(self, bag: OpenBag) -> int:
         """How many events of a bag are not in yet; 0 for one that was taken before."""
@@ -160,12 +156,12 @@ class PostOffice:
     def put_out(self, stick: Stick, post: Post, tell: Callable[[str, int], None] = lambda _what, _count: None) -> None:
         """Pack what nobody has vouched for; the bags of ours that it replaces go once it is whole on the stick."""
         own = self._own(stick)
-        going = self.courier.pack(self.now(), [header for _, header in own])
+        bag = self.courier.pack(self.now(), [header for _, header in own])
         tell("out", 0)
-        file = bag_name(going.header.station, UP, going.header.number)
-        digest, size = stick.write(file, going.header, self.courier.records(going), self.courier.signer)
-        self.courier.packed(going, digest, size)
-        post.went, post.number, post.out, post.file = going.header.items, going.header.number, True, file
+        file = bag_name(bag.header.station, UP, bag.header.number)
+        digest, size = stick.write(file, bag.header, self.courier.records(bag), self.courier.signer)
+        self.courier.packed(bag, digest, size)
+        post.went, post.number, post.out, post.file = bag.header.items, bag.header.number, True, file
         for one, header in own:
             if one != file and self.courier.knows(header):
                 stick.remove(one)
@@ -187,6 +183,11 @@ class PostOffice:
             except BagRefused:
                 continue  # cut off or changed: nobody can take it, and it stays where it is
         return found
+
+
+def going(conn: Connection) -> int:
+    """How many events nobody has vouched for."""
+    return int(conn.execute("SELECT count(*) FROM outbox WHERE state < 2").fetchone()[0])
 
 
 def post_office(
