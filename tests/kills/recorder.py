@@ -1,6 +1,6 @@
 """Forks of the loaded program that observe and record until they are killed; then the store is held against what they promised.
 
-``python -m tests.kills.recorder FOLDER KILLS SEED`` prints one JSON object. A program of its own because a fork wants a
+``python -m tests.kills.recorder FOLDER KILLS SEED [BUG]`` prints one JSON object. A program of its own because a fork wants a
 process with a single thread.
 """
 
@@ -42,8 +42,12 @@ def make(folder: Path) -> Connection:
     return conn
 
 
-def work(folder: Path, pipe: int, number: int) -> None:
-    """Observe and record for ever; each promise goes into the pipe after its commit, in one write."""
+BUGS = ("", "promised before the commit", "in-memory queue")
+
+
+def work(folder: Path, pipe: int, number: int, bug: str = "") -> None:
+    """Observe and record for ever; each promise goes into the pipe after its commit, in one write. `bug`: one of `BUGS`."""
+    waiting: list[int] = []
     conn = connect(folder / "tram.db", key=KEY)
     clock = Clock(seq_of(conn, boot_id(), 0))
     session = measuring.open_session(conn, patient=PATIENT, staff="nv-1", device=DEVICE, now=clock.stamp())
@@ -52,17 +56,25 @@ def work(folder: Path, pipe: int, number: int) -> None:
         reading = Reading(ReadingKind.SPO2, short_of(DEVICE), (Numeric(Metric.SPO2, 97, Status.TEST_DATA),), clock.stamp(), ordinal=number)
         observed = measuring.observe(conn, reading, device=DEVICE, began=session.id, now=clock.stamp(), raw=b"")
         os.write(pipe, f"o {observed.key.hex()} {number}\n".encode())
-        measuring.record(conn, observed.measurement, staff="nv-1", now=clock.stamp())
-        os.write(pipe, f"r {observed.key.hex()} {number}\n".encode())
+        if bug:
+            os.write(pipe, f"r {observed.key.hex()} {number}\n".encode())
+        waiting.append(observed.measurement)
+        if bug == "in-memory queue" and len(waiting) < 4:
+            continue
+        for measurement in waiting:
+            measuring.record(conn, measurement, staff="nv-1", now=clock.stamp())
+        waiting.clear()
+        if not bug:
+            os.write(pipe, f"r {observed.key.hex()} {number}\n".encode())
 
 
-def kill(folder: Path, number: int, after: float) -> list[list[str]]:
+def kill(folder: Path, number: int, after: float, bug: str = "") -> list[list[str]]:
     """One fork, killed `after` seconds from its first promise; everything it promised."""
     ours, theirs = os.pipe()
     child = os.fork()
     if child == 0:
         try:
-            work(folder, theirs, number)
+            work(folder, theirs, number, bug)
         finally:
             os._exit(1)
     os.close(theirs)
@@ -96,7 +108,7 @@ def check(conn: Connection, observed: Counter[str], recorded: Counter[str]) -> d
     }
 
 
-def main(folder: Path, kills: int, seed: int) -> dict[str, object]:
+def main(folder: Path, kills: int, seed: int, bug: str = "") -> dict[str, object]:
     """Kill `kills` forks, then count."""
     draw = random.Random(seed)
     conn = make(folder)
@@ -104,7 +116,7 @@ def main(folder: Path, kills: int, seed: int) -> dict[str, object]:
     recorded: Counter[str] = Counter()
     number = 0
     for _ in range(kills):
-        for word, key, last in kill(folder, number, draw.random() * 0.012):
+        for word, key, last in kill(folder, number, draw.random() * 0.012, bug):
             (observed if word == "o" else recorded)[key] += 1
             number = max(number, int(last))
         number += 1  # the one that was in the dead child's hands
@@ -112,4 +124,4 @@ def main(folder: Path, kills: int, seed: int) -> dict[str, object]:
 
 
 if __name__ == "__main__":
-    print(json.dumps(main(Path(sys.argv[1]), int(sys.argv[2]), int(sys.argv[3]))))
+    print(json.dumps(main(Path(sys.argv[1]), int(sys.argv[2]), int(sys.argv[3]), *sys.argv[4:])))

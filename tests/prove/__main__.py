@@ -9,6 +9,7 @@ import sys
 import time
 import traceback
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -47,10 +48,21 @@ def main(argv: Sequence[str] | None = None) -> int:
     if unknown:
         words.error(f"--only {' '.join(unknown)}: expected one of {' '.join(proof.number for proof in PROOFS)}, for example --only P4")
     run = Run(said.size, said.seed, datetime.now(UTC), {})
-    for proof in wanted:
+
+
+    def prove(proof: Proof) -> None:
         print(f"{proof.number}: {proof.promise} …", file=sys.stderr, flush=True)
         run.found[proof.number] = attempt(proof, said.size, said.seed)
         print("  " + line(proof, run.found[proof.number]), file=sys.stderr, flush=True)
+
+    began = time.monotonic()
+    with ThreadPoolExecutor(1) as beside:
+        waiting = beside.map(prove, [proof for proof in wanted if proof.beside])
+        for proof in wanted:
+            if not proof.beside:
+                prove(proof)
+        list(waiting)
+    run.seconds = time.monotonic() - began
     page = write(run, wanted)
     print(page)
     if said.page is not None:

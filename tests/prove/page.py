@@ -29,6 +29,7 @@ class Run:
     seed: int
     at: datetime
     found: dict[str, Found]
+    seconds: float = 0.0
 
 
 def line(proof: Proof, found: Found) -> str:
@@ -51,7 +52,7 @@ def write(run: Run, proofs: list[Proof]) -> str:
     processor = next((row.partition(": ")[2] for row in _cpuinfo() if row.startswith("model name")), platform.machine())
     rows = [
         f"Size **{run.size}**, seed {run.seed}, {run.at:%Y-%m-%d %H:%M} UTC, commit {_commit()}, Python {platform.python_version()}, "
-        f"{os.cpu_count()} cores ({processor.strip()}), {sum(found.seconds for found in run.found.values()) / 60:.1f} minutes.",
+        f"{os.cpu_count()} cores ({processor.strip()}), {run.seconds / 60:.1f} minutes.",
         "",
         "| | Promise | Done | Result | Saboteurs caught | Time |",
         "|---|---|---|---|---|---|",

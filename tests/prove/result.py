@@ -33,11 +33,15 @@ class Found:
 
 @dataclass(frozen=True)
 class Proof:
-    """One promise: its number, its sentence, and what tries to break it at a size, from a seed."""
+    """One promise: its number, its sentence, and what tries to break it at a size, from a seed.
+
+    `beside`: it mostly waits, and may run beside the others.
+    """
 
     number: str
     promise: str
     attempt: Callable[[Size, int], Found]
+    beside: bool = False
 
 
 class SkippedError(Exception):

@@ -1,0 +1,268 @@
+"""P17: a fleet comes back at once, through one Mosquitto, to one bridge on PostgreSQL.
+
+Every station here is the product's own relay end on a store and a socket of its own, many of them in one process; broker,
+bridge and database are real servers. First they all come back with what they had saved; then the bridge stands still
+while everybody goes on saving, more than the broker keeps for it; then it goes on. Nothing may be lost, receipts must come
+soon, and nobody may shout: what is published is counted against what had to be said.
+"""
+
+import json
+import select
+import shutil
+import signal
+import tempfile
+import time
+from base64 import b64decode
+from contextlib import ExitStack
+from pathlib import Path
+from random import Random
+from typing import Any
+
+from sqlalchemy import text
+
+from appliance.contract.events import ConsultWithdrawn, Event
+from appliance.contract.lanes import Lane
+from appliance.contract.readings import ClockQuality, Stamp
+from appliance.contract.topics import DOWN, station_filter
+from appliance.database import connect, transaction
+from appliance.relay.link import Broker, MqttLink
+from appliance.relay.pump import Pump
+from appliance.store import boots, keys
+from appliance.store.inbox import StationStore
+from appliance.store.outbox import append
+from appliance.store.speaking import station_end
+from cloud_bridge.store import tables
+from tests import servers
+from tests.polling import until
+from tests.prove.result import Found, Size, SkippedError, pick
+from tests.relay.site import SHARD, Site
+from tests.saboteurs.bugs import BUGS
+from tests.world import STATION_KEY, STORE_KEY, new_station
+
+STATIONS = {"pinch": 12, "commit": 500, "night": 14_000}
+PER_SECOND = 14_000 / 600
+"""How fast they come: 14,000 within ten minutes."""
+KEEPS = {"pinch": 10, "commit": 100, "night": 1_000}
+"""What the broker keeps for a bridge that stands still: its own default for 14,000 stations, a share of that for fewer."""
+STILL_S = 16.0
+P99_S, STORM = 5.0, 1.2
+WITHIN = 1_800.0
+
+
+class Light:
+    """One station: store, pump and socket."""
+
+    def __init__(self, file: Path, name: str, port: int, start: float) -> None:
+        self.name, self.start = name, start
+        self.conn = connect(file, key=STORE_KEY)
+        self.conn.execute("PRAGMA synchronous = OFF")
+        self.conn.execute("PRAGMA cache_size = -64")
+        store = StationStore(self.conn, name, SHARD)
+        self.link = MqttLink(Broker("127.0.0.1", port), f"tram-{name}", [station_filter(SHARD, name, DOWN)])
+        end = station_end(self.conn, store, now=_tenths, say=lambda *_, **__: None)
+        self.pump = Pump(store, self.link, end, [(name, SHARD)])
+        self.due, self.news = start, True
+        self.said = 0
+        self.spoke: float | None = None
+        self.waits: list[float] = []
+
+    def save(self, lanes: tuple[int, ...]) -> None:
+        """Somebody saves something in each of these lanes."""
+        with transaction(self.conn):
+            for lane in lanes:
+                self.said += 1
+                stamp = Stamp(1, 1, self.said, _tenths(), ClockQuality.SYNCED)
+                append(self.conn, Event(stamp, "an", "test", ConsultWithdrawn(int(self.name[5:]) * 100 + self.said, "x")), Lane(lane))
+        self.news, self.due = True, 0.0
+
+    def turn(self, now: float) -> None:
+        """Look at the socket, turn the pump when there is a reason."""
+        self.link.wait(0.0)
+        if not (self.link.stirred or self.news or now >= self.due):
+            return
+        before = self.pump.counts.published
+        news, self.news = self.news, False
+        self.due = now + self.pump.turn(now, _tenths(), news=news)
+        sender = self.pump.talks[self.name].sender
+        if self.spoke is None and self.pump.counts.published > before:
+            self.spoke = now
+        elif self.spoke is not None and not sender.busy:
+            self.waits.append(now - self.spoke)
+            self.spoke = None
+
+    @property
+    def owed(self) -> bool:
+        """True while the bridge has not vouched for everything."""
+        return self.said > 0 and (self.pump.talks[self.name].sender.busy or self.news or bool(_waiting(self.conn)))
+
+    def close(self) -> None:
+        """It goes."""
+        self.link.close()
+        self.conn.close()
+
+
+def _waiting(conn: Any) -> int:
+    return int(conn.execute("SELECT count(*) FROM outbox WHERE state < 2").fetchone()[0])
+
+
+def _tenths() -> int:
+    return int(time.time() * 10)
+
+
+class Fleet:
+    """The servers and the stations."""
+
+    def __init__(self, stack: ExitStack, count: int, keeps: int, seed: int) -> None:
+        for program, package in (("mosquitto", "mosquitto"), ("initdb", "postgresql")):
+            if servers.find(program) is None:
+                raise SkippedError(f"{program} is not installed (apt-get install {package})")
+        root = Path("/dev/shm")
+        self.folder = Path(tempfile.mkdtemp(prefix="tram-p17-", dir=root if root.is_dir() else None))
+        stack.callback(shutil.rmtree, self.folder, True)
+        postgres = servers.postgres()
+        stack.callback(shutil.rmtree, postgres.place, True)
+        stack.callback(postgres.stop)
+        self.broker = servers.mosquitto(f"max_queued_messages {keeps}\nsys_interval 1\n")
+        stack.callback(shutil.rmtree, self.broker.place, True)
+        stack.callback(self.broker.stop)
+        self.site = Site(self.folder, self.broker.port, postgres.create())
+        stack.callback(self.site.close)
+        self.names = [f"tram-{10_000 + number}" for number in range(count)]
+        self.dice = Random(f"fleet {seed}")
+        self._register()
+        self.broker.start()
+        self.bridge = self.site.start("tram-bridge", "carry")
+        self.dropped, self.ear = 0, MqttLink(Broker("127.0.0.1", self.broker.port), "ear", ["$SYS/broker/publish/messages/dropped"])
+        stack.callback(self.ear.close)
+        self.ear.open()
+        self.alive: list[Light] = []
+        stack.callback(lambda: [one.close() for one in self.alive])
+
+    def _register(self) -> None:
+        said = json.loads((self.folder / "pins.json").read_text())
+        self.card = self.folder / "card.db"
+        shutil.copy(new_station(), self.card)
+        conn = connect(self.card, key=STORE_KEY)
+        with transaction(conn):
+            conn.execute("DELETE FROM pin WHERE purpose = 'receipt'")
+            for row in said["receipt"]:
+                keys.pin(conn, "receipt", row["key_id"], b64decode(row["public"]))
+        self.public = keys.station_public(conn)[1]
+        conn.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+        conn.close()
+        known = [
+            {"id": name, "shard": SHARD, "name": name, "organisation": "", "tier": 0, "key_id": keys.STATION_KEY_ID, "public": self.public, "registered": 0}
+            for name in self.names
+        ]
+        with self.site.engine.begin() as tx:
+            tx.execute(tables.station.insert(), known)
+        assert len(STATION_KEY) == 32
+
+    def station(self, name: str, start: float) -> Light:
+        """A station that has been saving while there was no link."""
+        file = self.folder / f"{name}.db"
+        shutil.copy(self.card, file)
+        one = Light(file, name, self.broker.port, start)
+        with transaction(one.conn):
+            one.conn.execute("UPDATE epoch SET epoch = ?", (self.dice.randbytes(8),))
+        boots.epoch(one.conn)
+        one.save((2, 2, 0))
+        return one
+
+    def turn(self) -> None:
+        """Everybody whose socket has something, or whose time has come."""
+        now = time.monotonic()
+        for one in self.alive:
+            one.turn(now)
+        self.ear.wait(0.0)
+        for happened in self.ear.happenings():
+            if getattr(happened, "payload", b"").isdigit():
+                self.dropped = int(happened.payload)
+                self.ear.done(happened.token)
+        socks = [one.link._sock for one in self.alive if one.link._sock is not None]
+        poll = select.poll()
+        for sock in socks:
+            poll.register(sock, select.POLLIN)
+        poll.poll(20)
+
+    def come(self) -> None:
+        """They come back over the time they need, and each is waited for."""
+        begun = time.monotonic()
+        starts = sorted((self.dice.random() * len(self.names) / PER_SECOND, name) for name in self.names)
+        while starts or any(one.owed for one in self.alive):
+            now = time.monotonic()
+            while starts and now - begun >= starts[0][0]:
+                self.alive.append(self.station(starts.pop(0)[1], now))
+            self.turn()
+            if time.monotonic() - begun > WITHIN:
+                raise TimeoutError(f"{sum(one.owed for one in self.alive)} stations still wait after {WITHIN:.0f} s")
+
+    def stand_still(self, most: int) -> None:
+        """The bridge stands still; everybody saves; it goes on."""
+        self.bridge.send_signal(signal.SIGSTOP)
+        for one in self.alive[:most]:
+            one.save((2, 0))
+        ends = time.monotonic() + STILL_S
+        while time.monotonic() < ends:
+            self.turn()
+        self.bridge.send_signal(signal.SIGCONT)
+        while any(one.owed for one in self.alive):
+            self.turn()
+            if time.monotonic() - ends > WITHIN:
+                raise TimeoutError(f"{sum(one.owed for one in self.alive)} stations still wait after {WITHIN:.0f} s")
+
+    def published(self) -> tuple[int, int]:
+        """(parcels published, parcels that there were)."""
+        return (
+            sum(one.pump.counts.published for one in self.alive),
+            sum(int(one.conn.execute("SELECT count(*) FROM parcel").fetchone()[0]) for one in self.alive),
+        )
+
+    def lost(self) -> tuple[int, int, int]:
+        """(events, lost, doubled)."""
+        with self.site.engine.connect() as tx:
+            rows = tx.execute(text("SELECT station, lane, seq, body FROM relay_event WHERE station LIKE 'tram-1%'")).all()
+        here = {(row[0], row[1], row[2]) for row in rows}
+        said = {(one.name, row[0], row[1]) for one in self.alive for row in one.conn.execute("SELECT lane, seq FROM outbox").fetchall()}
+        return len(said), len(said - here), len(rows) - len({(row[0], bytes(row[3])) for row in rows})
+
+
+def _percentile(values: list[float], share: float) -> float:
+    return sorted(values)[min(len(values) - 1, int(len(values) * share))] if values else 0.0
+
+
+def storm(count: int, keeps: int, seed: int, found: Found) -> float:
+    """One fleet comes back and goes through a bridge that stands still; published per parcel that had to be said."""
+    with ExitStack() as stack:
+        fleet = Fleet(stack, count, keeps, seed)
+        fleet.come()
+        waits = [wait for one in fleet.alive for wait in one.waits]
+        first, had = fleet.published()
+        fleet.stand_still(count)
+        until(lambda: fleet.turn() or True, 3.0)
+        sent, parcels = fleet.published()
+        events, lost, doubled = fleet.lost()
+        ratio = sent / (parcels + fleet.dropped)
+        found.figures = {
+            "stations": count, "events": events, "lost": lost, "doubled": doubled, "receipt p50 s": _percentile(waits, 0.5),
+            "receipt p99 s": _percentile(waits, 0.99), "published per parcel when they come": first / max(1, had),
+            "dropped by the broker": fleet.dropped, "published per parcel that had to be said": ratio,
+        }  # fmt: skip
+        found.wrong += [f"{name} {found.figures[name]:.0f}" for name in ("lost", "doubled") if found.figures[name]]
+        found.wrong += [f"receipt p99 {found.figures['receipt p99 s']:.1f} s"] if found.figures["receipt p99 s"] > P99_S else []
+        found.wrong += [f"{one:.2f} published per parcel" for one in (first / max(1, had), ratio) if one > STORM]
+        return ratio
+
+
+def attempt(size: Size, seed: int) -> Found:
+    """P17: the fleet, then a small one whose stations are stubborn."""
+    found, spoilt = Found(), Found()
+    storm(pick(size, STATIONS), pick(size, KEEPS), seed, found)
+    if size != "pinch":
+        undo = BUGS["retry-every-5s"]()
+        try:
+            storm(60, 12, seed, spoilt)
+        finally:
+            undo()
+        found.saboteurs["fixed retry after 5 s"] = any("published per parcel" in wrong for wrong in spoilt.wrong)
+    return found
