@@ -423,6 +423,37 @@ class AttachmentChunk:
 
 
 @dataclass(frozen=True, slots=True)
+class AttachmentHeld:
+    """What the bridge holds of a content: bit `part` of `held` (`bitmaps`), out of `parts`. What is held need not be sent.
+
+    `again` numbers the bridge's requests, from 1: everything that is not held is to be sent anew, also what was vouched for;
+    0 asks for nothing. `reason` says what was wrong (``digest``, ``jpeg``, ``size``, ``parts``); with `again` 0 it is final.
+    """
+
+    KIND: ClassVar[int] = 42
+    LANE: ClassVar[Lane] = Lane.CONSULT
+    digest: bytes = wire(1)
+    parts: int = wire(2)
+    held: bytes = wire(3)
+    again: int = wire(4, default=0)
+    reason: str = wire(5, default="")
+
+
+@dataclass(frozen=True, slots=True)
+class AnswerKept:
+    """An answer that the station has, given back to a bridge whose store was restored: the exact bytes and the bridge's signature."""
+
+    KIND: ClassVar[int] = 43
+    LANE: ClassVar[Lane] = Lane.CONSULT
+    consult: int = wire(1)
+    answer: int = wire(2)
+    content: bytes = wire(3)
+    key_id: int = wire(4)
+    signature: bytes = wire(5)
+    replaces: int | None = wire(6, default=None)
+
+
+@dataclass(frozen=True, slots=True)
 class DeviceRegistered:
     """What stands behind a device number. `identity` is the text whose `ids.short_of` is `device`."""
 
@@ -537,8 +568,8 @@ Body = (
     | ObservationRecorded | ObservationEnteredInError | ObservationReassigned | MeasurementUnassigned | MeasurementDiscarded
     | ConsultRequested | ConsultWithdrawn | ConsultOpened | ConsultClaimed | ConsultQuestion | ConsultReply
     | EmergencyPressed | ConsultEscalated | QuestionShown | ReplySeen
-    | AnswerSigned | AnswerCorrected | AnswerRead | AttachmentOffered | AttachmentChunk | DeviceRegistered | ClockAnchor
-    | KeyPublished | Tombstone | StaffChanged | AuditHead | RotaPublished | Unknown
+    | AnswerSigned | AnswerCorrected | AnswerRead | AttachmentOffered | AttachmentChunk | AttachmentHeld | AnswerKept
+    | DeviceRegistered | ClockAnchor | KeyPublished | Tombstone | StaffChanged | AuditHead | RotaPublished | Unknown
 )  # fmt: skip
 
 KINDS: dict[int, type] = {
@@ -548,8 +579,8 @@ KINDS: dict[int, type] = {
         ObservationRecorded, ObservationEnteredInError, ObservationReassigned, MeasurementUnassigned, MeasurementDiscarded,
         ConsultRequested, ConsultWithdrawn, ConsultOpened, ConsultClaimed, ConsultQuestion, ConsultReply,
         EmergencyPressed, ConsultEscalated, QuestionShown, ReplySeen,
-        AnswerSigned, AnswerCorrected, AnswerRead, AttachmentOffered, AttachmentChunk, DeviceRegistered, ClockAnchor,
-        KeyPublished, Tombstone, StaffChanged, AuditHead, RotaPublished,
+        AnswerSigned, AnswerCorrected, AnswerRead, AttachmentOffered, AttachmentChunk, AttachmentHeld, AnswerKept,
+        DeviceRegistered, ClockAnchor, KeyPublished, Tombstone, StaffChanged, AuditHead, RotaPublished,
     )
 }  # fmt: skip
 """Every kind this version can read, by its number."""

@@ -7,6 +7,7 @@ place in here (`fill` puts them in when the parcel is made): a picture is writte
 import hashlib
 from dataclasses import replace
 
+from appliance.contract.bitmaps import read_bits
 from appliance.contract.codec import read_event, write_event
 from appliance.contract.events import AttachmentChunk
 from appliance.database import Connection
@@ -62,22 +63,26 @@ def read(conn: Connection, digest: bytes) -> bytes | None:
 def drop(conn: Connection, row: int) -> None:
     """Remove a content and its parts in the caller's transaction."""
     conn.execute("DELETE FROM content_part WHERE id BETWEEN ? AND ?", _range(row))
+    conn.execute("DELETE FROM content_run WHERE content = ?", (row,))
     conn.execute("DELETE FROM content WHERE id = ?", (row,))
 
 
 def fill(conn: Connection, body: bytes) -> bytes:
-    """An outbox row of a chunk with its bytes in their place; without bytes when the content was erased: then nothing is missing
-    at the other end but what must not be there.
+    """An outbox row of a chunk with its bytes in their place; without bytes when the content was erased, or when the bridge has
+    said that it holds this part: then nothing is missing at the other end but what must not be there.
     """
     event = read_event(body)
     chunk = event.body
     if not isinstance(chunk, AttachmentChunk) or chunk.data:
         return body
     row = conn.execute(
-        "SELECT part.data FROM content JOIN content_part AS part ON part.id = content.id * ? + ? WHERE content.digest BETWEEN ? AND ?",
+        "SELECT part.data, content.held FROM content JOIN content_part AS part ON part.id = content.id * ? + ?"
+        " WHERE content.digest BETWEEN ? AND ?",
         (MOST_PARTS, chunk.part, chunk.name, chunk.name + _REST),
     ).fetchone()
-    return body if row is None else write_event(replace(event, body=replace(chunk, data=bytes(row[0]))))
+    if row is None or chunk.part in read_bits(bytes(row[1]), chunk.parts):
+        return body
+    return write_event(replace(event, body=replace(chunk, data=bytes(row[0]))))
 
 
 _REST = b"\xff" * (32 - NAME_BYTES)

@@ -13,6 +13,7 @@ from appliance.contract.errors import WireError
 from appliance.contract.events import (
     AnswerCorrected,
     AnswerSigned,
+    AttachmentHeld,
     ConsultClaimed,
     ConsultEscalated,
     ConsultOpened,
@@ -57,6 +58,8 @@ def apply(conn: Connection, event: Event) -> None:
         why = _take_answer(conn, body, event.stamp.wall)
         if why is not None:
             _set_aside(conn, body, event.stamp.wall, *why)
+    elif isinstance(body, AttachmentHeld):
+        pictures.hear_held(conn, body, event.stamp)
     elif isinstance(body, ConsultEscalated):
         duty.note(conn, body, event.stamp.wall)
     elif isinstance(body, RotaPublished):

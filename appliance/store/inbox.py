@@ -185,6 +185,7 @@ class StationStore(Outbox, BagBook):
         del station, shard
         if tx.execute("UPDATE peer SET current = 0 WHERE current = 1 AND store <> ?", (peer.incarnation,)).rowcount:
             tx.execute("UPDATE lane SET safe = 0, safe_holes = x'80' WHERE safe > 0")  # another store has other backups
+            tx.execute("UPDATE content SET held = x'' WHERE held <> x''")  # … and other parts of pictures
         tx.execute(
             "INSERT INTO peer (store, counter, heard, current) VALUES (?, ?, ?, 1) ON CONFLICT (store) DO UPDATE SET"
             " counter = max(counter, excluded.counter), heard = excluded.heard, current = 1",

@@ -5,10 +5,13 @@ that sends the request, or at once when the request has been sent: the previews 
 full ones in lane 4, one event for each part, so that after a cut only the missing parts are sent.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from appliance import __version__
-from appliance.contract.events import AttachmentChunk, AttachmentOffered, Event
+from appliance.contract.bitmaps import read_bits
+from appliance.contract.codec import read_event
+from appliance.contract.events import AttachmentChunk, AttachmentHeld, AttachmentOffered, Event
 from appliance.contract.lanes import Lane
 from appliance.contract.parcels import peek, read_parcel, write_parcel
 from appliance.contract.readings import Stamp
@@ -17,7 +20,7 @@ from appliance.database import Connection, Row, transaction
 from appliance.store import content, tickets
 from appliance.store.content import NAME_BYTES
 from appliance.store.errors import Refused
-from appliance.store.outbox import RECEIVED, append
+from appliance.store.outbox import append
 from appliance.store.patients import clean
 from appliance.store.sealing import opening_keys, seal_again
 
@@ -25,6 +28,8 @@ MEDIA_TYPE = "image/jpeg"
 MOST_PICTURES = 6
 """Of one consult: a thin link brings six previews in half a minute, and a doctor asks for more when they want more."""
 MOST_CAPTION = 120
+MOST_AGAIN = 3
+"""How often one content is sent anew because the bridge could not put it together."""
 FORGOTTEN = 12 * 36_000
 """Tenths of a second after which pictures of a request that was never sent are removed."""
 
@@ -33,7 +38,8 @@ FORGOTTEN = 12 * 36_000
 class Picture:
     """One picture of a consult. `received` of its `parts` parts are at the bridge; `preview_received` says that the preview is.
 
-    `offered` is when it was said to the bridge (tenths since 1970), None while the request has not been sent.
+    `offered` is when it was said to the bridge (tenths since 1970), None while the request has not been sent. `failed` says why
+    the bridge could not put it together after it had asked for it anew `MOST_AGAIN` times (`AttachmentHeld.reason`).
     """
 
     consult: int
@@ -49,11 +55,12 @@ class Picture:
     offered: int | None
     received: int
     preview_received: bool
+    failed: str = ""
 
     @property
     def there(self) -> bool:
         """True when the bridge has vouched for every part."""
-        return self.offered is not None and self.received == self.parts
+        return self.offered is not None and self.received == self.parts and not self.failed
 
 
 def attach(
@@ -170,11 +177,52 @@ def _queue(conn: Connection, one: Row, lane: Lane, now: Stamp) -> None:
     """An outbox row for each part, unless the content is on its way already (another consult has the same picture)."""
     if one["first"] is not None:
         return
+    _run(conn, one, range(content.parts_of(one["size"])), lane, now)
+
+
+def _run(conn: Connection, one: Row, which: Sequence[int], lane: Lane, now: Stamp) -> None:
+    """Queue some parts, one row after the other; the latest run is what the progress is reckoned by."""
     parts = content.parts_of(one["size"])
-    for part in range(parts):
+    for part in which:
         append(conn, Event(now, "", "", AttachmentChunk(bytes(one["digest"])[:NAME_BYTES], part, parts, b"")), lane)
     last = int(conn.execute("SELECT max(id) FROM outbox").fetchone()[0])
-    conn.execute("UPDATE content SET first = ?, last = ? WHERE id = ?", (last - parts + 1, last, one["id"]))
+    first = last - len(which) + 1
+    conn.execute("UPDATE content SET first = ?, last = ? WHERE id = ?", (first, last, one["id"]))
+    conn.execute("INSERT INTO content_run (content, first, last) VALUES (?, ?, ?)", (one["id"], first, last))
+
+
+def hear_held(conn: Connection, said: AttachmentHeld, now: Stamp) -> None:
+    """The bridge says what it holds of a content and may ask for the rest anew; in the caller's transaction. Repeats are harmless.
+
+    What still waits to be sent needs no second row. A content that is not here (any more) cannot be sent, and a request beyond
+    `MOST_AGAIN` is not answered: nobody can make a station send one picture for ever.
+    """
+    one = conn.execute("SELECT * FROM content WHERE digest = ?", (said.digest,)).fetchone()
+    if one is None or one["first"] is None or said.parts != content.parts_of(one["size"]):
+        return
+    conn.execute("UPDATE content SET held = ? WHERE id = ?", (said.held, one["id"]))
+    if said.reason and not said.again:
+        conn.execute("UPDATE content SET failed = ? WHERE id = ?", (said.reason, one["id"]))
+    if not one["asked"] < said.again <= MOST_AGAIN:
+        return
+    coming = _coming(conn, one["id"])
+    missing = [part for part in range(said.parts) if part not in read_bits(said.held, said.parts) | coming]
+    conn.execute("UPDATE content SET asked = ? WHERE id = ?", (said.again, one["id"]))
+    if missing and conn.execute("SELECT 1 FROM content_part WHERE id = ?", (one["id"] * content.MOST_PARTS,)).fetchone():
+        lane = conn.execute("SELECT lane FROM outbox WHERE id = ?", (one["first"],)).fetchone()
+        _run(conn, one, missing, Lane(lane[0]), now)
+
+
+def _coming(conn: Connection, row: int) -> set[int]:
+    """The parts of a content that are in no parcel yet: whatever has left may be what the bridge complains of."""
+    found = conn.execute(
+        "SELECT body FROM content_run AS run JOIN outbox ON outbox.id BETWEEN run.first AND run.last"
+        " JOIN lane ON lane.epoch = outbox.epoch AND lane.lane = outbox.lane"
+        " WHERE run.content = ? AND outbox.state < 2 AND outbox.seq > lane.frozen",
+        (row,),
+    ).fetchall()
+    events = [read_event(bytes(one[0])).body for one in found]
+    return {one.part for one in events if isinstance(one, AttachmentChunk)}
 
 
 # --- reading ----------------------------------------------------------------------------------------------------------------------------
@@ -183,8 +231,8 @@ def _queue(conn: Connection, one: Row, lane: Lane, now: Stamp) -> None:
 def listing(conn: Connection, consult: int) -> list[Picture]:
     """The pictures of a consult, in the order they were taken, with how far each has come."""
     rows = conn.execute(
-        "SELECT picture.*, big.digest AS digest, big.size AS size, big.first AS first, big.last AS last, small.digest AS preview_digest,"
-        " small.first AS small_first, small.last AS small_last FROM picture JOIN content AS big ON big.id = picture.content"
+        "SELECT picture.*, big.digest AS digest, big.size AS size, big.first AS first, big.failed AS failed,"
+        " small.digest AS preview_digest, small.first AS small_first, small.size AS small_size FROM picture JOIN content AS big ON big.id = picture.content"
         " JOIN content AS small ON small.id = picture.preview WHERE picture.consult = ? ORDER BY picture.id",
         (consult,),
     ).fetchall()
@@ -192,18 +240,25 @@ def listing(conn: Connection, consult: int) -> list[Picture]:
 
 
 def _picture(conn: Connection, row: Row) -> Picture:
-    small = row["small_last"] is not None and _arrived(conn, row["small_first"], row["small_last"]) > row["small_last"] - row["small_first"]
+    parts, small_parts = content.parts_of(row["size"]), content.parts_of(row["small_size"])
+    small = row["small_first"] is not None and _arrived(conn, row["preview"], small_parts) == small_parts
+    came = 0 if row["first"] is None else _arrived(conn, row["content"], parts)
     return Picture(
         row["consult"], row["patient"], bytes(row["digest"]), bytes(row["preview_digest"]), row["caption"], row["source"], row["staff"],
-        row["at"], row["size"], content.parts_of(row["size"]), row["offered"], _arrived(conn, row["first"], row["last"]), small,
+        row["at"], row["size"], parts, row["offered"], came, small, row["failed"],
     )  # fmt: skip
 
 
-def _arrived(conn: Connection, first: int | None, last: int | None) -> int:
-    if first is None:
-        return 0
-    row = conn.execute("SELECT count(*) FROM outbox WHERE id BETWEEN ? AND ? AND state = ?", (first, last, RECEIVED)).fetchone()
-    return int(row[0])
+def _arrived(conn: Connection, row: int, parts: int) -> int:
+    """How many parts of a content the bridge has vouched for. A part that was sent more than once has come when its last row has."""
+    runs = conn.execute("SELECT count(*) FROM content_run WHERE content = ?", (row,)).fetchone()[0]
+    state = "= 2" if runs == 1 else "< 2"
+    found = conn.execute(
+        "SELECT count(*) FROM content_run AS run JOIN outbox ON outbox.id BETWEEN run.first AND run.last"  # noqa: S608 - one of two words
+        f" WHERE run.content = ? AND outbox.state {state}",
+        (row,),
+    ).fetchone()
+    return int(found[0]) if runs == 1 else parts - int(found[0])
 
 
 def read(conn: Connection, consult: int, digest: bytes) -> bytes | None:
@@ -241,9 +296,11 @@ def _empty_parcels(conn: Connection, one: Row) -> None:
     if one["first"] is None:
         return
     rows = conn.execute(
-        "SELECT DISTINCT parcel.number, parcel.payload FROM outbox JOIN parcel ON parcel.epoch = outbox.epoch AND parcel.lane = outbox.lane"
-        " AND outbox.seq BETWEEN parcel.first_seq AND parcel.first_seq + parcel.count - 1 WHERE outbox.id BETWEEN ? AND ?",
-        (one["first"], one["last"]),
+        "SELECT DISTINCT parcel.number, parcel.payload FROM content_run AS run"
+        " JOIN outbox ON outbox.id BETWEEN run.first AND run.last JOIN parcel ON parcel.epoch = outbox.epoch AND parcel.lane = outbox.lane"
+        " AND outbox.seq BETWEEN parcel.first_seq AND parcel.first_seq + parcel.count - 1"
+        " WHERE run.content = ?",
+        (one["id"],),
     ).fetchall()
     for number, payload in rows:
         header, events = read_parcel(bytes(payload), opening_keys(conn, peek(bytes(payload))))

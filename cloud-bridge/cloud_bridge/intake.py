@@ -103,9 +103,15 @@ def apply_many(tx: Connection, rows: Sequence[tuple[str, Event, int, Key]]) -> N
         if type(event.body) is ObservationRecorded and (station, event.body.patient) not in gone
     ]
     observations.claim(tx, claims)
-    for station, event, at, key in rows:
-        if type(event.body) is not ObservationRecorded:
-            _take(tx, station, event, at, key)
+    rest = [row for row in rows if type(row[1].body) is not ObservationRecorded]
+    for station, event, at, key in sorted(rest, key=_parts_last):
+        _take(tx, station, event, at, key)
+
+
+def _parts_last(row: tuple[str, Event, int, Key]) -> tuple[bool, int]:
+    """Parts of pictures behind everything else and in their own order: the last one finds the others there."""
+    part = type(row[1].body) is AttachmentChunk
+    return part, row[3][2] if part else 0
 
 
 MOST = 1 << 63
@@ -264,9 +270,9 @@ def _read(tx: Connection, station: str, event: Event, body: AnswerRead, at: int,
         answers.was_read(tx, station, body.consult, body.answer, confirmed=body.confirmed, who=body.who, wall=event.stamp.wall, at=at)
 
 
-def _attachment(tx: Connection, station: str, event: Event, body: AttachmentOffered, at: int, _key: Key) -> None:
+def _attachment(tx: Connection, station: str, event: Event, body: AttachmentOffered, at: int, key: Key) -> None:
     erased = patients.erased(tx, station, consults.patient_of(tx, station, body.consult))
-    pictures.offer(tx, station, event, body, at, erased=erased)
+    pictures.offer(tx, station, event, body, at, erased=erased, epoch=key[0])
 
 
 def _chunk(tx: Connection, station: str, _event: Event, body: AttachmentChunk, at: int, key: Key) -> None:

@@ -7,10 +7,14 @@ import random
 import pytest
 from sqlalchemy import Engine, select
 
-from appliance.contract.events import AttachmentChunk, AttachmentOffered, Event, Tombstone
+from appliance.contract.codec import read_event
+from appliance.contract.events import AttachmentChunk, AttachmentHeld, AttachmentOffered, Event, Tombstone
+from appliance.relay.marks import Marks
+from appliance.relay.storage import Stream
 from cloud_bridge import intake
 from cloud_bridge.store import consults, pictures, relay_tables
 from cloud_bridge.store.engine import reading, writing
+from cloud_bridge.store.inbox import BridgeStore
 from cloud_bridge.store.tables import content, content_part
 from tests.bridge import story
 from tests.bridge.conftest import Office
@@ -123,18 +127,77 @@ def test_a_part_twice_is_one_part(engine: Engine) -> None:
     assert served(engine, FULL) == FULL
 
 
-def test_a_wrong_digest_is_said_and_never_shown(engine: Engine) -> None:
-    """The parts made something else than was offered; good parts that come later mend it."""
-    wrong = parts(FULL[:-1] + b"x", name=digest(FULL)[:8])
-    hear(engine, [story.asked(), offered(), *wrong])
+def told(engine: Engine) -> list[AttachmentHeld]:
+    """What the station was told of its pictures, the first word first."""
+    with reading(engine) as tx:
+        rows = tx.execute(select(relay_tables.outbox.c.body).where(relay_tables.outbox.c.kind == 42).order_by(relay_tables.outbox.c.id))
+        return [read_event(bytes(row[0])).body for row in rows]  # type: ignore[misc]  # of kind 42
+
+
+WRONG = FULL[:-1] + b"x"
+
+
+def test_a_wrong_digest_is_asked_for_again_and_never_shown(engine: Engine) -> None:
+    """The parts made something else than was offered: the station is asked for all of them; good parts mend it."""
+    hear(engine, [story.asked(), offered(), *parts(WRONG, name=digest(FULL)[:8])])
     (one,) = seen(engine)
-    assert one.broken
+    assert (one.broken, one.asked, one.share) == (False, 1, 0)
     assert served(engine, FULL) is None
+    assert told(engine) == [AttachmentHeld(digest(FULL), 9, bytes(2), 1, "digest")]
     with reading(engine) as tx:
         assert not tx.execute(select(content_part)).all()
     hear(engine, parts(), story.T0 + 10)
     assert served(engine, FULL) == FULL
     assert not seen(engine)[0].broken
+
+
+def test_it_is_not_asked_for_for_ever(engine: Engine) -> None:
+    """After three requests the picture says so, and the station is told why; nothing more is asked."""
+    hear(engine, [story.asked(), offered()])
+    for number in range(6):
+        hear(engine, parts(WRONG, name=digest(FULL)[:8]), story.T0 + 10 * (number + 1))
+    (one,) = seen(engine)
+    assert (one.broken, one.asked) == (True, 3)
+    assert [(word.again, word.reason) for word in told(engine)][:4] == [(1, "digest"), (2, "digest"), (3, "digest"), (0, "digest")]
+    assert not any(word.again for word in told(engine)[3:])
+    hear(engine, parts(), story.T0 + 100)
+    assert served(engine, FULL) == FULL
+
+
+def test_what_is_here_already_need_not_come_again(engine: Engine) -> None:
+    """The same picture for another request, or offered anew under another epoch: the station hears what is held."""
+    hear(engine, [story.asked(), story.asked(901), offered(), *parts()[:4]])
+    assert told(engine) == []
+    with writing(engine) as tx:
+        again = offered()
+        assert isinstance(again.body, AttachmentOffered)
+        pictures.offer(tx, story.STATION, again, again.body, story.T0, erased=False, epoch=b"epoch--2")
+    assert told(engine)[-1] == AttachmentHeld(digest(FULL), 9, b"\x0f\x00")
+    hear(engine, parts()[4:], story.T0 + 10)
+    hear(engine, [offered(consult=901)], story.T0 + 20)
+    assert told(engine)[-1] == AttachmentHeld(digest(FULL), 9, b"\xff\x01")
+    assert served(engine, FULL, 901) == FULL
+
+
+def test_a_part_that_was_set_aside_is_asked_for(engine: Engine) -> None:
+    """Everything of the lane is in, the last part has come, and one is not there: nobody but the bridge can know."""
+    one, *rest = parts()
+    hear(engine, [story.asked(), offered()])
+    with writing(engine) as tx:
+        BridgeStore(engine, [0]).keep_marks(tx, {(Stream(story.STATION, story.EPOCH), 4): Marks(1 << 60)})
+    hear(engine, rest, story.T0 + 10)
+    assert told(engine) == [AttachmentHeld(digest(FULL), 9, b"\xfe\x01", 1, "parts")]
+    hear(engine, [one], story.T0 + 20)
+    assert served(engine, FULL) == FULL
+
+
+def test_while_parts_are_on_their_way_nothing_is_asked(engine: Engine) -> None:
+    """The last part has overtaken others: they will come by themselves."""
+    one, *rest = parts()
+    hear(engine, [story.asked(), offered(), *rest])
+    assert told(engine) == []
+    hear(engine, [one], story.T0 + 20)
+    assert served(engine, FULL) == FULL
 
 
 @pytest.mark.parametrize("data", [b"<svg onload=alert(1)>" + bytes(3000), b"GIF89a" + bytes(2000), b"%PDF-1.7"])
@@ -278,5 +341,8 @@ def test_a_stranger_gets_no_picture(office: Office) -> None:
 
 def test_a_broken_picture_is_said(office: Office) -> None:
     """In words that say what to do."""
-    office.hear(story.asked(attachments=1), offered(), *parts(FULL[:-1] + b"x", name=digest(FULL)[:8]))
+    office.hear(story.asked(attachments=1), offered(), *parts(WRONG, name=digest(FULL)[:8]))
+    assert "đã xin trạm gửi lại (lần 1)" in office.doctor().get(PAGE).text
+    for _ in range(3):
+        office.hear(*parts(WRONG, name=digest(FULL)[:8]))
     assert "Ảnh bị hỏng trên đường" in office.doctor().get(PAGE).text

@@ -11,7 +11,8 @@ from appliance.contract.events import AttachmentChunk, Department, Urgency
 from appliance.contract.lanes import Lane
 from appliance.contract.parcels import PARCEL, read_parcel
 from appliance.contract.topics import UP
-from appliance.store import consults, content, patients, pictures
+from appliance.database import Connection
+from appliance.store import consults, content, downlink, patients, pictures
 from appliance.store.consults import ConsultDraft
 from appliance.store.patients import PatientDraft
 from cloud_bridge import intake
@@ -29,6 +30,10 @@ class Clinic(World):
 
     def _told_bridge(self, tx: Any, rows: Any) -> None:
         intake.apply_many(tx, rows)
+
+    def _told_station(self, tx: Connection, arrived: Any) -> None:
+        for one in arrived:
+            downlink.apply(tx, one.event)
 
     def ask(self) -> None:
         """A request is sent."""
@@ -182,3 +187,140 @@ def test_what_a_picture_costs(clinic: Clinic) -> None:
     kept = clinic.conn.execute("SELECT sum(length(data)) FROM content_part").fetchone()[0]
     assert kept == len(FULL) + len(SMALL)
     assert content.parts_of(len(FULL)) == 54
+
+
+# --- when something is wrong with it ---------------------------------------------------------------------------------------------------
+
+
+def until_half(clinic: Clinic) -> int:
+    """The full picture is on its way; how many parts the bridge has vouched for."""
+    (one,) = pictures.listing(clinic.conn, CONSULT)
+    while one.received < one.parts // 3:
+        clinic.turn("station")
+        clinic.net.carry("up", 6)
+        clinic.turn("bridge")
+        clinic.net.carry("down")
+        clinic.turn("station")
+        clinic.pass_time(3)
+        (one,) = pictures.listing(clinic.conn, CONSULT)
+    assert one.received < one.parts
+    return one.received
+
+
+def full_parts(clinic: Clinic) -> list[int]:
+    """The parts of the full picture that travelled with their bytes."""
+    found = []
+    for topic, payload in clinic.net.carried:
+        if f"/{UP}/" in topic and payload[0] == PARCEL:
+            header, events = read_parcel(payload)
+            chunks = [one.body for one in events if isinstance(one.body, AttachmentChunk)]
+            found += [one.part for one in chunks if header.lane == Lane.ATTACHMENTS and one.data]
+    return found
+
+
+def test_a_picture_that_was_damaged_on_the_way_comes_again_by_itself(clinic: Clinic) -> None:
+    """A part is another one at the bridge: the whole has not the digest that was offered, and is asked for once."""
+    clinic.ask()
+    clinic.settle()
+    clinic.picture()
+    until_half(clinic)
+    with clinic.engine.begin() as tx:
+        tx.exec_driver_sql("UPDATE content_part SET data = x'00' WHERE part = 2 AND parts = 54")
+    clinic.settle()
+    assert clinic.whole()
+    (one,) = pictures.listing(clinic.conn, CONSULT)
+    assert (one.there, one.failed, one.received) == (True, "", one.parts)
+    assert max(Counter(full_parts(clinic)).values()) == 2
+
+
+def test_a_picture_whose_card_is_bad_is_given_up_and_says_so_at_both_ends(clinic: Clinic) -> None:
+    """The station's own bytes have changed: sent four times, then nobody sends it for ever, and staff can take it again."""
+    clinic.ask()
+    clinic.settle()
+    clinic.picture()
+    clinic.conn.execute("UPDATE content_part SET data = zeroblob(1120) WHERE id % 1024 = 7")
+    clinic.settle()
+    for _ in range(5):
+        clinic.pass_time(120)
+        clinic.settle()
+    (one,) = pictures.listing(clinic.conn, CONSULT)
+    assert (one.there, one.failed) == (False, "digest")
+    (shown,) = clinic.seen()
+    assert (shown.broken, shown.asked, shown.preview_here) == (True, 3, True)
+    assert max(Counter(full_parts(clinic)).values()) == 4
+    assert clinic.owed() == {}
+
+
+def test_an_older_copy_of_the_card_sends_only_what_is_missing(clinic: Clinic) -> None:
+    """The card is put back to before the transfer: another epoch offers the picture anew, the bridge says what it holds, and those
+    parts travel without their bytes.
+    """
+    import shutil
+
+    clinic.ask()
+    clinic.settle()
+    clinic.picture()
+    clinic.conn.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+    clinic.conn.close()
+    shutil.copy(clinic.folder / "station.db", clinic.folder / "copy.db")
+    clinic.net.cut("down")
+    clinic.station = clinic._start_station()
+    had = until_half(clinic)
+    clinic.net.cut("down")
+    clinic.conn.close()
+    for suffix in ("-wal", "-shm"):
+        (clinic.folder / f"station.db{suffix}").unlink(missing_ok=True)
+    shutil.copy(clinic.folder / "copy.db", clinic.folder / "station.db")
+    clinic.station = clinic._start_station()
+    clinic.net.carried.clear()
+    for _ in range(12):  # a thin line: what is offered is heard, and answered, before the parts have gone
+        clinic.turn("station")
+        clinic.net.carry("up", 3)
+        clinic.turn("bridge")
+        clinic.net.carry("down")
+        clinic.pass_time(3)
+    clinic.settle()
+    assert clinic.whole()
+    again = set(full_parts(clinic))
+    assert len(again) < 54 - had // 2, (len(again), had)
+    (one,) = pictures.listing(clinic.conn, CONSULT)
+    assert one.there
+
+
+def test_the_same_picture_of_a_second_request_is_not_sent_again(clinic: Clinic) -> None:
+    """It is there by its digest."""
+    clinic.ask()
+    clinic.picture()
+    clinic.settle()
+    asked = ConsultDraft(5, Urgency.EMERGENCY, Department.SURGERY, "Vết thương, lần hai")
+    consults.request(clinic.conn, asked, consult=CONSULT + 1, staff="an", now=clinic.stamp())
+    pictures.attach(clinic.conn, CONSULT + 1, patient=5, full=FULL, preview=SMALL, source="file", staff="an", now=clinic.stamp())
+    clinic.net.carried.clear()
+    clinic.settle()
+    assert clinic.parts_carried() == []
+    assert pictures.listing(clinic.conn, CONSULT + 1)[0].there
+    with reading(clinic.engine) as tx:
+        assert bridge_pictures.read(tx, STATION, CONSULT + 1, bridge_pictures.of_consult(tx, STATION, CONSULT + 1)[0].full) == FULL
+
+
+def test_a_part_in_quarantine_is_asked_for_again(clinic: Clinic) -> None:
+    """One message was spoilt in the bridge's hands: its numbers are set aside, and the picture becomes whole all the same."""
+    clinic.ask()
+    clinic.settle()
+    clinic.picture()
+    spoilt = False
+    for _ in range(200):
+        clinic.turn("station")
+        queue = clinic.net.queues["up"]
+        for place, (topic, payload) in enumerate(queue):
+            if not spoilt and topic.endswith(f"/{UP}/{int(Lane.ATTACHMENTS)}"):
+                queue[place] = (topic, payload[:-30] + bytes(30))
+                spoilt = True
+        clinic.net.carry("up")
+        clinic.turn("bridge")
+        clinic.net.carry("down")
+        clinic.pass_time(0.3)
+        if spoilt:
+            break
+    clinic.settle()
+    assert clinic.whole()

@@ -1,7 +1,7 @@
 """Pictures as they come: offers and parts in any order, each once; whole when the bytes have the digest that was offered.
 
 Only what is whole, of the right digest, not too large and a JPEG is ever given out. Parts that do not make the offered
-content are thrown away and the picture says so; good parts that come later mend it.
+content are thrown away and the station is asked for them anew, a few times; then the picture says so at both ends.
 """
 
 import hashlib
@@ -11,17 +11,24 @@ from typing import Any
 
 from sqlalchemy import Connection, delete, func, select, update
 
-from appliance.contract.events import AttachmentChunk, AttachmentOffered, Event
-from cloud_bridge.store import relay_tables
+from appliance import __version__
+from appliance.contract.bitmaps import write_bits
+from appliance.contract.events import AttachmentChunk, AttachmentHeld, AttachmentOffered, Event
+from appliance.contract.readings import ClockQuality, Stamp
+from cloud_bridge.store import outbox, relay_tables
 from cloud_bridge.store.tables import attachment, content, content_part
 from cloud_bridge.store.writing import once
 
 COMING, WHOLE, WRONG, ERASED = 0, 1, 2, 3
 """`content.state`. *Wrong*: the parts did not make what was offered, or it is nothing to show. *Erased* outranks every part."""
 NAME_BYTES = 8
+PART_BYTES = 1120
+"""Of a part as stations cut them; it only counts where none of a content is here."""
 MOST_BYTES = 1 << 20
 """Of one content; a full picture has 400 kB, a preview 30."""
 MOST_PARTS, MOST_PART = 1024, 4096
+MOST_AGAIN = 3
+"""How often a station is asked for one content anew. Then the picture says that it could not be put together, at both ends."""
 JPEG = b"\xff\xd8\xff"
 
 
@@ -29,7 +36,8 @@ JPEG = b"\xff\xd8\xff"
 class Picture:
     """One picture of a consult. `preview` and `full` are digests; `share` is how much of the full one is here, in per cent.
 
-    `preview_here` and `full_here` say what can be shown now; `broken` that what came was not what was offered.
+    `preview_here` and `full_here` say what can be shown now; `asked` how often the station was asked for it anew; `broken` that
+    it could not be put together all the same.
     """
 
     full: bytes
@@ -41,10 +49,15 @@ class Picture:
     preview_here: bool
     full_here: bool
     broken: bool
+    asked: int = 0
 
 
-def offer(tx: Connection, station: str, event: Event, body: AttachmentOffered, at: int, *, erased: bool) -> None:
-    """A station says that a content will come for a consult. Of an erased patient only the digest is kept, to know its parts by."""
+def offer(tx: Connection, station: str, event: Event, body: AttachmentOffered, at: int, *, erased: bool, epoch: bytes = b"") -> None:
+    """A station says that a content will come for a consult. Of an erased patient only the digest is kept, to know its parts by.
+
+    What is here already of it (it is another consult's too, or came under another `epoch`) need not come again: the station is told.
+    """
+    known = not erased and _known(tx, station, body, epoch)
     if not erased:
         once(
             tx, attachment, station=station, consult=body.consult, digest=body.digest, media_type=body.media_type, size=body.size,
@@ -57,11 +70,24 @@ def offer(tx: Connection, station: str, event: Event, body: AttachmentOffered, a
         revived = (content.c.station == station, content.c.digest == body.digest, content.c.state == ERASED)
         tx.execute(update(content).where(*revived).values(state=COMING))
     _settle(tx, station, name, at)
+    if known:
+        _tell(tx, station, body.digest, at)
+
+
+def _known(tx: Connection, station: str, body: AttachmentOffered, epoch: bytes) -> bool:
+    """Whether something of a content that is offered is here, and the station may not know it."""
+    c, name = content_part.c, body.digest[:NAME_BYTES]
+    if any(bytes(row.digest) == body.digest and row.state == WHOLE for row in _named(tx, station, name)):
+        return True
+    return tx.execute(select(c.part).where(*_of(station, name), c.epoch != epoch).limit(1)).first() is not None
 
 
 def take(tx: Connection, station: str, chunk: AttachmentChunk, key: tuple[bytes, int, int], at: int) -> None:
-    """A part has come. One that no content can have is passed over (the relay has kept it)."""
-    possible = 0 <= chunk.part < chunk.parts <= MOST_PARTS and 0 < len(chunk.data) <= MOST_PART and len(chunk.name) == NAME_BYTES
+    """A part has come. One that no content can have is passed over (the relay has kept it).
+
+    When the last one has come and nothing before it is on its way any more, what is missing is asked for.
+    """
+    possible = 0 <= chunk.part < chunk.parts <= MOST_PARTS and len(chunk.data) <= MOST_PART and len(chunk.name) == NAME_BYTES
     if not possible:
         return
     states = [row.state for row in _named(tx, station, chunk.name)]
@@ -69,12 +95,20 @@ def take(tx: Connection, station: str, chunk: AttachmentChunk, key: tuple[bytes,
         if ERASED in states:
             _blank(tx, station, [key])
         return
-    once(
-        tx, content_part, station=station, name=chunk.name, part=chunk.part, parts=chunk.parts, data=chunk.data, epoch=key[0],
-        lane=int(key[1]), seq=key[2], received=at,
-    )  # fmt: skip
-    if states:
-        _settle(tx, station, chunk.name, at)
+    if chunk.data:  # without bytes: the station knows that this part is here, or the content was erased there
+        once(
+            tx, content_part, station=station, name=chunk.name, part=chunk.part, parts=chunk.parts, data=chunk.data, epoch=key[0],
+            lane=int(key[1]), seq=key[2], received=at,
+        )  # fmt: skip
+    if states and not _settle(tx, station, chunk.name, at) and chunk.part == chunk.parts - 1 and _unbroken(tx, station, key):
+        _ask(tx, station, chunk.name, "parts", at)
+
+
+def _unbroken(tx: Connection, station: str, key: tuple[bytes, int, int]) -> bool:
+    """Whether everything before an event of its lane is in (or set aside for good)."""
+    c = relay_tables.inbox.c
+    row = tx.execute(select(c.contiguous).where(c.station == station, c.epoch == key[0], c.lane == int(key[1]))).first()
+    return row is not None and bool(row.contiguous >= key[2])
 
 
 def _named(tx: Connection, station: str, name: bytes) -> list[Any]:
@@ -87,27 +121,59 @@ def _of(station: str, name: bytes) -> tuple[Any, Any]:
     return content_part.c.station == station, content_part.c.name == name
 
 
-def _settle(tx: Connection, station: str, name: bytes, at: int) -> None:
-    """Put a content together when all its parts are here."""
+def _settle(tx: Connection, station: str, name: bytes, at: int) -> bool:
+    """Put a content together when all its parts are here; False while some are missing."""
     waiting = [row for row in _named(tx, station, name) if row.state not in (WHOLE, ERASED)]
     if not waiting:
         if ERASED in [row.state for row in _named(tx, station, name)]:
             _forget_parts(tx, station, name)
-        return
+        return True
     c = content_part.c
     count, parts = tx.execute(select(func.count(), func.max(c.parts)).where(*_of(station, name))).one()
     if not count or count < parts:
-        return
+        return False
     data = b"".join(bytes(row.data) for row in tx.execute(select(c.data).where(*_of(station, name)).order_by(c.part)))
     good = next((row for row in waiting if hashlib.sha256(data).digest() == bytes(row.digest) and len(data) == row.size), None)
     if good is None or not data.startswith(JPEG) or len(data) > MOST_BYTES:
         wrong = (content.c.station == station, content.c.name == name, content.c.state == COMING)
         tx.execute(update(content).where(*wrong).values(state=WRONG))
         tx.execute(delete(content_part).where(*_of(station, name)))
-        return
+        _ask(tx, station, name, "digest" if good is None else "jpeg" if len(data) <= MOST_BYTES else "size", at)
+        return True
     here = (content.c.station == station, content.c.digest == good.digest)
-    tx.execute(update(content).where(*here).values(state=WHOLE, data=data, completed=at))
+    tx.execute(update(content).where(*here).values(state=WHOLE, data=data, completed=at, why=None))
     tx.execute(update(content_part).where(*_of(station, name)).values(data=b""))
+    return True
+
+
+# --- asking -----------------------------------------------------------------------------------------------------------------------------
+
+
+def _ask(tx: Connection, station: str, name: bytes, why: str, at: int) -> None:
+    """Ask the station for what is missing of a content, `MOST_AGAIN` times; what is whole and no picture does not get better by it."""
+    c = content.c
+    mine = (c.station == station, c.name == name, c.state.in_([COMING, WRONG]))
+    for row in tx.execute(select(c.digest, c.asked).where(*mine)).all():
+        again = (row.asked or 0) + 1
+        final = why in ("jpeg", "size") or again > MOST_AGAIN
+        here = (c.station == station, c.digest == row.digest)
+        tx.execute(update(content).where(*here).values(asked=row.asked or 0 if final else again, why=why, state=WRONG if final else COMING))
+        _tell(tx, station, bytes(row.digest), at, 0 if final else again, why)
+
+
+def _tell(tx: Connection, station: str, digest: bytes, at: int, again: int = 0, why: str = "") -> None:
+    """Tell a station what is here of a content, and what is asked of it."""
+    c, p = content.c, content_part.c
+    row = tx.execute(select(c.state, c.size).where(c.station == station, c.digest == digest)).one()
+    name = digest[:NAME_BYTES]
+    found = tx.execute(select(func.max(p.parts)).where(*_of(station, name))).scalar() or -(-row.size // PART_BYTES)
+    parts = min(int(found), MOST_PARTS)
+    if row.state == WHOLE:
+        here: Iterable[int] = range(parts)
+    else:
+        here = [one.part for one in tx.execute(select(p.part).where(*_of(station, name))) if one.part < parts]
+    body = AttachmentHeld(digest, parts, write_bits(here, parts), again, why)
+    outbox.append(tx, station, Event(Stamp(0, 0, 0, at, ClockQuality.SYNCED), "", __version__, body))
 
 
 # --- reading ----------------------------------------------------------------------------------------------------------------------------
@@ -117,7 +183,7 @@ def of_consult(tx: Connection, station: str, consult: int) -> list[Picture]:
     """The pictures of a consult in the order they were taken, with what of each is here."""
     a, c = attachment.c, content.c
     query = (
-        select(attachment, c.state, c.name, c.size.label("length"))
+        select(attachment, c.state, c.name, c.size.label("length"), c.asked)
         .join(content, (c.station == a.station) & (c.digest == a.digest))
         .where(a.station == station, a.consult == consult)
         .order_by(a.wall, a.received, a.digest)
@@ -133,7 +199,7 @@ def of_consult(tx: Connection, station: str, consult: int) -> list[Picture]:
 def _picture(tx: Connection, row: Any, small: Any) -> Picture:
     return Picture(
         bytes(row.digest), None if small is None else bytes(small.digest), row.caption or "", row.actor or "", row.wall or 0,
-        _share(tx, row), small is not None and small.state == WHOLE, row.state == WHOLE, row.state == WRONG,
+        _share(tx, row), small is not None and small.state == WHOLE, row.state == WHOLE, row.state == WRONG, row.asked or 0,
     )  # fmt: skip
 
 
