@@ -225,7 +225,12 @@ class Broker:
 class Link:
     """The line to the broker."""
 
-    metered: bool = setting(True, YES_NO, "Whether bytes cost money: then ordinary readings wait for 30 rows or 60 s.")
+    metered: bool = setting(True, YES_NO, "Whether bytes cost money: then ordinary readings wait for 30 rows or gather_s.")
+    gather_s: int = setting(
+        60,
+        whole(1, 7200, 1800),
+        "The longest that ordinary readings wait for one another on a metered line: 1800 halves what a day costs. Requests never wait.",
+    )
     keepalive_s: int = setting(300, whole(5, 900, 300), "The longest silence on the line in seconds.")
     connect_timeout_s: float = setting(15.0, seconds(1, 120, 15), "How long a connection may take to come up.")
     session_bytes: int = setting(

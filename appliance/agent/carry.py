@@ -257,6 +257,7 @@ def carrier(conn: Connection, settings: Settings, clock: Clock, log: logging.Log
         now=lambda: clock.stamp().wall,
         say=partial(journal.step, log),
         metered=settings.link.metered,
+        gather=float(settings.link.gather_s),
         dictionary=settings.wire.dictionary,
         seals=seals_of(conn, settings, clock.stamp),
     )

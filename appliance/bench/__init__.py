@@ -4,7 +4,7 @@ import importlib
 from collections.abc import Iterator
 from typing import Any
 
-NAMES = ("wire", "outbox", "latency", "memory", "pages", "ingest")
+NAMES = ("wire", "day", "outbox", "latency", "memory", "pages", "ingest")
 """The benches; each is a module here with ``run() -> dict``."""
 
 

@@ -13,7 +13,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey,
 
 from appliance.contract.errors import WireError
 from appliance.contract.events import KeyPublished
-from appliance.contract.lanes import CHUNK_BYTES, Lane
+from appliance.contract.lanes import BATCH_SECONDS, CHUNK_BYTES, Lane
 from appliance.contract.parcels import split
 from appliance.contract.receipts import SAFE_NONCE, Hello, LaneReceipt, Level, Receipt, open_receipt, seal_receipt, write_hello
 from appliance.contract.topics import DOWN, UP, topic
@@ -71,6 +71,7 @@ class End:
     dice: Callable[[], float]
     say: Say
     metered: bool = False
+    gather: float = BATCH_SECONDS
     software: str = ""
     dictionary: int = 0
     seals: Seals = field(default_factory=Clear)
@@ -194,7 +195,7 @@ class Pump:
                 shard,
                 Sender(self.storage, station, limit=self.limit, dictionary=self.end.dictionary, seals=self.end.seals),
             )
-        talk.shard = shard
+        talk.shard, talk.sender.gather = shard, self.end.gather
         self.live.add(station)
         return talk
 

@@ -12,7 +12,7 @@ from typing import Any
 from appliance.contract.codec import read_event
 from appliance.contract.errors import WireError
 from appliance.contract.events import AnswerCorrected, AnswerSigned, Event
-from appliance.contract.lanes import CHUNK_BYTES, Lane
+from appliance.contract.lanes import BATCH_SECONDS, CHUNK_BYTES, Lane
 from appliance.contract.parcels import Header, pack, peek, split
 from appliance.contract.receipts import LaneReceipt
 from appliance.relay.marks import Marks, Range, marks_of
@@ -70,6 +70,7 @@ class Sender:
         self.turns = Turns()
         self.silent = 0
         self.gathered = float("-inf")
+        self.gather = BATCH_SECONDS
         self.rate = Rate()
 
     # --- what there is ------------------------------------------------------------------------------------------------
@@ -184,7 +185,8 @@ class Sender:
 
     def _ready(self, row: Waiting, since: float, now: float, metered: bool) -> float:
         held = self.held.get((row.stream, row.lane), now) - now
-        return max(held, ready(row.lane, row.next - 1 - row.frozen, now - since, metered, now - self.gathered, self.rate.now(now)))
+        rows, age, rate = row.next - 1 - row.frozen, now - since, self.rate.now(now)
+        return max(held, ready(row.lane, rows, age, metered, now - self.gathered, rate, self.gather))
 
     def _unsent(self, again: bool, most: int) -> set[int]:
         """The lanes in which a parcel may leave."""

@@ -9,6 +9,7 @@ from collections.abc import Callable, Sequence
 
 from appliance import __version__
 from appliance.contract.ids import EPOCH_BYTES
+from appliance.contract.lanes import BATCH_SECONDS
 from appliance.contract.topics import UP
 from appliance.database import Connection
 from appliance.relay.pump import End
@@ -25,6 +26,7 @@ def station_end(
     now: Callable[[], int],
     say: Callable[..., None],
     metered: bool = False,
+    gather: float = BATCH_SECONDS,
     dictionary: int = 0,
     randomly: Callable[[int], bytes] = os.urandom,
     dice: Callable[[], float] = random.random,
@@ -58,6 +60,7 @@ def station_end(
         dice=dice,
         say=say,
         metered=metered,
+        gather=gather,
         software=__version__,
         dictionary=dictionary,
         seals=own,
