@@ -205,6 +205,55 @@ def _exported(settings: "Settings", engine: "Engine") -> dict[str, Any]:
     return said
 
 
+# --- keys -----------------------------------------------------------------------------------------------------------------------------
+
+
+def _keys_list(args: argparse.Namespace) -> int:
+    """Our own public keys, the latest of each purpose in use; then which of them each station's content key is wrapped for."""
+    from cloud_bridge.store import keys, sealing
+    from cloud_bridge.store.engine import reading
+
+    settings, engine = open_store(args)
+    folder = settings.bridge.key_dir
+    for purpose in keys.PURPOSES:
+        publics = keys.publics(folder, purpose)
+        for number, public in publics.items():
+            say({"key": purpose, "key_id": number, "public": base64.b64encode(public).decode(), "in_use": number == max(publics)})
+    with reading(engine) as tx:
+        for station, epoch, key_id, wrapped_for, _ in sealing.known(tx):
+            say({
+                "content_key": key_id, "station": station, "epoch": epoch.hex(), "wrapped_for": wrapped_for,
+                "can_be_opened": wrapped_for in keys.ids(folder, keys.SEAL),
+            })  # fmt: skip
+    return DONE
+
+
+def _keys_rotate_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("purpose", metavar="PURPOSE", help="seal: what stations wrap their content keys for")
+
+
+def _keys_rotate(args: argparse.Namespace) -> int:
+    """One more sealing key. Others cannot be changed so: stations must trust a signing key before anything is signed with it."""
+    import os
+
+    from cloud_bridge.store import keys
+
+    if args.purpose != keys.SEAL:
+        raise InputError("PURPOSE", args.purpose, "seal: a signing key must be trusted before it signs", "tram-bridge keys rotate seal")
+    settings, _engine = open_store(args)
+    with _alone(settings.bridge.key_dir):
+        number = keys.rotate(settings.bridge.key_dir, keys.SEAL, os.urandom)
+    say({"key": keys.SEAL, "key_id": number, "made": True})
+    print(_AFTER_ROTATE.format(old=number - 1), file=sys.stderr)
+    return DONE
+
+
+_AFTER_ROTATE = """What happens next:
+  1. Restart tram-bridge carry: it reads the key folder when it starts.
+  2. tram-bridge init --export FILE, and at each box tram init --pin FILE: from then on it makes content keys for the new key.
+  3. Keep key {old}: what stations sealed before is opened with it. Back the key folder up: without it sealed parcels are lost."""
+
+
 # --- users ----------------------------------------------------------------------------------------------------------------------------
 
 
@@ -1006,6 +1055,8 @@ def _station_argument(parser: argparse.ArgumentParser) -> None:
 
 COMMANDS = (
     Command("init", "make and migrate the database, the store id, the keys; harmless to repeat", _init_arguments, _init),
+    Command("keys list", "the bridge's public keys, and the content keys that stations have sent", _nothing, _keys_list),
+    Command("keys rotate", "make one more sealing key; the old ones stay to open with", _keys_rotate_arguments, _keys_rotate),
     Command("users add", "a login for the console", _users_add_arguments, _users_add),
     Command("users lock", "shut somebody out; open sessions end", _login_argument, _set_locked(True)),
     Command("users unlock", "let somebody in again", _login_argument, _set_locked(False)),
@@ -1045,6 +1096,7 @@ def parser() -> argparse.ArgumentParser:
     top.add_argument("--config", metavar="FILE", type=Path, action="append", default=[], dest="config_before", help="a settings file")
     groups: dict[str, Any] = {"": top.add_subparsers(metavar="COMMAND", required=True)}
     helps = {
+        "keys": "the bridge's own keys",
         "users": "who may use the console", "stations": "whom the bridge serves", "tiers": "who answers, in order",
         "bag": "the post bag on a USB stick",
         "rota": "who is on duty", "quarantine": "what could not be read", "sms": "emergencies by telephone network",

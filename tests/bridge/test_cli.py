@@ -240,3 +240,21 @@ def test_the_example_settings_can_be_followed():
     settings = load([Path(__file__).parents[2] / "cloud-bridge" / "deploy" / "tram.toml.example"])
     assert settings.bridge.database.startswith("postgresql+psycopg://")
     assert settings.environment == "production"
+
+
+def test_a_new_sealing_key_stands_beside_the_old_one(ready):
+    """Listed with which one is in use, exported for stations to pin, the old one kept; signing keys are not changed so."""
+    code, (made,), err = ready.run("keys", "rotate", "seal")
+    assert (code, made) == (0, {"key": "seal", "key_id": 1, "made": True})
+    assert "tram init --pin" in err
+    listed = ready.run("keys", "list")[1]
+    assert [(one["key"], one["key_id"], one["in_use"]) for one in listed] == [
+        ("receipt", 0, True), ("answer", 0, True), ("time", 0, True), ("seal", 0, False), ("seal", 1, True),
+    ]  # fmt: skip
+    ready.run("init", "--export", ready.folder / "pins.json")
+    pins = json.loads((ready.folder / "pins.json").read_text())
+    assert [key["key_id"] for key in pins["seal"]] == [0, 1]
+    assert [key["public"] for key in pins["seal"]] == [one["public"] for one in listed if one["key"] == "seal"]
+    code, _, err = ready.run("keys", "rotate", "receipt")
+    assert code == 1
+    assert "keys rotate seal" in err
