@@ -158,6 +158,8 @@ def _looked() -> Work:
             return one
         one.going = going(here.db())
         if not one.stick or seen != one.seen:
+            if one.state == "done" and one.seen is not None:
+                one.state, one.problems = "idle", ()  # other files than those we left: another stick, or the same one back again
             look = post_office(here.db(), parts.settings, stamp=parts.clock.stamp, say=_silent, randomly=parts.urandom).look()
             one.stick, one.coming, one.seen = look.stick, look.coming, seen
             if one.state == "idle":

@@ -180,6 +180,7 @@ def test_a_late_hello_does_not_move_the_talk_to_an_older_epoch(world: World) -> 
     assert not world.owed()
     with world.engine.connect() as tx:
         peer = world.bridge.storage.peer(tx, STATION)
+    assert peer is not None
     assert peer.incarnation == world.station.end.me(world.conn)
     assert world.told_station()[world.ledger.down[0][0]] == 1
 
