@@ -2,7 +2,8 @@
 
 ``tests/contract/golden/v1/<name>-<n>.bin`` is a message as a released box or bridge made it, ``.json`` what it says: for
 a parcel its header, each event in readable form and as the outbox keeps it. `<name>` is the kind's number for a parcel
-of one kind; ``day`` for a stretch of a simulated day, ``fragment``, ``hello`` and ``receipt`` for the other messages.
+of one kind; ``day`` for a stretch of a simulated day, ``sealed`` for one sealed with `SEAL_KEYS`, ``fragment``, ``hello``
+and ``receipt`` for the other messages.
 Run it once for each release, before the tag; from the first tag on the folder only grows.
 """
 
@@ -23,6 +24,7 @@ from appliance.contract.parcels import Header, pack, read_fragment, read_parcel,
 from appliance.contract.readable import readable
 from appliance.contract.readings import ClockQuality, Numeric, Reading, ReadingKind, Stamp
 from appliance.contract.receipts import Hello, LaneReceipt, Level, Receipt, open_receipt, read_hello, seal_receipt, write_hello
+from appliance.contract.sealing import Seal, direction_key
 from appliance.contract.wiring import plan
 from appliance.simulate import day
 
@@ -31,6 +33,10 @@ KEY = Ed25519PrivateKey.from_private_bytes(bytes(range(32)))
 """A key for examples; it protects nothing."""
 HEADER = Header("tram-0001", bytes(range(1, 9)), 2, 1200, 1, dictionary=1)
 DOWN = Header("tram-0001", bytes(range(9, 17)), 0, 7, 1, epoch=bytes(range(1, 9)), dictionary=1)
+
+
+SEAL_KEYS = [direction_key(bytes(range(32)), "tram-0001", HEADER.origin, store) for store in (b"", DOWN.origin)]
+"""Keys of the way up and the way down, from a content key for examples."""
 
 
 def told(payload: bytes) -> dict[str, Any]:
@@ -42,7 +48,7 @@ def told(payload: bytes) -> dict[str, Any]:
         return {"hello": _shown(read_hello(payload))}
     if payload[0] == 0x12:
         return {"receipt": _shown(open_receipt(payload, {1: KEY.public_key()}))}
-    header, events = read_parcel(payload)
+    header, events = read_parcel(payload, SEAL_KEYS)
     return {"header": _shown(header), "events": [{"says": readable(one), "outbox": write_event(one).hex()} for one in events]}
 
 
@@ -60,6 +66,9 @@ def messages() -> Iterator[tuple[str, bytes]]:
     yield "day", pack(HEADER, [one for one in events if one.kind != 10][:8], 1 << 20)[0]
     for one in split(pack(HEADER, events[:300], 1 << 20)[0])[:2]:
         yield "fragment", one
+    for header, key in zip((HEADER, DOWN), SEAL_KEYS, strict=True):
+        yield "sealed", pack(header, events[:30], seal=Seal(1, key, bytes(16)))[0]
+    yield "sealed", pack(HEADER, [one for one in events if one.kind != 10][:8], 1 << 20, Seal(300, SEAL_KEYS[0], bytes(range(16))))[0]
     yield "hello", write_hello(Hello("tram-0001", bytes(range(1, 9)), bytes(range(16)), "0.1.0"))
     lanes = (LaneReceipt(0, 7, 7), LaneReceipt(2, 1200, 1260, ((1201, 1203), (1230, 1230)), ((1240, 1241),)))
     yield (

@@ -17,7 +17,7 @@ def test_there_are_golden_messages_from_the_first_release_on() -> None:
         assert FILES == []
         return
     names = {path.stem.rpartition("-")[0] for path in FILES}
-    assert names >= {str(kind) for kind in make_golden.KINDS} | {"999", "day", "fragment", "hello", "receipt"}
+    assert names >= {str(kind) for kind in make_golden.KINDS} | {"999", "day", "fragment", "hello", "receipt", "sealed"}
 
 
 @pytest.mark.parametrize("path", FILES or [None], ids=lambda path: path.stem if path else "before the first release")
