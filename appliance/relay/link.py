@@ -270,6 +270,11 @@ class MqttLink:
         return min(agreed, self.beat) if self.beat > 0 else agreed
 
     @property
+    def descriptor(self) -> int:
+        """The connection's descriptor, for somebody who waits for several; -1 when there is none."""
+        return -1 if self._sock is None else self._sock.fileno()
+
+    @property
     def stirred(self) -> bool:
         """True when something has happened that is worth a turn: a PUBACK alone only where somebody waits for room."""
         return bool(self._happened) or (self.eager and bool(self._acked))

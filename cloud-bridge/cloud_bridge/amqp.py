@@ -2,8 +2,9 @@
 
 A `Link` (appliance.relay.line) as `MqttLink` is one, so the relay's rules are the same behind both (docs/decisions: 0012).
 RabbitMQ's MQTT plugin publishes what a station says on the exchange ``amq.topic``, with dots where the topic has slashes.
-One durable quorum queue per shard is bound to that shard's way up; a message is acknowledged after our commit, so what a
-dead carrier had in its hands comes again. pika is driven by hand: its loop turns in `wait` and nowhere else.
+Two durable quorum queues per shard, one of them for the urgent lanes, are bound to its way up; a message is acknowledged
+after our commit, so what a dead carrier had in its hands comes again. pika is driven by hand: its loop turns in `wait` and
+nowhere else.
 """
 
 import logging
@@ -13,18 +14,20 @@ from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from functools import partial
-from typing import Any
+from typing import Any, NamedTuple
 
 import pika
 from pika.adapters.select_connection import IOLoop
 from pika.exceptions import AMQPError
 
+from appliance.contract.lanes import AT_ONCE, Lane
+from appliance.contract.topics import UP
 from appliance.relay.line import Acked, Down, Happening, LinkError, Message, Up
 
 EXCHANGE = "amq.topic"
 """Where the MQTT plugin publishes (its setting ``mqtt.exchange``)."""
-PREFETCH = 400
-"""Messages the broker may have unacknowledged with us: two groups of the carrier's."""
+PREFETCH = 100
+"""Messages of one queue that the broker may have unacknowledged with us; all of them are taken in one transaction."""
 WINDOW = 200
 """Messages of ours that the broker may still have to confirm."""
 LARGEST = 1 << 20
@@ -49,22 +52,24 @@ class Server:
     vhost: str = "/"
 
 
-def queue_of(shard: int) -> str:
-    """The queue of one shard.
+class Queue(NamedTuple):
+    """A queue and the routing keys that lead into it."""
 
-    >>> queue_of(7)
-    'tram.v1.07.up'
+    name: str
+    keys: tuple[str, ...]
+
+
+def queues_of(shard: int) -> list[Queue]:
+    """The queues of one shard: urgent lanes do not stand behind a backlog of the others.
+
+    >>> [one.name for one in queues_of(7)]
+    ['tram.v1.07.urgent', 'tram.v1.07.rest']
     """
-    return f"tram.v1.{shard:02d}.up"
-
-
-def binding_of(shard: int) -> str:
-    """The routing keys of one shard's way up.
-
-    >>> binding_of(7)
-    'v1.07.*.up.*'
-    """
-    return f"v1.{shard:02d}.*.up.*"
+    keys = {lane: f"v1.{shard:02d}.*.{UP}.{lane:d}" for lane in Lane}
+    return [
+        Queue(f"tram.v1.{shard:02d}.urgent", tuple(key for lane, key in keys.items() if lane in AT_ONCE)),
+        Queue(f"tram.v1.{shard:02d}.rest", tuple(key for lane, key in keys.items() if lane not in AT_ONCE)),
+    ]
 
 
 @dataclass
@@ -94,7 +99,7 @@ class AmqpLink:
     _finished: set[int] = field(default_factory=set)
     _blocked: bool = False
     _resumed: bool = True
-    _left: list[int] = field(default_factory=list)
+    _left: list[Queue] = field(default_factory=list)
     _old: list[tuple[Any, Any]] = field(default_factory=list)
 
     def __post_init__(self) -> None:
@@ -227,7 +232,7 @@ class AmqpLink:
     def _connected(self, connection: Any) -> None:
         connection.add_on_connection_blocked_callback(self._mine(self._generation, lambda *_: setattr(self, "_blocked", True)))
         connection.add_on_connection_unblocked_callback(self._mine(self._generation, lambda *_: setattr(self, "_blocked", False)))
-        self._resumed, self._left = True, list(self.shards)
+        self._resumed, self._left = True, self._queues()
         connection.channel(on_open_callback=self._mine(self._generation, self._looking))
 
     def _looking(self, channel: Any) -> None:
@@ -239,8 +244,7 @@ class AmqpLink:
         if not self._left:
             channel.close()
             return
-        shard = self._left.pop()
-        channel.queue_declare(queue_of(shard), passive=True, callback=self._mine(self._generation, partial(self._look, channel)))
+        channel.queue_declare(self._left.pop().name, passive=True, callback=self._mine(self._generation, partial(self._look, channel)))
 
     def _looked(self, _channel: Any, reason: Any) -> None:
         code = getattr(reason, "reply_code", 0)
@@ -252,7 +256,7 @@ class AmqpLink:
         self._connection.channel(on_open_callback=self._mine(self._generation, self._opened))
 
     def _opened(self, channel: Any) -> None:
-        self._channel, self._left = channel, list(self.shards)
+        self._channel, self._left = channel, self._queues()
         channel.add_on_close_callback(self._mine(self._generation, self._broken))
         channel.confirm_delivery(ack_nack_callback=self._mine(self._generation, self._confirmed))
         channel.basic_qos(prefetch_count=PREFETCH, callback=self._mine(self._generation, self._declare))
@@ -263,16 +267,20 @@ class AmqpLink:
             self.up, self._deadline = True, None
             self._say(Up(self._resumed))
             return
-        shard = self._left.pop()
-        mine, channel, queue = partial(self._mine, self._generation), self._channel, queue_of(shard)
+        queue = self._left.pop()
+        mine, channel, keys = partial(self._mine, self._generation), self._channel, list(queue.keys)
 
-        def bound(*_: Any) -> None:
-            channel.basic_consume(queue, mine(self._delivered), consumer_tag=f"{self.client_id}/{shard:02d}", callback=mine(self._declare))
+        def bind(*_: Any) -> None:
+            if keys:
+                channel.queue_bind(queue.name, EXCHANGE, keys.pop(), callback=mine(bind))
+            else:
+                tag = f"{self.client_id}/{queue.name}"
+                channel.basic_consume(queue.name, mine(self._delivered), consumer_tag=tag, callback=mine(self._declare))
 
-        def declared(*_: Any) -> None:
-            channel.queue_bind(queue, EXCHANGE, binding_of(shard), callback=mine(bound))
+        channel.queue_declare(queue.name, durable=True, arguments=self._arguments(), callback=mine(bind))
 
-        channel.queue_declare(queue, durable=True, arguments=self._arguments(), callback=mine(declared))
+    def _queues(self) -> list[Queue]:
+        return [queue for shard in self.shards for queue in queues_of(shard)]
 
     def _arguments(self) -> dict[str, Any]:
         version = str((self._connection.server_properties or {}).get("version", ""))

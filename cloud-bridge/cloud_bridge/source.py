@@ -4,17 +4,26 @@ A source hands over batches of messages and is told, after the commit, which of 
 `happenings()` gives the batch (topic, payload and token of each message, among what else has happened to the line) and
 `done(token)` ends a message. A source is a link and not half of one because receipts and answers go back on the same
 connection, and because what the relay does when a connection goes up or down is the same behind every broker (0012).
+
+Urgent lanes have a queue of their own at the broker: after an outage the rest is a national day long, and a request for
+help sent now must not stand at its end.
 """
 
 import zlib
-from collections.abc import Iterable
+from collections import deque
+from collections.abc import Iterable, Sequence
 from typing import Any, Protocol
 
-from appliance.contract.topics import shard_filter
-from appliance.relay.line import Link
+from appliance.contract.lanes import AT_ONCE, Lane
+from appliance.contract.topics import UP
+from appliance.relay.line import Acked, Down, Happening, Link, Message, Up
 from appliance.relay.link import Broker, MqttLink, tls_context
 from appliance.settings import Settings
 
+GROUP = 64
+"""Messages of a backlog that are handed over at a time: about a quarter of a second's work, which is what an urgent one waits."""
+OPENING = 0.05
+"""Seconds between two looks at the second line while it is being connected."""
 KEEPALIVE = 60
 """Seconds of silence after which a carrier's line shows that it is alive; a data centre pays for no bytes."""
 
@@ -36,14 +45,139 @@ class Source(Link, Protocol):
         ...
 
 
-def client_id(shards: Iterable[int]) -> str:
-    """The fixed name of the carrier of these shards: at most 23 letters, as MQTT 3.1.1 asks.
+def client_id(shards: Iterable[int], *, urgent: bool = False) -> str:
+    """The fixed name of the carrier of these shards, of its line for the urgent lanes apart: at most 23 letters, as MQTT 3.1.1 asks.
 
     >>> client_id([7])
     'tram-bridge-07'
     """
     names = [f"{shard:02d}" for shard in sorted(set(shards))]
-    return f"tram-bridge-{names[0]}" + (f"-{zlib.crc32(','.join(names).encode()):08x}" if len(names) > 1 else "")
+    more = f"-{zlib.crc32(','.join(names).encode()):08x}" if len(names) > 1 else ""
+    return f"tram-{'urgent' if urgent else 'bridge'}-{names[0]}{more}"
+
+
+def filters(shard: int, *, urgent: bool) -> list[str]:
+    """What a carrier of a shard subscribes to on its line for the urgent lanes, or for the rest.
+
+    >>> filters(7, urgent=True)
+    ['v1/07/+/up/0', 'v1/07/+/up/1']
+    """
+    return [f"v1/{shard:02d}/+/{UP}/{lane:d}" for lane in Lane if (lane in AT_ONCE) is urgent]
+
+
+class Express:
+    """Two MQTT sessions as one link: urgent lanes, and the way down, have one to themselves. Satisfies `Source`.
+
+    It is up while both are. A token is that of its session doubled, odd for the second one.
+    """
+
+    def __init__(self, urgent: MqttLink, rest: MqttLink) -> None:
+        self.links = (urgent, rest)
+        self.up = False
+        self._resumed: dict[int, bool] = {}
+        self._later: deque[Happening] = deque()
+        self.beat = 0.0
+
+    @property
+    def eager(self) -> bool:
+        """As the relay set it: only the urgent line publishes."""
+        return self.links[0].eager
+
+    @eager.setter
+    def eager(self, value: bool) -> None:
+        self.links[0].eager = value
+
+    @property
+    def room(self) -> int:
+        """How many more messages the broker lets us have un-PUBACKed."""
+        return self.links[0].room if self.up else 0
+
+    @property
+    def largest(self) -> int:
+        """The most payload bytes the broker takes in one of our messages."""
+        return self.links[0].largest
+
+    @property
+    def spent(self) -> int:
+        """Bytes that both connections have cost."""
+        return sum(one.spent for one in self.links)
+
+    @property
+    def stirred(self) -> bool:
+        """True when something has happened that is worth a turn."""
+        return bool(self._later) or any(one.stirred for one in self.links)
+
+    def open(self) -> None:
+        """Begin to connect both."""
+        self._forget()
+        for one in self.links:
+            one.open()
+
+    def happenings(self) -> Sequence[Happening]:
+        """What has happened since the last call: everything urgent, and a group of the rest."""
+        urgent = [told for one in self.links[0].happenings() for told in self._told(0, one)]
+        for one in self.links[1].happenings():
+            (self._later if isinstance(one, Message) else urgent).extend(self._told(1, one))
+        fallen = [one for one in urgent if isinstance(one, Down)]
+        if fallen:
+            self._later.clear()
+            return fallen[:1]
+        return [*urgent, *(self._later.popleft() for _ in range(min(GROUP, len(self._later))))]
+
+    def publish(self, topic: str, payload: bytes) -> int:
+        """Hand one message to the broker; its token."""
+        return self.links[0].publish(topic, payload) << 1
+
+    def done(self, token: int) -> None:
+        """PUBACK a message, when it came by one of these connections."""
+        self.links[token & 1].done(token >> 1)
+
+    def prod(self, within: float) -> None:
+        """The network may be another one."""
+        for one in self.links:
+            one.prod(within)
+
+    def wait(self, seconds: float) -> None:
+        """Wait until something happens on one of the two."""
+        urgent, rest = self.links
+        if self.stirred:
+            seconds = 0.0
+        elif rest.descriptor >= 0 and not rest.up:
+            seconds = min(seconds, OPENING)
+        urgent.wait(min(seconds, KEEPALIVE / 8), *([rest.descriptor] if rest.descriptor >= 0 else []))
+        rest.wait(0.0)
+
+    def close(self, reason: str = "closed") -> None:
+        """End both."""
+        for one in self.links:
+            one.close(reason)
+
+    def _told(self, place: int, one: Happening) -> list[Happening]:
+        match one:
+            case Message():
+                return [Message(one.topic, one.payload, one.token << 1 | place)]
+            case Acked():
+                return [Acked(one.token << 1 | place, one.refusal, one.nobody)]
+            case Up():
+                self._resumed[place] = one.resumed
+                self.up = len(self._resumed) == len(self.links)
+                return [Up(all(self._resumed.values()))] if self.up else []
+            case Down():
+                return self._fallen(place, one)
+
+    def _fallen(self, place: int, down: Down) -> list[Happening]:
+        """One line is gone: the other one goes too, and both are made anew together."""
+        one, other = self.links[place], self.links[1 - place]
+        other.close(down.reason)
+        other.happenings()
+        other.version = one.version
+        self._forget()
+        return [down]
+
+    def _forget(self) -> None:
+        self.up = False
+        self._resumed.clear()
+        self._later.clear()
 
 
 def source_of(settings: Settings, shards: Iterable[int]) -> Source:
@@ -56,11 +190,17 @@ def source_of(settings: Settings, shards: Iterable[int]) -> Source:
 
         server = Server(said.host, said.port, context, said.username, password, said.vhost)
         return AmqpLink(server, client_id(shards), shards, heartbeat=KEEPALIVE, connect_timeout=settings.link.connect_timeout_s)
-    return MqttLink(
-        Broker(said.host, said.port, context, said.username, password, said.mqtt),
-        client_id=client_id(shards),
-        topics=[shard_filter(shard) for shard in shards],
-        keep=True,
-        keepalive=KEEPALIVE,
-        connect_timeout=settings.link.connect_timeout_s,
-    )
+    broker = Broker(said.host, said.port, context, said.username, password, said.mqtt)
+
+    def line(urgent: bool) -> MqttLink:
+        topics = [one for shard in shards for one in filters(shard, urgent=urgent)]
+        return MqttLink(
+            broker,
+            client_id(shards, urgent=urgent),
+            topics,
+            keep=True,
+            keepalive=KEEPALIVE,
+            connect_timeout=settings.link.connect_timeout_s,
+        )
+
+    return Express(line(True), line(False))

@@ -9,7 +9,7 @@ from appliance.contract.lanes import Lane
 from appliance.contract.topics import DOWN, UP, station_filter, topic
 from appliance.relay.line import Acked, Down, LinkError, Message, Up
 from appliance.relay.link import Broker, MqttLink
-from cloud_bridge.amqp import LARGEST, AmqpLink, Server, binding_of, queue_of
+from cloud_bridge.amqp import LARGEST, AmqpLink, Server, queues_of
 from tests import servers
 from tests.bridge.rabbit import Rabbit, rabbitmq
 from tests.polling import until
@@ -117,8 +117,10 @@ def test_a_queue_is_a_quorum_queue_of_its_shard_alone(rabbit: Rabbit) -> None:
     mine.link.done(mine.messages()[0].token)
     for end in (mine, other, box):
         end.link.close()
-    assert f"{queue_of(SHARD)}\tquorum\ttrue" in rabbit.control("list_queues", "name", "type", "durable")
-    assert binding_of(SHARD) in rabbit.control("list_bindings", "routing_key")
+    listed, bound = rabbit.control("list_queues", "name", "type", "durable"), rabbit.control("list_bindings", "routing_key")
+    for queue in queues_of(SHARD):
+        assert f"{queue.name}\tquorum\ttrue" in listed
+        assert set(queue.keys) <= set(bound.split())
 
 
 def test_a_broker_that_is_not_there_or_does_not_know_us_is_said_so(rabbit: Rabbit, free_port) -> None:
