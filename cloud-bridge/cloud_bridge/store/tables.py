@@ -243,8 +243,10 @@ boot_seen = Table(
     Column("seq", BigInteger, nullable=False),
     Column("ticks", BigInteger, nullable=False),
     Column("most", BigInteger, nullable=False),
+    Column("guess", BigInteger, nullable=False),
 )  # fmt: skip
-"""A boot that a station's epoch has spoken of: its number there, the highest tick heard, the latest time its tick 0 can have had."""
+"""A boot that a station's epoch has spoken of: its number there, the highest tick heard, the latest time its tick 0 can have had,
+and what the station's own clock made of tick 0 when it said the highest one."""
 
 retimed = Table(
     "retimed", METADATA,

@@ -2,8 +2,9 @@
 
 A station stamps with ticks of a boot and a guess of the wall clock. Its anchors (`tables.anchor`) say what the true time
 was at some ticks. Here a moment gets bounds: it lies within every anchor's word widened by the drift of the oscillator,
-not after the bridge had it, and between the boots before and after its own. The corrected time lies inside, and its
-*bar* reaches to the farther bound: a promise, not a likelihood (docs/explanation/time.md).
+not after the bridge had it, and between the boots before and after its own. The corrected time lies in the middle
+of them (between two anchors that is what the rate between them says), and its *bar* reaches to the farther bound: a
+promise, not a likelihood (docs/explanation/time.md).
 
 The corrected time is worked out when somebody looks. Only where a stamp's own guess is wrong by more than `FAR` does a
 row (`tables.retimed`) say so, because lists are cut by time; it is made anew when a later anchor says better.
@@ -14,7 +15,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
-from sqlalchemy import Connection, delete, func, select
+from sqlalchemy import Connection, case, delete, select
 
 from appliance.contract.events import Event
 from appliance.contract.readings import ClockQuality
@@ -69,14 +70,22 @@ class Placed:
 
 
 class Boot(NamedTuple):
-    """What the bridge knows of one boot: its number `seq` at the station, the highest tick heard of, the latest time that its
-    tick 0 can have had (nothing arrives before it is said), its anchors.
+    """What the bridge knows of one boot: its number `seq` at the station; the highest tick heard of; the latest time that its
+    tick 0 can have had (nothing arrives before it is said); what the station's own clock made of tick 0; its anchors.
     """
 
     seq: int
     ticks: int
     most: int
+    guess: int = 0
     words: tuple[Word, ...] = ()
+
+
+class Zero(NamedTuple):
+    """Tick 0 of a boot: its bounds, and the station's own guess."""
+
+    bounds: Bounds
+    guess: int
 
 
 class Moment(NamedTuple):
@@ -114,37 +123,23 @@ def narrowed(at: int, words: Iterable[Word], bounds: Bounds) -> tuple[Bounds, li
     return bounds, believed
 
 
-def counted(at: int, words: Sequence[Word]) -> int:
-    """The time at tick `at`: between two anchors at the rate between them, else at the oscillator's own."""
-    before = max((one for one in words if one.ticks <= at), key=lambda one: one.ticks, default=None)
-    after = min((one for one in words if one.ticks > at), key=lambda one: one.ticks, default=None)
-    if before is not None and after is not None:
-        return before.wall + (at - before.ticks) * (after.wall - before.wall) // (after.ticks - before.ticks)
-    nearest = before or after
-    assert nearest is not None
-    return nearest.wall + at - nearest.ticks
-
-
-def place(moment: Moment, words: Sequence[Word], zero: Bounds) -> Placed:
-    """The corrected time of a moment; `zero` bounds tick 0 of its boot by its neighbours and by arrivals."""
+def place(moment: Moment, words: Sequence[Word], zero: Zero) -> Placed:
+    """The corrected time of a moment. Within a boot it is a function of the tick that never falls, whatever the wall clock did."""
     at = moment.ticks
-    bounds = Bounds(zero.low + at - slack(at), min(zero.high + at + slack(at), moment.received + OUR_ERROR))
-    bounds, believed = narrowed(at, words, bounds)
-    if moment.quality == ClockQuality.SYNCED:
-        own = bounds.meet(moment.wall - SYNCED_ERROR, moment.wall + SYNCED_ERROR)
-        if own.low <= own.high:
-            bounds = own
-        elif not believed:  # the station's clock runs ahead of the bridge's: its own word, and a bar that reaches to ours
-            return Placed(moment.wall, SYNCED_ERROR + abs(moment.wall - moment.received), False)
+    whole = Bounds(zero.bounds.low + at - slack(at), zero.bounds.high + at + slack(at))
+    asked = [one for one in words if not _TRUST.get(one.source, _UNKNOWN_TRUST)]
+    bounds, believed = narrowed(at, asked, whole)
+    if not believed:
+        bounds, believed = narrowed(at, words, whole)
     if believed:
-        guess = counted(at, believed)
-    elif bounds.low <= moment.wall <= bounds.high:
-        guess = moment.wall
+        guess = (bounds.low + bounds.high) // 2  # between two anchors this is the rate between them
+    elif moment.quality == ClockQuality.SYNCED:
+        return Placed(moment.wall, SYNCED_ERROR, True)
+    elif zero.bounds.low <= zero.guess <= zero.bounds.high:
+        guess = zero.guess + at
     else:
         guess = bounds.high  # most things arrive soon after they were said
-    guess = min(max(guess, bounds.low), bounds.high)
-    bar = max(bounds.high - guess, guess - bounds.low)
-    return Placed(guess, max(bar, 0), bool(believed) or moment.quality == ClockQuality.SYNCED)
+    return Placed(guess, max(bounds.high - guess, guess - bounds.low), bool(believed))
 
 
 def zeros(boots: Sequence[Boot]) -> list[Bounds]:
@@ -180,32 +175,29 @@ def see(tx: Connection, rows: Sequence[tuple[str, Event, int, tuple[bytes, int, 
     for station, event, at, key in rows:
         stamp = event.stamp
         most = zero_most(stamp.ticks, at)
-        one = seen.setdefault((station, key[0], stamp.boot), [stamp.boot_seq, stamp.ticks, most])
-        one[1], one[2] = max(one[1], stamp.ticks), min(one[2], most)
+        one = seen.setdefault((station, key[0], stamp.boot), [stamp.boot_seq, -1, most, 0])
+        if stamp.ticks > one[1]:
+            one[1], one[3] = stamp.ticks, stamp.wall - stamp.ticks
+        one[2] = min(one[2], most)
     if not seen:
         return
     fresh = upsert(tx, boot_seen)
     new, old = fresh.excluded, boot_seen.c
-    larger, smaller = _greatest(tx, old.ticks, new.ticks), _least(tx, old.most, new.most)
+    later = new.ticks > old.ticks
     query = fresh.on_conflict_do_update(
-        index_elements=["station", "epoch", "boot"], set_={"ticks": larger, "most": smaller},
+        index_elements=["station", "epoch", "boot"], set_={
+            "ticks": case((later, new.ticks), else_=old.ticks), "most": case((new.most < old.most, new.most), else_=old.most),
+            "guess": case((later, new.guess), else_=old.guess),
+        },
         where=(new.ticks > old.ticks) | (new.most < old.most),
     )  # fmt: skip
     tx.execute(
         query,
         [
-            {"station": station, "epoch": epoch, "boot": boot, "seq": seq, "ticks": ticks, "most": most}
-            for (station, epoch, boot), (seq, ticks, most) in sorted(seen.items())
+            {"station": station, "epoch": epoch, "boot": boot, "seq": seq, "ticks": ticks, "most": most, "guess": guess}
+            for (station, epoch, boot), (seq, ticks, most, guess) in sorted(seen.items())
         ],
     )
-
-
-def _greatest(tx: Connection, one: Any, other: Any) -> Any:
-    return func.greatest(one, other) if tx.dialect.name == "postgresql" else func.max(one, other)
-
-
-def _least(tx: Connection, one: Any, other: Any) -> Any:
-    return func.least(one, other) if tx.dialect.name == "postgresql" else func.min(one, other)
 
 
 def words_of(tx: Connection, station: str, boots: Iterable[int]) -> dict[int, list[Word]]:
@@ -218,23 +210,28 @@ def words_of(tx: Connection, station: str, boots: Iterable[int]) -> dict[int, li
     return found
 
 
-def zeros_of(tx: Connection, station: str, boots: Iterable[int]) -> dict[int, Bounds]:
-    """The bounds of tick 0 of some boots, from their neighbours in every epoch that has heard of them."""
-    wanted, c = set(boots), boot_seen.c
-    epochs = [epoch for (epoch,) in tx.execute(select(c.epoch).where(c.station == station, c.boot.in_(sorted(wanted))).distinct())]
-    rows = list(
-        tx.execute(select(c.epoch, c.boot, c.seq, c.ticks, c.most).where(c.station == station, c.epoch.in_(epochs)).order_by(c.seq))
-    )
+def zeros_of(tx: Connection, station: str, boots: Iterable[int], lost: Iterable[int]) -> dict[int, Zero]:
+    """Tick 0 of some boots; of those that are `lost` (no anchors) bound by their neighbours in every epoch that has heard of them."""
+    wanted, without, c = set(boots), set(lost), boot_seen.c
+    own = select(c.epoch, c.boot, c.seq, c.ticks, c.most, c.guess).where(c.station == station)
+    found: dict[int, Zero] = {}
+    for row in tx.execute(own.where(c.boot.in_(sorted(wanted))).order_by(c.epoch)):
+        known = found.get(row.boot)
+        most = row.most if known is None else min(row.most, known.bounds.high)
+        found[row.boot] = Zero(Bounds(EARLIEST, most), row.guess if known is None else max(row.guess, known.guess))
+    epochs = [epoch for (epoch,) in tx.execute(select(c.epoch).where(c.station == station, c.boot.in_(sorted(without))).distinct())]
+    if not epochs:
+        return found
+    rows = list(tx.execute(own.where(c.epoch.in_(epochs)).order_by(c.seq)))
     words = words_of(tx, station, {row.boot for row in rows})
-    found: dict[int, Bounds] = {}
     for epoch in epochs:
         mine = [row for row in rows if bytes(row.epoch) == bytes(epoch)]
-        bounds = zeros([Boot(row.seq, row.ticks, row.most, tuple(words.get(row.boot, ()))) for row in mine])
-        for row, one in zip(mine, bounds, strict=True):
-            if row.boot in wanted:
-                known = found.get(row.boot, one)
-                both = known.meet(*one)
-                found[row.boot] = both if both.low <= both.high else known
+        line = [Boot(row.seq, row.ticks, row.most, row.guess, tuple(words.get(row.boot, ()))) for row in mine]
+        for row, one in zip(mine, zeros(line), strict=True):
+            if row.boot in without:
+                both = found[row.boot].bounds.meet(*one)
+                if both.low <= both.high:
+                    found[row.boot] = found[row.boot]._replace(bounds=both)
     return found
 
 
@@ -244,12 +241,16 @@ def placed(tx: Connection, station: str, moments: Sequence[Moment]) -> list[Plac
     if not boots:
         return []
     words = words_of(tx, station, boots)
-    lost = {one.boot for one in moments if one.quality != ClockQuality.SYNCED and not words.get(one.boot)}
-    bounds = zeros_of(tx, station, lost) if lost else {}
-    anywhere = Bounds(EARLIEST, 1 << 62)
     for each in words.values():
         each.sort()
-    return [place(one, near(words.get(one.boot, ()), one.ticks), bounds.get(one.boot, anywhere)) for one in moments]
+    lost = {one.boot for one in moments if one.quality != ClockQuality.SYNCED and not words.get(one.boot)}
+    known = zeros_of(tx, station, boots, lost)
+    return [place(one, near(words.get(one.boot, ()), one.ticks), known.get(one.boot) or _unseen(one)) for one in moments]
+
+
+def _unseen(moment: Moment) -> Zero:
+    """What is known of a boot that was heard of before boots were noted."""
+    return Zero(Bounds(EARLIEST, zero_most(moment.ticks, moment.received)), moment.wall - moment.ticks)
 
 
 def near(words: Sequence[Word], ticks: int) -> Sequence[Word]:

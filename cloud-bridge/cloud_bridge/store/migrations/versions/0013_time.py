@@ -17,6 +17,7 @@ def upgrade() -> None:
         sa.Column("seq", sa.BigInteger(), nullable=False),
         sa.Column("ticks", sa.BigInteger(), nullable=False),
         sa.Column("most", sa.BigInteger(), nullable=False),
+        sa.Column("guess", sa.BigInteger(), nullable=False),
         sa.PrimaryKeyConstraint("station", "epoch", "boot", name=op.f("pk_boot_seen")),
     )
     op.create_table(
