@@ -196,6 +196,68 @@ def _store_room(args: argparse.Namespace) -> int:
     return DONE
 
 
+def _aside(box: Box) -> tuple[Any, Any]:
+    """The store as the relay sees it, and its end."""
+    from appliance.store.inbox import StationStore
+    from appliance.store.sealing import seals_of
+    from appliance.store.speaking import station_end
+
+    store = StationStore(box.conn, box.settings.need("station.id"), box.settings.station.shard)
+    seals = seals_of(box.conn, box.settings, box.clock.stamp)
+    return store, station_end(box.conn, store, now=lambda: box.clock.stamp().wall, say=lambda *_step, **_ids: None, seals=seals)
+
+
+def _quarantine_list_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--waiting", action="store_true", help="only what has not been taken since")
+
+
+def _quarantine_list(args: argparse.Namespace) -> int:
+    from appliance.store import aside
+
+    for one in aside.listing(open_box(args).conn, waiting=args.waiting):
+        say(one._asdict())
+    return DONE
+
+
+def _quarantine_show_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("id", type=int, help="a number of the list")
+    parser.add_argument("--out", metavar="FILE", type=Path, help="write the bytes there, exactly as they came; they may name patients")
+
+
+def _quarantine_show(args: argparse.Namespace) -> int:
+    from appliance.store import aside
+    from appliance.store.errors import Refused
+
+    box = open_box(args)
+    found = next((one for one in aside.listing(box.conn) if one.id == args.id), None)
+    payload = aside.payload(box.conn, args.id)
+    if found is None or payload is None:
+        raise Refused(f"Không có mục số {args.id}.", f"nothing with the number {args.id} was set aside: tram quarantine list")
+    say(found._asdict() | {"begins": payload[:16].hex()})
+    if args.out is not None:
+        args.out.write_bytes(payload)
+    return DONE
+
+
+def _quarantine_replay_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("id", type=int, nargs="*", help="numbers of the list")
+    parser.add_argument("--all", action="store_true", help="everything that waits")
+
+
+def _quarantine_replay(args: argparse.Namespace) -> int:
+    from appliance.store import aside
+    from appliance.store.errors import Refused
+
+    if bool(args.id) == args.all:
+        raise Refused("Cho số mục hoặc --all.", "which? numbers of tram quarantine list, for example 3 7, or --all")
+    box = open_box(args)
+    store, end = _aside(box)
+    numbers = [one.id for one in aside.listing(box.conn, waiting=True)] if args.all else args.id
+    for one in aside.again(store, box.conn, end, numbers, box.clock.stamp().wall):
+        say(one._asdict())
+    return DONE
+
+
 # --- people ---------------------------------------------------------------------------------------------------------------------------
 
 
@@ -866,6 +928,9 @@ COMMANDS: tuple[Command, ...] = (
     Command("store check", "what is wrong with the store; 65 when something is", _store_check_arguments, _store_check),
     Command("store salvage", "a new store from what can be read; the damaged one is kept beside it", _nothing, _store_salvage),
     Command("store room", "how full it is, and what left the card to make room", _nothing, _store_room),
+    Command("quarantine list", "what could not be read or sent, kept byte-exact", _quarantine_list_arguments, _quarantine_list),
+    Command("quarantine show", "one of it, and its bytes into a file", _quarantine_show_arguments, _quarantine_show),
+    Command("quarantine replay", "read it again with this version", _quarantine_replay_arguments, _quarantine_replay),
     Command("staff add", "keep a person who works here", _staff_add_arguments, _staff_add),
     Command("staff pin", "set somebody's PIN", _staff_code_arguments, _staff_pin),
     Command("staff unlock", "let somebody try again at once who mistyped too often", _staff_code_arguments, _staff_unlock),
@@ -907,6 +972,7 @@ def parser() -> argparse.ArgumentParser:
     groups: dict[str, Any] = {"": top.add_subparsers(metavar="COMMAND", required=True)}
     helps = {
         "store": "the file everything is kept in",
+        "quarantine": "what could not be read",
         "staff": "who works here",
         "patient": "who is cared for here",
         "session": "whose measurement the next one is",

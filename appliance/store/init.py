@@ -16,21 +16,24 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from appliance import __version__
 from appliance.contract.readings import Stamp
 from appliance.database import KEY_BYTES, Connection, StoreError, connect, files, transaction
 from appliance.settings import Settings, SettingsError
-from appliance.store import salvage
+from appliance.store import aside, salvage
 from appliance.store.audit import publish_head
 from appliance.store.ballast import make_ballast, release_ballast
 from appliance.store.boots import epoch, seq_of
 from appliance.store.downlink import reconsider
 from appliance.store.errors import WrongSchema
+from appliance.store.inbox import StationStore
 from appliance.store.keys import OFFERED, PUBLIC_BYTES, PURPOSES, make_station_key, pin, station_public
 from appliance.store.machine import renew
 from appliance.store.migrations import migrate
 from appliance.store.opening import ballast_file, database_file, key_file, read_key, schema_of, secret_file, station_of
 from appliance.store.pins import SECRET_BYTES
-from appliance.store.sealing import make_content_key
+from appliance.store.sealing import make_content_key, seals_of
+from appliance.store.speaking import station_end
 from appliance.store.version import SCHEMA
 
 FOLDER_MODE = 0o2770
@@ -114,7 +117,7 @@ def _stand(
         _secret(secret_file(settings), random, gid, done)
         if fresh:
             _sync_folder(path.parent)
-        report = _fill(conn, settings.need("station.id"), boot_id, stamp, random, machine, done)
+        report = _fill(conn, settings, boot_id, stamp, random, machine, done)
         due = _weekly(conn, stamp(report.boot_seq).wall)
         if pins is not None:
             _pin(conn, pins, done)
@@ -311,7 +314,7 @@ def _write_private(file: Path, content: bytes, gid: int | None) -> None:
 
 def _fill(
     conn: Connection,
-    station: str,
+    settings: Settings,
     boot_id: str,
     stamp: Callable[[int], Stamp],
     random: Callable[[int], bytes],
@@ -319,6 +322,7 @@ def _fill(
     done: list[str],
 ) -> Initialised:
     """Schema, station, boot, keys, epoch."""
+    station = settings.need("station.id")
     found, least = schema_of(conn)
     if least > SCHEMA:
         raise WrongSchema(
@@ -340,8 +344,25 @@ def _fill(
         if why == "salvaged" or _meta(conn, "unmended") == 1:
             again = salvage.mend(conn, stamp(boot_seq))
             done.append(f"after a salvage: {again} events queued again")
+    done += _updated(conn, settings, lambda: stamp(boot_seq))
     publish_head(conn, stamp(boot_seq))
     return Initialised(station, epoch(conn)[1].hex(), boot_seq, SCHEMA, done)
+
+
+def _updated(conn: Connection, settings: Settings, now: Callable[[], Stamp]) -> list[str]:
+    """The first start of another version: what its predecessor could not read is read again."""
+    if _meta(conn, "software") == __version__:
+        return []
+    store = StationStore(conn, settings.need("station.id"), settings.station.shard)
+    try:
+        seals = seals_of(conn, settings, now)
+    except SettingsError:  # the bridge's key is not pinned yet; nothing sealed can have come
+        seals = None
+    end = station_end(conn, store, now=lambda: now().wall, say=lambda *_step, **_ids: None, seals=seals)
+    messages, events = aside.after_update(store, conn, end, now().wall)
+    with transaction(conn):
+        _remember(conn, "software", __version__)
+    return [f"read again: {messages} messages, {events} events"] if messages or events else []
 
 
 def _remember(conn: Connection, name: str, value: object) -> None:

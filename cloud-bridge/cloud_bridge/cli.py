@@ -160,8 +160,19 @@ def _initialise(settings: "Settings", export: Path | None) -> None:
         done.append("console secret")
     if export is not None:
         export.write_text(json.dumps(_exported(settings, engine), indent=2) + "\n", encoding="utf-8")
-    say({"schema": migrations.head(), "made": done})
+    messages, events = _read_again(settings, engine)
+    say({"schema": migrations.head(), "made": done} | ({"read_again": [messages, events]} if messages or events else {}))
     engine.dispose()
+
+
+def _read_again(settings: "Settings", engine: "Engine") -> tuple[int, int]:
+    """What an earlier version could not read or understand: (messages, events) taken now."""
+    import time
+
+    from cloud_bridge.store import review
+
+    store, end = _relay(settings, engine)
+    return review.after_update(engine, store, end, time.time_ns() // 100_000_000)
 
 
 def _make_folder(url: str) -> None:
@@ -653,10 +664,23 @@ def _carry(args: argparse.Namespace) -> int:
             graves.turn(tx)
 
     carrier.run(
-        engine, settings, keys.load(settings.bridge.key_dir, "receipt"), shards, apply=intake.apply_many, station_key=_station_key,
+        engine, settings, keys.load(settings.bridge.key_dir, "receipt"), shards, apply=_taker(settings), station_key=_station_key,
         log=log, stop=stop, chores=chores,
     )  # fmt: skip
     return DONE
+
+
+def _taker(settings: "Settings") -> Callable[[Any, Any], None]:
+    """Takes stations' events; an answer that comes back to a restored store only when one of our answer keys has signed it."""
+    from functools import partial
+
+    from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
+
+    from cloud_bridge import intake
+    from cloud_bridge.store import keys
+
+    known = keys.publics(settings.bridge.key_dir, "answer")
+    return partial(intake.take_back, answer_keys={number: Ed25519PublicKey.from_public_bytes(public) for number, public in known.items()})
 
 
 def _station_key(tx: Any, name: str) -> tuple[int, bytes] | None:
@@ -1027,23 +1051,83 @@ def _sms_take(args: argparse.Namespace) -> int:
     return DONE
 
 
+def _quarantine_list_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--waiting", action="store_true", help="only what has not been taken since")
+
+
 def _quarantine_list(args: argparse.Namespace) -> int:
     from datetime import UTC, datetime
 
-    from sqlalchemy import select
-
+    from cloud_bridge.store import review
     from cloud_bridge.store.engine import reading
-    from cloud_bridge.store.relay_tables import quarantine as q
 
     _settings, engine = open_store(args)
     with reading(engine) as tx:
-        for row in tx.execute(select(q).order_by(q.c.id)):
-            say({
-                "id": row.id, "at": datetime.fromtimestamp(row.at / 10, UTC).isoformat(), "station": row.station, "topic": row.topic,
-                "reason": row.reason, "detail": row.detail, "bytes": len(row.payload), "digest": bytes(row.digest).hex(),
-                "lane": row.lane, "first_seq": row.first_seq, "count": row.count, "state": row.state,
-            })  # fmt: skip
+        for one in review.quarantined(tx, waiting=args.waiting):
+            say(one._asdict() | {"at": datetime.fromtimestamp(one.at / 10, UTC).isoformat()})
     return DONE
+
+
+def _quarantine_show_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("id", type=int, help="a number of the list")
+    parser.add_argument("--out", metavar="FILE", type=Path, help="write the bytes there, exactly as they came; they may name patients")
+
+
+def _quarantine_show(args: argparse.Namespace) -> int:
+    from cloud_bridge.store import review
+    from cloud_bridge.store.engine import reading
+
+    _settings, engine = open_store(args)
+    with reading(engine) as tx:
+        found = next((one for one in review.quarantined(tx) if one.id == args.id), None)
+        payload = review.quarantined_bytes(tx, args.id)
+    if found is None or payload is None:
+        raise InputError("id", args.id, "a number of tram-bridge quarantine list", "3")
+    say(found._asdict() | {"begins": payload[:16].hex()})
+    if args.out is not None:
+        args.out.write_bytes(payload)
+    return DONE
+
+
+def _quarantine_replay_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("id", type=int, nargs="*", help="numbers of the list")
+    parser.add_argument("--all", action="store_true", help="everything that waits")
+
+
+def _quarantine_replay(args: argparse.Namespace) -> int:
+    import time
+
+    from cloud_bridge.store import review
+    from cloud_bridge.store.engine import reading
+
+    if bool(args.id) == args.all:
+        raise InputError("id", args.id, "numbers of tram-bridge quarantine list, or --all", "quarantine replay 3 7")
+    settings, engine = open_store(args)
+    store, end = _relay(settings, engine)
+    with reading(engine) as tx:
+        numbers = [one.id for one in review.quarantined(tx, waiting=True)] if args.all else args.id
+    for one in review.take_again(engine, store, end, numbers, time.time_ns() // 100_000_000):
+        say(one._asdict())
+    return DONE
+
+
+def _relay(settings: "Settings", engine: "Engine") -> tuple[Any, Any]:
+    """The store as the relay sees it, of every shard, and its end: what a carrier has, without a line."""
+    import os
+    import time
+
+    from appliance.contract.topics import SHARDS
+    from cloud_bridge import intake
+    from cloud_bridge.carrier import bridge_end
+    from cloud_bridge.store import keys
+    from cloud_bridge.store.inbox import BridgeStore
+    from cloud_bridge.store.sealing import seals_of
+
+    store = BridgeStore(engine, range(SHARDS))
+    return store, bridge_end(
+        store, keys.load(settings.bridge.key_dir, "receipt"), apply=_taker(settings), station_key=_station_key,
+        now=lambda: time.time_ns() // 100_000_000, say=lambda *_step, **_ids: None, seals=seals_of(settings, _station_key, os.urandom),
+    )  # fmt: skip
 
 
 # --- the command line -----------------------------------------------------------------------------------------------------------------
@@ -1082,7 +1166,9 @@ COMMANDS = (
     Command("sms take", "an emergency message that a gateway received; prints the reply to send back", _sms_take_arguments, _sms_take),
     Command("backup", "a verified copy of the whole store; what it holds is then called safe", _backup_arguments, _backup),
     Command("restore", "put a backup back as another incarnation of the store", _restore_arguments, _restore),
-    Command("quarantine list", "messages that could not be read, kept byte-exact", _nothing, _quarantine_list),
+    Command("quarantine list", "messages that could not be read, kept byte-exact", _quarantine_list_arguments, _quarantine_list),
+    Command("quarantine show", "one of them, and its bytes into a file", _quarantine_show_arguments, _quarantine_show),
+    Command("quarantine replay", "read them again with this version, once only", _quarantine_replay_arguments, _quarantine_replay),
 )
 """Every command; add a row to add one."""
 

@@ -118,6 +118,7 @@ event = Table(
     Column("body", LargeBinary, nullable=False),
     Column("at", BigInteger, nullable=False),
     Column("why", Text),
+    Index("ix_relay_event_why", "station", postgresql_where=text("why IS NOT NULL"), sqlite_where=text("why IS NOT NULL")),
     sqlite_with_rowid=False,
 )  # fmt: skip
 """Every event of every station, as canonical CBOR. `why` is set where the clinic has not taken it: a later version's kind, or a refusal."""
@@ -169,6 +170,8 @@ quarantine = Table(
     Column("count", Integer),
     Column("at", BigInteger, nullable=False),
     Column("state", SmallInteger, nullable=False),
+    Column("tried", BigInteger),
+    Column("outcome", Text, nullable=False, server_default=""),
     Index("uq_relay_quarantine_message", "station", "digest", unique=True),
     Index("ix_relay_quarantine_place", "station", "origin", "lane"),
 )  # fmt: skip

@@ -1,11 +1,19 @@
-"""What waits for a person's eyes: corrections after an answer, measurements of nobody, readings claimed for two people."""
+"""What waits for a person's eyes: corrections after an answer, measurements of nobody, readings claimed for two people; and
+messages in quarantine, which are read again after a fix (`tram-bridge quarantine replay`) or an update (`tram-bridge init`).
+"""
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from typing import Any, NamedTuple
 
-from sqlalchemy import ColumnElement, Connection, func, select, tuple_, update
+from sqlalchemy import ColumnElement, Connection, Engine, func, select, tuple_, update
 
 from appliance.contract.readings import Reading
+from appliance.relay.pump import End
+from appliance.relay.replay import Kept, Outcome, Raw, replay, reread
+from appliance.relay.storage import Stream, Tx
+from cloud_bridge.store import engine as engines
+from cloud_bridge.store import relay_tables
+from cloud_bridge.store.inbox import REDEEMED, BridgeStore
 from cloud_bridge.store.observations import read_reading
 from cloud_bridge.store.patients import living
 from cloud_bridge.store.tables import answer, conflict, consult, consult_reading, correction, observation, unassigned
@@ -96,3 +104,73 @@ def disputed(tx: Connection, stations: Collection[str], limit: int = 100) -> lis
         numbers: list[Any] = [number for (number,) in tx.execute(claims.order_by(conflict.c.patient))]
         found.append(Disputed(row.station, read_reading(row.reading), tuple(numbers)))
     return found
+
+
+# --- quarantine -------------------------------------------------------------------------------------------------------------------------
+
+
+class Quarantined(NamedTuple):
+    """A message that could not be read; `tried` and `outcome`: when it was last read again and what came of it."""
+
+    id: int
+    at: int
+    station: str
+    topic: str
+    reason: str
+    detail: str
+    bytes: int
+    digest: str
+    lane: int | None
+    first_seq: int | None
+    events: int | None
+    state: int
+    tried: int | None
+    outcome: str
+
+
+def quarantined(tx: Connection, *, waiting: bool = False) -> list[Quarantined]:
+    """Every message that was ever set aside, the oldest first; with `waiting` only those that still are."""
+    q = relay_tables.quarantine.c
+    query = select(
+        q.id, q.at, q.station, q.topic, q.reason, q.detail, func.length(q.payload), q.digest, q.lane, q.first_seq, q.count, q.state,
+        q.tried, q.outcome,
+    ).order_by(q.id)  # fmt: skip
+    rows = tx.execute(query.where(q.state != REDEEMED) if waiting else query)
+    return [Quarantined._make((*row[:7], bytes(row[7]).hex(), *row[8:])) for row in rows]
+
+
+def quarantined_bytes(tx: Connection, number: int) -> bytes | None:
+    """The message as it came; None when there is no such row."""
+    q = relay_tables.quarantine.c
+    found = tx.scalar(select(q.payload).where(q.id == number))
+    return None if found is None else bytes(found)
+
+
+def take_again(engine: Engine, store: BridgeStore, end: End, numbers: Sequence[int], at: int) -> list[Outcome]:
+    """Read messages again with today's code, once only; each keeps its row, with its outcome. Raises OSError."""
+    q = relay_tables.quarantine.c
+    with engines.reading(engine) as tx:
+        here = (q.id.in_(list(numbers)), q.state != REDEEMED, q.topic != "")
+        kept = [Kept(row[0], row[1], bytes(row[2])) for row in tx.execute(select(q.id, q.topic, q.payload).where(*here).order_by(q.id))]
+
+    def note(tx: Tx, outcome: Outcome) -> None:
+        values: dict[str, Any] = {"tried": at, "outcome": outcome.said} | ({"state": REDEEMED} if outcome.taken else {})
+        tx.execute(update(relay_tables.quarantine).where(q.id == outcome.id).values(values))
+
+    return replay(store, end, kept, note, at)
+
+
+def after_update(engine: Engine, store: BridgeStore, end: End, at: int) -> tuple[int, int]:
+    """Everything that waits is read again, and so are events whose kind or meaning was not understood: (messages, events) taken."""
+    e = relay_tables.event.c
+    with engines.reading(engine) as tx:
+        numbers = [one.id for one in quarantined(tx, waiting=True)]
+        rows = tx.execute(select(e.station, e.epoch, e.lane, e.seq, e.body).where(e.why.is_not(None)))
+        raw = [Raw(Stream(row[0], bytes(row[1])), row[2], row[3], bytes(row[4])) for row in rows]
+
+    def understood(tx: Tx, one: Raw, why: str | None) -> None:
+        place = (e.station == one.stream.station, e.epoch == one.stream.origin, e.lane == one.lane, e.seq == one.seq)
+        tx.execute(update(relay_tables.event).where(*place).values(why=why))
+
+    taken = take_again(engine, store, end, numbers, at)
+    return sum(one.taken for one in taken), reread(store, end, raw, understood)
