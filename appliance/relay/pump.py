@@ -167,10 +167,17 @@ class Pump:
         self.link.prod(ROUTE_SECONDS)
 
     def probe(self, station: str, now: float) -> None:
-        """Ask the other end whether it is still there: a hello, answered by a receipt."""
+        """Ask the other end whether it is still there: the hello of this connection once more, answered by a receipt.
+
+        Not a fresh one: to the other end that would be a station that has come back and lost what was on its way.
+        """
         talk = self.talks[station]
-        if self.link.up and talk.hello is None:
+        if not self.link.up or talk.hello is not None:
+            return
+        if not talk.nonce:
             self._greet(talk, now)
+        talk.tries, talk.hello = 0, now
+        self.live.add(station)
 
     def state(self, station: str, now: float) -> str:
         """``online``: the other end answers; ``waiting``: the broker is there, the other end is silent; ``offline``."""
@@ -377,8 +384,10 @@ class Pump:
                 return self._ignored
         elif peer is None or receipt.store != peer.incarnation or receipt.counter <= peer.counter:
             return self._ignored
-        # Only the stream we still write can go on under numbers that are taken. An older one is ahead for ever once a card was put back.
-        if stream == self.end.streams(tx, talk.station)[-1] and self._ahead(tx, stream, receipt, marks):
+        if self._ahead(tx, stream, receipt, marks):
+            last = self.end.streams(tx, talk.station)[-1]
+            if stream != last:
+                return self._overtaken(tx, talk, stream, last)
             self.end.renew(tx, talk.station)
             return self._renewed
         return self._settle(tx, talk, stream, receipt, peer, now, at, current=current)
@@ -408,6 +417,7 @@ class Pump:
             sender.forgotten(tx, stream)
             peer = Peer(receipt.store)
             self.storage.keep_peer(tx, talk.station, peer, talk.shard, at)
+            self.doubtful = True  # the store may have something to say to another incarnation
         less = not current and any(sender.vouched.get((stream, lane.lane), Marks()).minus(marks_of(lane)) for lane in receipt.lanes)
         settled = [
             (lane.lane, first, last)
@@ -450,6 +460,16 @@ class Pump:
             if max((last for _, last in have.ranges()), default=0) > frozen.get(lane.lane, 0):
                 return True
         return False
+
+    def _overtaken(self, tx: Tx, talk: Talk, stream: Stream, to: Stream) -> Callable[[], None]:
+        """An older stream of ours is ahead of us for ever once a card was put back. What nobody has vouched for there may stand under
+        numbers that are taken: it travels in the stream we write now, which stays.
+        """
+        waits = any(parcel.stream == stream for parcel in self.storage.unsettled(tx, talk.station))
+        if not waits and not any(row.stream == stream for row in self.storage.waiting(tx)):
+            return self._ignored
+        self.storage.move(tx, to)
+        return self._doubt
 
     def _renewed(self) -> None:
         """We are another incarnation now: whatever memory says belongs to the old one."""
@@ -599,6 +619,7 @@ class Pump:
         if talk.hello is None or talk.hello > now:
             return []
         talk.tries += 1
+        talk.answered = talk.answered and talk.tries == 1  # asked a second time in vain: it is not there
         talk.hello = now + hello_again(talk.tries, self.end.metered or self.end.way == DOWN)
         if self.end.way == DOWN and talk.tries >= ASKED and not talk.sender.busy:
             talk.hello = None  # it is away, and will say hello itself when it comes

@@ -15,7 +15,7 @@ from tests.saboteurs.bugs import BUGS
 from tests.store.station import Station, station_at
 from tests.world import PowerCutError, storm
 
-SEEDS = 15
+SEEDS = 25
 """Bad days each program must live through; every bug must be caught within them."""
 
 
