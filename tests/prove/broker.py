@@ -37,7 +37,11 @@ def backlog(site: Site, count: int, dice: Random) -> None:
         with transaction(site.conn):
             for _ in range(min(500, count - start)):
                 site.said += 1
-                append(site.conn, Event(now, "an", "test", ConsultWithdrawn(site.said, "x" * dice.randrange(80))), Lane(dice.choice([0, 2, 2, 2, 2, 3])))
+                append(
+                    site.conn,
+                    Event(now, "an", "test", ConsultWithdrawn(site.said, "x" * dice.randrange(80))),
+                    Lane(dice.choice([0, 2, 2, 2, 2, 3])),
+                )
 
 
 class Broker:

@@ -151,7 +151,16 @@ class Fleet:
         conn.execute("PRAGMA wal_checkpoint(TRUNCATE)")
         conn.close()
         known = [
-            {"id": name, "shard": SHARD, "name": name, "organisation": "", "tier": 0, "key_id": keys.STATION_KEY_ID, "public": self.public, "registered": 0}
+            {
+                "id": name,
+                "shard": SHARD,
+                "name": name,
+                "organisation": "",
+                "tier": 0,
+                "key_id": keys.STATION_KEY_ID,
+                "public": self.public,
+                "registered": 0,
+            }
             for name in self.names
         ]
         with self.site.engine.begin() as tx:

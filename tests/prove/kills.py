@@ -52,7 +52,9 @@ def attempt(size: Size, seed: int) -> Found:
         promised = ("readings", "patients", "consults", "answers")
         found.figures["promises"] += sum(both[f"{what}_promised"] for what in promised)
         found.wrong += [f"both ends: {name} lost {count}" for name, count in both["lost"].items() if count]
-        found.wrong += [f"both ends: {name} {both[name]}" for name in ("doubled", "answers_doubled", "invented", "quarantined") if both[name]]
+        found.wrong += [
+            f"both ends: {name} {both[name]}" for name in ("doubled", "answers_doubled", "invented", "quarantined") if both[name]
+        ]
         found.wrong += [f"both ends: no {what} was promised: no proof" for what in promised if not both[f"{what}_promised"]]
     found.figures |= {"lost": 0, "doubled": 0} if not found.wrong else {}
     return found

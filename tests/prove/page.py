@@ -3,11 +3,9 @@
 import os
 import platform
 import subprocess
-from dataclasses import dataclass
-from datetime import datetime
 from pathlib import Path
 
-from tests.prove.result import Found, Proof, Size
+from tests.prove.result import Found, Proof
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 
@@ -19,17 +17,6 @@ This page is made by the machine; nobody edits it. Each row tries to break one p
 that finds nothing wrong with the honest program must find each of them, or the proof proves nothing.
 
 """
-
-
-@dataclass
-class Run:
-    """One run: its size, its seed, when it was, and what each proof found, by number."""
-
-    size: Size
-    seed: int
-    at: datetime
-    found: dict[str, Found]
-    seconds: float = 0.0
 
 
 def line(proof: Proof, found: Found) -> str:
@@ -47,28 +34,31 @@ def verdict(found: Found) -> str:
     return "holds" if all(found.saboteurs.values()) else "NOT PROVED: a saboteur escaped"
 
 
-def write(run: Run, proofs: list[Proof]) -> str:
-    """The whole page."""
+def write(found: dict[str, Found], proofs: list[Proof]) -> str:
+    """The whole page, of what each proof found when it was last tried."""
     processor = next((row.partition(": ")[2] for row in _cpuinfo() if row.startswith("model name")), platform.machine())
+    tried = [proof for proof in proofs if proof.number in found]
+    minutes = sum(found[proof.number].seconds for proof in tried) / 60
     rows = [
-        f"Size **{run.size}**, seed {run.seed}, {run.at:%Y-%m-%d %H:%M} UTC, commit {_commit()}, Python {platform.python_version()}, "
-        f"{os.cpu_count()} cores ({processor.strip()}), {run.seconds / 60:.1f} minutes.",
+        f"Python {platform.python_version()}, {os.cpu_count()} cores ({processor.strip()}), other work beside it; {minutes:.0f} minutes in all.",
         "",
-        "| | Promise | Done | Result | Saboteurs caught | Time |",
-        "|---|---|---|---|---|---|",
+        "| | Promise | Size, commit, UTC | Done | Result | Saboteurs caught | Time |",
+        "|---|---|---|---|---|---|---|",
     ]
-    for proof in proofs:
-        found = run.found[proof.number]
-        caught = f"{sum(found.saboteurs.values())} of {len(found.saboteurs)}" if found.saboteurs else "–"
-        done = found.skipped if found.skipped else _figures(found)
-        rows.append(f"| {proof.number} | {proof.promise} | {done} | {verdict(found)} | {caught} | {found.seconds:.0f} s |")
+    for proof in tried:
+        one = found[proof.number]
+        caught = f"{sum(one.saboteurs.values())} of {len(one.saboteurs)}" if one.saboteurs else "–"
+        done = one.skipped if one.skipped else _figures(one)
+        when = f"{one.size}, {one.commit}, {one.when}"
+        rows.append(f"| {proof.number} | {proof.promise} | {when} | {done} | {verdict(one)} | {caught} | {one.seconds:.0f} s |")
     rows += ["", "## Saboteurs", "", "| | Planted bug | Caught |", "|---|---|---|"]
-    for proof in proofs:
-        for name, caught_it in run.found[proof.number].saboteurs.items():
-            rows.append(f"| {proof.number} | {name} | {'yes' if caught_it else '**no**'} |")
-    rows += ["", "## To repeat", ""]
-    rows += [f"* {proof.number}: `{run.found[proof.number].repeat}`" for proof in proofs]
-    told = [(proof.number, note) for proof in proofs for note in [*run.found[proof.number].wrong[:20], *run.found[proof.number].notes]]
+    rows += [
+        f"| {proof.number} | {name} | {'yes' if caught_it else '**no**'} |"
+        for proof in tried
+        for name, caught_it in found[proof.number].saboteurs.items()
+    ]
+    rows += ["", "## To repeat", "", *(f"* {proof.number}: `{found[proof.number].repeat}`" for proof in tried)]
+    told = [(proof.number, note) for proof in tried for note in [*found[proof.number].wrong[:20], *found[proof.number].notes]]
     if told:
         rows += ["", "## Notes", "", *(f"* {number}: {note}" for number, note in told)]
     return HEAD + "\n".join(rows) + "\n"
@@ -78,7 +68,8 @@ def _figures(found: Found) -> str:
     return ", ".join(f"{name} {value:,.0f}" if value == round(value) else f"{name} {value:,.2f}" for name, value in found.figures.items())
 
 
-def _commit() -> str:
+def commit() -> str:
+    """The commit that is being tried, short."""
     done = subprocess.run(["git", "rev-parse", "--short", "HEAD"], cwd=ROOT, capture_output=True, text=True, check=False)
     return done.stdout.strip() or "unknown"
 

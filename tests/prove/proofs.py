@@ -8,7 +8,21 @@ from functools import partial
 from tests.prove import broker, fleet, histories, kills, lossy, power
 from tests.prove.result import Found, Proof, Size, SkippedError, pick
 
-BAD = ("lost", "doubled", "wrong", "broken", "escaped", "accepted", "missing", "failed", "outside", "corrupt", "delayed", "removed", "undetected")
+BAD = (
+    "lost",
+    "doubled",
+    "wrong",
+    "broken",
+    "escaped",
+    "accepted",
+    "missing",
+    "failed",
+    "outside",
+    "corrupt",
+    "delayed",
+    "removed",
+    "undetected",
+)
 """Words in the name of a figure that must be 0."""
 
 
@@ -21,7 +35,11 @@ def elsewhere(module: str, sizes: Mapping[Size, tuple[int, ...]] | None, size: S
     counts = sizes.get(size, sizes["night"]) if sizes is not None else ()
     said = run(seed, *counts) if sizes is not None else run()
     found = Found({name.replace("_", " "): value for name, value in said.items() if not name.startswith("saboteur")})
-    found.saboteurs = {name.removeprefix("saboteur").strip("_ ").replace("_", " "): bool(value) for name, value in said.items() if name.startswith("saboteur")}
+    found.saboteurs = {
+        name.removeprefix("saboteur").strip("_ ").replace("_", " "): bool(value)
+        for name, value in said.items()
+        if name.startswith("saboteur")
+    }
     found.wrong = [f"{name} {value}" for name, value in said.items() if value and set(name.lower().split("_")) & set(BAD)]
     return found
 
@@ -36,14 +54,30 @@ PROOFS: list[Proof] = [
     Proof("P3", "the same for whole unmodified commands on a disk that forgets what was not synced", lossy.attempt),
     Proof("P4", "exactly once in effect, on any schedule", histories.attempt),
     Proof("P5", "a real broker may die, be silent and lose its files", broker.attempt, beside=True),
-    Proof("P8", "a poison record delays nothing and is kept byte-exact", _in("poison", {"pinch": (500,), "commit": (10_000,), "night": (100_000,)})),
+    Proof(
+        "P8",
+        "a poison record delays nothing and is kept byte-exact",
+        _in("poison", {"pinch": (500,), "commit": (10_000,), "night": (100_000,)}),
+    ),
     Proof("P9", "the cloud may be restored from yesterday", _in("restored", {"pinch": (4,), "commit": (40,), "night": (200,)})),
-    Proof("P10", "any clock, any jump: placed right or inside its stated error", _in("clock", {"pinch": (300,), "commit": (10_000,), "night": (100_000,)})),
-    Proof("P11", "a full, failing or read-only card loses nothing that was not received", _in("full", {"pinch": (), "commit": (), "night": ()})),
+    Proof(
+        "P10",
+        "any clock, any jump: placed right or inside its stated error",
+        _in("clock", {"pinch": (300,), "commit": (10_000,), "night": (100_000,)}),
+    ),
+    Proof(
+        "P11",
+        "a full, failing or read-only card loses nothing that was not received",
+        _in("full", {"pinch": (), "commit": (), "night": ()}),
+    ),
     Proof("P12", "bit rot is found, never shown as a vital", _in("rot", {"pinch": (30,), "commit": (1_000,), "night": (20_000,)})),
     Proof("P13", "the card wears by at most 20 MB a day", _in("wear", {"pinch": (), "commit": (), "night": ()})),
     Proof("P15", "every message any released box ever made is still read", _in("golden")),
     Proof("P17", "a fleet that comes back at once makes no storm", fleet.attempt),
-    Proof("S4", "nobody but the bridge can make a box forget", _in("hostile_receipts", {"pinch": (200,), "commit": (10_000,), "night": (100_000,)})),
+    Proof(
+        "S4",
+        "nobody but the bridge can make a box forget",
+        _in("hostile_receipts", {"pinch": (200,), "commit": (10_000,), "night": (100_000,)}),
+    ),
 ]
 """P6 and P7 are measured by `tram bench thin`, P14 by the fuzz of the drivers (tests/devices), P16 by the rig."""

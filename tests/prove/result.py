@@ -24,6 +24,9 @@ class Found:
     skipped: str = ""
     notes: list[str] = field(default_factory=list)
     seconds: float = 0.0
+    size: str = ""
+    when: str = ""
+    commit: str = ""
 
     @property
     def holds(self) -> bool:
