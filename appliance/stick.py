@@ -239,6 +239,8 @@ class Stick:
             back = self._read_back(file, size)
         except OSError as error:
             self._drop(part)
+            if error.errno is None:
+                raise  # the store's, whose messages we were writing
             raise told(error) from error
         if back != digest:
             self._drop(file)

@@ -144,6 +144,7 @@ def test_a_request_and_its_answer_travel_by_motorbike(road: Road) -> None:
     assert "Đau đầu" in doctor.get(url).text
     with reading(road.office.engine) as tx:
         (picture,) = bridge_pictures.of_consult(tx, STATION, asked[0])
+        assert picture.preview is not None
         assert bridge_pictures.read(tx, STATION, asked[0], picture.preview) == SMALL
         assert bridge_pictures.read(tx, STATION, asked[0], picture.full) == FULL
     answer(doctor, url)
