@@ -905,9 +905,10 @@ def _demo(args: argparse.Namespace) -> int:
 
 
 def _bench_arguments(parser: argparse.ArgumentParser) -> None:
-    from appliance.bench import NAMES
+    from appliance.bench import LONG, NAMES
 
-    parser.add_argument("name", nargs="?", choices=NAMES, help="one of them (default: all, one after the other)")
+    which = f"one of them (default: all but {' and '.join(LONG)}, one after the other)"
+    parser.add_argument("name", nargs="?", choices=(*NAMES, *LONG), help=which)
     parser.add_argument("--json", action="store_true", help="one JSON object for each instead of a table")
 
 
