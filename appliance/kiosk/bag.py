@@ -79,7 +79,7 @@ def swap() -> Response:
     one, parts = work(), here.kiosk()
     with one.lock:
         if not one.busy:
-            one.state, one.count, one.problems = "in", 0, ()
+            one.state, one.count, one.problems, one.seen = "in", 0, (), None
             threading.Thread(target=_swap, args=(one, parts), name="bag", daemon=True).start()
     here.about(subject="bag")
     return here.go("/bag")
@@ -123,7 +123,6 @@ def _swap(one: Work, parts: Kiosk) -> None:
         raise
     if words:
         one.problems, one.state = words, "failed"
-    one.seen = None
 
 
 _NO_KEY: Pair = (
@@ -146,9 +145,11 @@ def _looked() -> Work:
     from appliance.store.bags import going, post_office
 
     one, parts = work(), here.kiosk()
-    if one.busy or not one.lock.acquire(blocking=False):
+    if not one.lock.acquire(blocking=False):
         return one
     try:
+        if one.busy:
+            return one
         where = parts.settings.bag
         try:
             with Stick(where.folder, mounted=where.mounted) as stick:
