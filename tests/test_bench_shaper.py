@@ -49,8 +49,8 @@ def test_packets_pass_at_the_links_rate_and_not_while_it_is_cut() -> None:
         pytest.skip(str(error))
     try:
         server = subprocess.Popen(link.inside("bridge", [sys.executable, "-c", _ECHO]), stdout=subprocess.PIPE)
+        assert server.stdout is not None
         try:
-            assert server.stdout is not None
             assert server.stdout.readline() == b"ready\n"
             began = time.monotonic()
             assert _echoed(link, 10, 4.0) == 10
@@ -60,6 +60,7 @@ def test_packets_pass_at_the_links_rate_and_not_while_it_is_cut() -> None:
             assert _echoed(link, 3, 0.5) == 0
             assert link.lost == 3
         finally:
+            server.stdout.close()
             server.kill()
             server.wait()
     finally:
