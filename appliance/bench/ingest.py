@@ -50,7 +50,7 @@ def run() -> dict[str, Any]:
             return found | {"postgresql": "not on this machine"}
         engine = open_engine(url)
         found["postgresql_per_s"] = _ingest(engine, messages, readings)
-        found["copy_per_s"] = _copy(engine, readings)
+        found["copy_per_s"] = copy_rate(engine)
         engine.dispose()
     return found | {
         "postgresql_to_copy": round(found["postgresql_per_s"] / found["copy_per_s"], 2),
@@ -98,13 +98,13 @@ def _ingest(engine: Engine, messages: Sequence[Message], readings: int) -> int:
     return round(readings / seconds)
 
 
-def _copy(engine: Engine, readings: int) -> int:
-    """COPY of the very rows that ingest has made."""
+def copy_rate(engine: Engine) -> int:
+    """Rows a second of PostgreSQL's COPY of the very readings that ingest has made, up to 100,000 of them."""
     with engine.connect() as tx:
         raw = tx.connection.driver_connection
         assert raw is not None
         with raw.cursor() as cursor:
-            rows = cursor.execute("SELECT * FROM observation").fetchall()
+            rows = cursor.execute("SELECT * FROM observation LIMIT 100000").fetchall()
             cursor.execute("CREATE TABLE bare AS SELECT * FROM observation LIMIT 0")
             raw.commit()
             started = time.perf_counter()
@@ -113,4 +113,4 @@ def _copy(engine: Engine, readings: int) -> int:
                     for row in rows[at : at + GROUP * BATCH]:
                         copy.write_row(row)
                 raw.commit()
-            return round(readings / (time.perf_counter() - started))
+            return round(len(rows) / (time.perf_counter() - started))
