@@ -96,6 +96,20 @@ def test_an_uncertain_clock_is_said():
     assert (shown.quality, shown.certain) == ("giờ chưa chắc chắn", False)
 
 
+def test_a_corrected_time_is_shown_with_its_error():
+    """From a minute on the bar stands beside it, rounded up; a station's clock that was never compared is called wrong."""
+    wrong = pressure(stamp=stamp(quality=ClockQuality.UNKNOWN))
+    right = row(wrong, at=story.T0 + 36_000, bar=30)
+    assert (right.clock, right.quality, right.certain) == (present.clock(story.T0 + 36_000), "giờ đã chỉnh theo máy chủ", False)
+    shown = row(wrong, at=story.T0, bar=1201, anchored=False)
+    assert shown.quality == "giờ của máy trạm chưa đúng, ± 3 phút"
+    synced = pressure(stamp=stamp(quality=ClockQuality.SYNCED))
+    assert row(synced, at=story.T0, bar=160).certain
+    assert not row(synced, at=story.T0, bar=700).certain
+    said = [present.bar_text(tenths, VI) for tenths in (599, 600, 72_001, 36_000 * 48 + 1, 864_000 * 60 + 1, 1 << 40)]
+    assert said == ["", "± 1 phút", "± 3 giờ", "± 3 ngày", "± 1 năm", "± nhiều năm"]
+
+
 def test_what_speaks_against_a_reading_is_a_sentence_and_it_is_struck():
     """In error, moved away, in dispute; moved here is said and stands."""
     assert row(pressure(), in_error="nhầm").warnings == ("Trạm báo ghi nhầm: nhầm",)

@@ -148,7 +148,7 @@ def _values(
     holder = one.held_by(now)
     cited_rows = vitals.rows(cited, one.patient, named, cited=True, signed=signed, seen=seen)
     other_rows = vitals.rows(others[: vitals.LISTED], one.patient, named, signed=signed, seen=seen)
-    every = sorted([*cited, *others], key=lambda each: each.reading.stamp.wall)
+    every = sorted([*cited, *others], key=lambda each: each.when)
     until = one.claimed_until if holder else 0
     shown_until = until // 600 if holder != me.login else 0  # another's hold is shown to the minute
     version = present.fingerprint(one, who, every, named, names, said, given, holder, shown_until, t.language, me.login)
@@ -247,7 +247,7 @@ def confirm(station: str, number: int) -> AnyResponse | str | tuple[str, int]:
 
 def _signing(found: dict[str, Any], advice: Advice, replaces: int | None, said: str = "") -> dict[str, Any]:
     """What the confirmation shows and sends back: with the readings those that did not stand while it was looked at."""
-    recent = [each for each in found["other_readings"] if each.reading.stamp.wall >= found["now"] - RECENT]
+    recent = [each for each in found["other_readings"] if each.when >= found["now"] - RECENT]
     seen = [*found["cited_readings"], *recent][:MOST_SEEN]
     one: Consult = found["one"]
     return {

@@ -15,7 +15,7 @@ from typing import Any
 from appliance.contract.events import Allergies, Identity, Marks, Sex, Urgency
 from appliance.contract.ids import spell
 from appliance.contract.metrics import TABLE, Metric, Status
-from appliance.contract.readings import Numeric, Reading, ReadingKind, Source
+from appliance.contract.readings import ClockQuality, Numeric, Reading, ReadingKind, Source
 from cloud_bridge.console.words import ALLERGIES, CLOCKS, KINDS, SEXES, SOURCES, STATUSES, Say
 from cloud_bridge.store.completeness import Completeness
 from cloud_bridge.store.consults import Consult
@@ -39,6 +39,10 @@ EXPECTED: Mapping[ReadingKind, tuple[Metric, ...]] = {
 """What a reading of a kind is for: without it the reading says by name what it lacks."""
 VITALS = (Metric.SYSTOLIC, Metric.SPO2, Metric.PULSE_RATE, Metric.TEMPERATURE, Metric.RESPIRATION)
 """What a request is asked to have; the page names what it has not (systolic stands for the blood pressure)."""
+SURE = 600
+"""A time that may be off by less than a minute is shown without its error, in tenths."""
+_UNITS = ((600, 120, "phút", "min"), (36_000, 48, "giờ", "h"), (864_000, 60, "ngày", "days"), (315_576_000, 99, "năm", "years"))
+"""Tenths of a unit, how many of it are said before the next one, its name."""
 _PRESSURE = (Metric.SYSTOLIC, Metric.DIASTOLIC)
 _SAID = Status.TEST_DATA | Status.NOT_AVAILABLE
 """Statuses with a place of their own on the page, so that the notes do not repeat them."""
@@ -298,10 +302,36 @@ def reading_row(
     return ReadingRow(
         key=one.key.hex(), values=values(reading, t), missing=missing(reading, t),
         device=devices.get(reading.device) or by_hand or t(f"máy {spell(reading.device)}", f"device {spell(reading.device)}"),
-        source=t(*SOURCES[reading.source]), clock=clock(stamp.wall), day=day(stamp.wall), quality=t(*CLOCKS[stamp.quality]),
-        certain=bool(stamp.quality), notes=tuple(notes), warnings=tuple(warnings(one, patient, t)),
+        source=t(*SOURCES[reading.source]), clock=clock(one.when), day=day(one.when), quality=quality_text(one, t),
+        certain=bool(stamp.quality) and one.bar < SURE, notes=tuple(notes), warnings=tuple(warnings(one, patient, t)),
         test_data=bool(reading.status & Status.TEST_DATA), struck=not one.stands_for(patient), cited=cited, late=late, copies=copies,
     )  # fmt: skip
+
+
+def bar_text(tenths: int, t: Say) -> str:
+    """How far a time may be off, rounded up: ``± 3 phút``; empty below a minute."""
+    if tenths < SURE:
+        return ""
+    for unit, most, vi, en in _UNITS:
+        count = -(-tenths // unit)
+        if count <= most:
+            return f"± {count} {t(vi, en)}"
+    return t("± nhiều năm", "± many years")
+
+
+def quality_text(one: Observation, t: Say) -> str:
+    """What the time of a reading is worth, in words."""
+    quality = one.reading.stamp.quality
+    bar = bar_text(one.bar, t)
+    if one.at is None or (quality is ClockQuality.SYNCED and not bar):
+        return t(*CLOCKS[quality])
+    words = CLOCKS[quality]
+    if one.anchored:
+        words = ("giờ đã chỉnh theo máy chủ", "time corrected")
+    elif quality is ClockQuality.UNKNOWN:
+        words = ("giờ của máy trạm chưa đúng", "the station's clock is not right")
+    word = t(*words)
+    return f"{word}, {bar}" if bar else word
 
 
 def attempt(reading: Reading, why: str, wall: int, t: Say) -> str:
@@ -334,7 +364,7 @@ def after_signing(one: Observation, signed: int | None, seen: Collection[bytes],
     """What must be said about a reading that the doctor had not in view when signing; empty for the others."""
     if signed is None or one.key in seen:
         return ""
-    if one.reading.stamp.wall > signed:
+    if one.when > signed:
         return t("đo sau khi ký", "measured after signing")
     if one.received > signed:
         return t("đến sau khi ký", "arrived after signing")
@@ -367,18 +397,19 @@ def _twins(one: Observation, other: Observation) -> bool:
         return False
     if [(n.metric, n.value, n.scale) for n in a.numerics] != [(n.metric, n.value, n.scale) for n in b.numerics]:
         return False
-    times = measured(a), measured(b)
+    times = measured(one), measured(other)
     return abs(times[0] - times[1]) <= TWIN
 
 
-def measured(reading: Reading) -> int:
+def measured(one: Observation) -> int:
     """When it was measured, in tenths since 1970: by the device's own clock for what comes out of its memory, where that can be read."""
+    reading = one.reading
     if reading.source is Source.MEMORY and reading.device_time:
         try:
             return int(datetime.fromisoformat(reading.device_time).replace(tzinfo=ZONE).timestamp() * 10)
         except ValueError:
             pass
-    return reading.stamp.wall
+    return one.when
 
 
 # --- the chart ----------------------------------------------------------------------------------------------------------------------
@@ -393,7 +424,7 @@ def trend(readings: Sequence[Observation], patient: int, t: Say) -> dict[str, An
     stand is not drawn. Over a gap, between two devices and between test data and what is real stands a point without values,
     so that no line crosses it.
     """
-    ordered = sorted((one for one in readings if one.stands_for(patient)), key=lambda one: measured(one.reading))
+    ordered = sorted((one for one in readings if one.stands_for(patient)), key=measured)
     panels = [
         {"id": "bp", "name": t(*KINDS[ReadingKind.BLOOD_PRESSURE]), "unit": "mmHg", "points": _points(ordered, _PRESSURE),
          "labels": [t(TABLE[metric].vi, TABLE[metric].en) for metric in _PRESSURE]},
@@ -411,7 +442,7 @@ def _points(readings: Sequence[Observation], metrics: Sequence[Metric]) -> list[
         found = [one.reading.value(metric) for metric in metrics]
         if all(value is None for value in found):
             continue
-        at, device, test = measured(one.reading), one.reading.device, bool(one.reading.status & Status.TEST_DATA)
+        at, device, test = measured(one), one.reading.device, bool(one.reading.status & Status.TEST_DATA)
         if last is not None and (at - last[0] > GAP or (device, test) != last[1:]):
             points.append([(last[0] + at) / 20, *[None] * len(metrics), 0])
         points.append([at / 10, *[_float(value) for value in found], int(one.reading.source is Source.MANUAL) + 2 * test])

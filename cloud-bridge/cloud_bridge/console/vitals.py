@@ -56,7 +56,8 @@ def plain(one: Observation, patient: int, devices: Mapping[int, str]) -> dict[st
     """A reading as a program reads it. A value that is missing is null and its status says why."""
     reading = one.reading
     return {
-        "key": one.key.hex(), "kind": reading.kind.name.lower(), "patient": one.patient, "at": reading.stamp.wall,
+        "key": one.key.hex(), "kind": reading.kind.name.lower(), "patient": one.patient,
+        "at": one.when, "at_error": one.bar, "stamped": reading.stamp.wall,
         "clock": reading.stamp.quality.name.lower(), "source": reading.source.name.lower(), "device": devices.get(reading.device, ""),
         "device_id": spell(reading.device), "device_time": reading.device_time, "status": words(reading.status),
         "numerics": [

@@ -82,12 +82,17 @@ class Observation:
     moved_from: int | None = None
     moved_to: int | None = None
     moved_why: str = ""
-    at: int = 0
-    """When it was measured, corrected (tenths since 1970); the stamp in `reading` stays as the station said it."""
+    at: int | None = None
+    """When it was measured, corrected (tenths since 1970); the stamp in `reading` stays as the station said it. None: not worked out."""
     bar: int = 0
     """How far `at` may be off, in tenths."""
     anchored: bool = True
     """False when the boot it was measured in has never met the time."""
+
+    @property
+    def when(self) -> int:
+        """When it was measured, as well as that is known: tenths since 1970."""
+        return self.reading.stamp.wall if self.at is None else self.at
 
     @property
     def disputed(self) -> bool:
@@ -298,7 +303,7 @@ def of_patient(tx: Connection, station: str, patient: int, *, limit: int = RECEN
         some = keys[start : start + _MOST_KEYS]
         rows += tx.execute(select(observation).where(c.station == station, c.key.in_(some), c.patient.is_distinct_from(patient)))
     found = _dressed(tx, station, rows)
-    found.sort(key=lambda one: (-one.at, -one.reading.stamp.ticks, one.key))
+    found.sort(key=lambda one: (-one.when, -one.reading.stamp.ticks, one.key))
     return found[:limit]
 
 
@@ -358,7 +363,7 @@ def effective(row: Any, claimants: Sequence[int], corrections: Sequence[Any]) ->
     return Observation(
         station=row.station, key=bytes(row.key), patient=owner, reading=read_reading(row.reading), marks=Marks(row.marks), via=row.via,
         actor=row.actor, saved_after=row.saved_after, received=row.received, shown=row.shown, claimants=left, in_error=in_error,
-        moved_from=moved_from, moved_to=moved_to, moved_why=moved_why, at=row.wall,
+        moved_from=moved_from, moved_to=moved_to, moved_why=moved_why,
     )  # fmt: skip
 
 
