@@ -1,8 +1,9 @@
 """Which machine and card this store lives on: when they are others, it is a copy, and a new epoch begins before anything is written.
 
 A byte copy would go on counting where the original counts too, and one number would stand for two things. So whoever
-starts first (`tram init`, else `tram carry`) compares and begins a new epoch. What the old epoch has not delivered stays in
-it and travels on: the copy and the original hold the same bytes under the same numbers, and the bridge takes them once.
+starts first (`tram init`, else `tram carry`) compares and begins a new epoch. What the old epoch has not delivered travels
+on: under its old number where the bridge has nothing there yet, else under a new one, because nobody can say that the
+bytes it has are these; the clinic's own keys (of readings, requests, patients) make both one.
 A store put back on its own card cannot be told here; the bridge knows more of it than it says itself, and the first
 receipt makes it begin an epoch too (`relay.pump`, `store.speaking.station_end`).
 """
