@@ -150,7 +150,7 @@ def _under_the_seal(path: Path, key: bytes, bits: int, dice: Random) -> None:
     """In memory, before the page was sealed: only the row's own checksum can tell."""
     conn = connect(path, key=key)
     table, column = dice.choice([("observation", "reading"), ("measurement", "reading"), ("outbox", "body")])
-    rows = conn.execute(f"SELECT id, {column} FROM {table}").fetchall()  # noqa: S608 - names of ours
+    rows = conn.execute(f"SELECT id, {column} FROM {table}").fetchall()
     row, content = tuple(dice.choice(rows))
     raw = bytearray(content)
     for _ in range(bits):
