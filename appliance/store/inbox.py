@@ -15,6 +15,7 @@ from appliance.relay.marks import Marks, Range, read_marks, write_holes
 from appliance.relay.storage import Arrived, Bad, Peer, Stream
 from appliance.store.bagbook import BagBook
 from appliance.store.outbox import Outbox
+from appliance.store.returning import return_answers
 
 SIDE = "down"
 """`quarantine.side` of messages from the broker."""
@@ -186,6 +187,7 @@ class StationStore(Outbox, BagBook):
         if tx.execute("UPDATE peer SET current = 0 WHERE current = 1 AND store <> ?", (peer.incarnation,)).rowcount:
             tx.execute("UPDATE lane SET safe = 0, safe_holes = x'80' WHERE safe > 0")  # another store has other backups
             tx.execute("UPDATE content SET held = x'' WHERE held <> x''")  # … and other parts of pictures
+            return_answers(tx, at)
         tx.execute(
             "INSERT INTO peer (store, counter, heard, current) VALUES (?, ?, ?, 1) ON CONFLICT (store) DO UPDATE SET"
             " counter = max(counter, excluded.counter), heard = excluded.heard, current = 1",

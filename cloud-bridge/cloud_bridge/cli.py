@@ -643,7 +643,7 @@ def shards_of(text: str) -> tuple[int, ...]:
 
 def _carry(args: argparse.Namespace) -> int:
     from appliance import journal
-    from cloud_bridge import carrier, intake
+    from cloud_bridge import carrier
     from cloud_bridge.escalation import Limits, turn
     from cloud_bridge.store import keys, tombstones
     from cloud_bridge.store.engine import reading
@@ -1117,7 +1117,6 @@ def _relay(settings: "Settings", engine: "Engine") -> tuple[Any, Any]:
     import time
 
     from appliance.contract.topics import SHARDS
-    from cloud_bridge import intake
     from cloud_bridge.carrier import bridge_end
     from cloud_bridge.store import keys
     from cloud_bridge.store.inbox import BridgeStore

@@ -5,13 +5,15 @@ meaning for the bridge is passed over: the relay has kept it, and it can be read
 ValueError) is only what no database can hold.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import fields, is_dataclass
 from typing import Any
 
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 from sqlalchemy import Connection
 
 from appliance.contract.events import (
+    AnswerKept,
     AnswerRead,
     AttachmentChunk,
     AttachmentOffered,
@@ -106,6 +108,15 @@ def apply_many(tx: Connection, rows: Sequence[tuple[str, Event, int, Key]]) -> N
     rest = [row for row in rows if type(row[1].body) is not ObservationRecorded]
     for station, event, at, key in sorted(rest, key=_parts_last):
         _take(tx, station, event, at, key)
+
+
+def take_back(tx: Connection, rows: Sequence[tuple[str, Event, int, Key]], answer_keys: Mapping[int, Ed25519PublicKey]) -> None:
+    """As `apply_many`, for a bridge that knows its answer keys: answers that stations give back to a restored store are taken, too."""
+    apply_many(tx, rows)
+    for station, event, _at, _key in rows:
+        body = event.body
+        if isinstance(body, AnswerKept) and not patients.erased(tx, station, consults.patient_of(tx, station, body.consult)):
+            answers.take_back(tx, station, body, answer_keys)
 
 
 def _parts_last(row: tuple[str, Event, int, Key]) -> tuple[bool, int]:
@@ -237,6 +248,7 @@ def _requested(tx: Connection, station: str, event: Event, body: ConsultRequeste
         consults.erase_request(tx, station, body.consult, who)
         return
     consults.request(tx, station, body, event, at)
+    answers.settle(tx, station, body.consult)
     consents.note_basis(tx, station, body)
     patients.learn(tx, station, body.identity, at)
     observations.claim(tx, [Claim(station, reading.key, who, reading, VIA_CONSULT, event.actor, at) for reading in body.readings])

@@ -2,10 +2,11 @@
 
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Any
 
 from appliance.contract import receipts
+from appliance.contract.errors import WireError
 from appliance.contract.topics import DOWN, UP
 from appliance.database import Connection
 from appliance.database import transaction as honest_transaction
@@ -14,8 +15,9 @@ from appliance.relay.line import Acked
 from appliance.relay.marks import Marks
 from appliance.relay.pump import Pump
 from appliance.relay.storage import TAKEN, Arrived, Stream
-from appliance.store import consults, measuring, patients
+from appliance.store import consults, init, measuring, patients
 from appliance.store.outbox import Place
+from cloud_bridge import backup
 
 Undo = Callable[[], None]
 
@@ -270,7 +272,37 @@ def stubborn() -> Undo:
     )
 
 
+def store_id_kept() -> Undo:
+    """A restored store goes on as the one that was lost: its numbers and its promises are taken for those of before."""
+    return _swap(backup, "set_store_id", lambda _tx, _store: None)
+
+
+def old_receipt_replayed() -> Undo:
+    """The station takes any receipt that the bridge has ever signed for the answer to its hello of now."""
+    honest = Pump._receipt
+
+    def fooled(self: Pump, tx: Any, talk: Any, heard: Any, said: Any, *more: Any) -> Any:
+        if self.end.way == UP:
+            with suppress(WireError):
+                talk.nonce, talk.seen = pump.open_receipt(said.payload, more[0]).nonce, {}
+        return honest(self, tx, talk, heard, said, *more)
+
+    return _swap(Pump, "_receipt", fooled)
+
+
+def careless_key() -> Undo:
+    """Keys are written in their place, and nobody waits until they are on the card."""
+
+    def write(file: Any, content: bytes, _gid: int | None) -> None:
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_bytes(content)
+        file.chmod(0o640)
+
+    return _swap(init, "_write_private", write)
+
+
 BUGS: dict[str, Callable[[], Undo]] = {
+    "careless-key": careless_key,
     "dedup-window-24h": forgets_after_a_day,
     "blind-to-higher-numbers": blind_to_higher_numbers,
     "no-window": no_window,
@@ -280,5 +312,7 @@ BUGS: dict[str, Callable[[], Undo]] = {
     "no-duplicate-check": no_duplicate_check,
     "settle-at-puback": settle_at_puback,
     "two-transactions": two_transactions,
+    "store-id-kept": store_id_kept,
+    "old-receipt-replayed": old_receipt_replayed,
 }
 """Every saboteur by its name."""

@@ -1,11 +1,17 @@
 """Drafts, which stay here, and signed answers, which do not change."""
 
+import hashlib
 import json
 from collections.abc import Mapping
 from typing import Any
 
+from cryptography.exceptions import InvalidSignature
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 from sqlalchemy import Connection, delete, insert, select
 
+from appliance.contract.answers import DOMAIN, read_answer
+from appliance.contract.events import AnswerKept
+from cloud_bridge.store import consults
 from cloud_bridge.store.tables import answer, answer_read, draft
 from cloud_bridge.store.writing import once, upsert
 
@@ -40,6 +46,38 @@ def _of(station: str, consult: int, login: str) -> tuple[Any, ...]:
 def keep(tx: Connection, **row: Any) -> None:
     """A signed answer: inserted once, never changed."""
     tx.execute(insert(answer).values(**row))
+
+
+def take_back(tx: Connection, station: str, said: AnswerKept, answer_keys: Mapping[int, Ed25519PublicKey]) -> bool:
+    """A station gives back an answer that this store has lost; True when it is new here. It is what a doctor has signed, or nothing:
+    ValueError when the signature is not ours or the content names something else.
+    """
+    key = answer_keys.get(said.key_id)
+    if key is None:
+        raise ValueError(f"answer key {said.key_id} is not ours")
+    try:
+        key.verify(said.signature, DOMAIN + said.content)
+    except InvalidSignature:
+        raise ValueError(f"an answer that we have not signed (key {said.key_id})") from None
+    meant = read_answer(said.content)
+    if (meant.station, meant.consult, meant.answer) != (station, said.consult, said.answer):
+        raise ValueError("the signed content names another station, consult or answer")
+    if {row.answer for row in of_consult(tx, station, said.consult)} & {said.answer}:
+        return False
+    keep(
+        tx, station=station, consult=said.consult, answer=said.answer, replaces=said.replaces, login=meant.practitioner,
+        name=meant.practitioner_name, content=said.content, sha256=hashlib.sha256(said.content).digest(), key_id=said.key_id,
+        signature=said.signature, signed=meant.at,
+    )  # fmt: skip
+    settle(tx, station, said.consult)
+    return True
+
+
+def settle(tx: Connection, station: str, consult: int) -> None:
+    """A request that is answered is not open: after an answer came back, or the request behind it."""
+    signed = of_consult(tx, station, consult)
+    if signed:
+        consults.set_answered(tx, station, consult, signed[0].signed)
 
 
 def of_consult(tx: Connection, station: str, consult: int) -> list[Any]:
