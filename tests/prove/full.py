@@ -86,8 +86,6 @@ def _missing(station: Station, saved: list[int]) -> int:
     torn = station.conn.execute(
         "SELECT count(*) FROM observation AS o WHERE NOT EXISTS (SELECT 1 FROM outbox WHERE id = o.outbox)"
     ).fetchone()[0]
-        "SELECT count(*) FROM observation AS o WHERE NOT EXISTS (SELECT 1 FROM outbox WHERE id = o.outbox)"
-    ).fetchone()[0]
     return len(set(saved) - here) + int(torn)
 
 
