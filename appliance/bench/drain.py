@@ -11,7 +11,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from itertools import cycle, islice
@@ -27,7 +27,7 @@ from appliance.bench.ingest import copy_rate
 from appliance.bench.postgres import postgres
 from appliance.contract.errors import WireError
 from appliance.contract.events import EmergencyPressed, Event
-from appliance.contract.lanes import CHUNK_BYTES, Lane
+from appliance.contract.lanes import AT_ONCE, CHUNK_BYTES, Lane
 from appliance.contract.parcels import Header, pack, write_parcel
 from appliance.contract.readings import Stamp
 from appliance.contract.receipts import open_receipt
@@ -133,10 +133,11 @@ def _drained(days: Sequence[Packed], wanted: int, parts: Sequence[Sequence[int]]
             return {"missing": "mosquitto or PostgreSQL is not on this machine"}
         for part in parts:
             _seat(source_of(place.settings, part))
-        total, messages = _fill(place, days, wanted)
+        total, urgent, messages = _fill(place, days, wanted)
         carriers = [_started([*_command(place.file, "carry"), "--shards", ",".join(map(str, part))]) for part in parts]
         try:
-            return {"carriers": len(parts), "events": total, "messages": messages} | _watched(place, total, [one.pid for one in carriers])
+            counted = {"carriers": len(parts), "events": total, "of_them_urgent": urgent, "messages": messages}
+            return counted | _watched(place, total, urgent, [one.pid for one in carriers])
         finally:
             for one in carriers:
                 _ended(one)
@@ -156,10 +157,10 @@ def _seat(source: Source) -> None:
     source.close()
 
 
-def _fill(place: Place, days: Sequence[Packed], wanted: int) -> tuple[int, int]:
-    """Stations' days into the sessions; how many events and messages."""
+def _fill(place: Place, days: Sequence[Packed], wanted: int) -> tuple[int, int, int]:
+    """Stations' days into the sessions; how many events, how many of them urgent, and how many messages."""
     link = _linked(MqttLink(Broker("127.0.0.1", place.port), "tram-filler", ["v1/none"]))
-    total = messages = 0
+    total = urgent = messages = 0
     names = [f"tram-{number:05d}" for number in range(-(-wanted // sum(len(events) for _, _, events in days[0])))]
     _register(place.engine, [(name, SHARDS[number % len(SHARDS)]) for number, name in enumerate(names)] + [(PROBE, PROBE_SHARD)])
     for number, (name, packed) in enumerate(zip(names, islice(cycle(days), len(names)), strict=True)):
@@ -172,11 +173,12 @@ def _fill(place: Place, days: Sequence[Packed], wanted: int) -> tuple[int, int]:
                     break
             link.publish(topic(SHARDS[number % len(SHARDS)], name, UP, lane), payload)
             total, messages = total + len(events), messages + 1
+            urgent += len(events) if lane in AT_ONCE else 0
     acked = time.monotonic() + 5.0
     while time.monotonic() < acked and link.wait(0.1) is not None and link.happenings():
         pass
     link.close()
-    return total, messages
+    return total, urgent, messages
 
 
 def _register(engine: Engine, stations: Sequence[tuple[str, int]]) -> None:
@@ -188,17 +190,20 @@ def _register(engine: Engine, stations: Sequence[tuple[str, int]]) -> None:
         tx.execute(insert(station_table), rows)
 
 
-def _watched(place: Place, total: int, pids: Sequence[int]) -> dict[str, Any]:
-    """Wait until everything is in, pressing the button meanwhile."""
+def _watched(place: Place, total: int, urgent: int, pids: Sequence[int]) -> dict[str, Any]:
+    """Wait until everything is in. What was urgent yesterday goes first, oldest first; from then on the button is pressed."""
     button = _Button(place)
     end = time.monotonic() + WITHIN_S
     while not (already := _kept(place.engine)):  # the clock starts with the first commit: programs take seconds to load
         time.sleep(0.01)
         _in_time(end, 0, total)
     started, used, server = time.monotonic(), sum(cpu_seconds(pid) for pid in pids), _family_cpu(place.server)
-    done = already
+    done, behind = already, 0.0
     while done < total:
-        button.turn()
+        if behind or _kept(place.engine, AT_ONCE) >= urgent:
+            behind = behind or time.monotonic() - started
+            button.turn()
+        time.sleep(0.02)
         done = _kept(place.engine)
         _in_time(end, done, total)
     seconds = time.monotonic() - started
@@ -212,6 +217,7 @@ def _watched(place: Place, total: int, pids: Sequence[int]) -> dict[str, Any]:
         "carrier_cpu_s_per_1000": round(used * 1000 / timed, 3),
         "postgresql_cpu_s_per_1000": round(server * 1000 / timed, 3),
         "copy_rows_per_s": copy_rate(place.engine),
+        "urgent_backlog_s": round(behind, 1),
         "emergencies": len(waits),
         "emergency_p50_s": round(percentile(waits, 0.5), 2) if waits else None,
         "emergency_p99_s": round(percentile(waits, 0.99), 2) if waits else None,
@@ -267,12 +273,11 @@ class _Button:
         self.link.close()
 
 
-def _kept(engine: Engine) -> int:
+def _kept(engine: Engine, lanes: Collection[int] = tuple(Lane)) -> int:
     """How many events of the filled stations are in, by the lanes' marks."""
+    query = "SELECT coalesce(sum(contiguous), 0) FROM relay_inbox WHERE station <> :probe AND lane = ANY(:lanes)"
     with engine.connect() as tx:
-        return int(
-            tx.execute(text("SELECT coalesce(sum(contiguous), 0) FROM relay_inbox WHERE station <> :probe"), {"probe": PROBE}).scalar_one()
-        )
+        return int(tx.execute(text(query), {"probe": PROBE, "lanes": [int(lane) for lane in lanes]}).scalar_one())
 
 
 def _family_cpu(parent: int) -> float:

@@ -12,7 +12,7 @@ from appliance.relay.line import Down, Message, Up
 from appliance.relay.link import Broker, MqttLink
 from appliance.settings import SettingsError, load
 from cloud_bridge.amqp import AmqpLink
-from cloud_bridge.source import GROUP, Express, client_id, filters, source_of
+from cloud_bridge.source import GROUP_BYTES, Express, client_id, filters, source_of
 from cloud_bridge.store.shards import ShardTakenError, held
 from tests import servers
 from tests.polling import until
@@ -46,6 +46,9 @@ def station(broker: servers.Broker) -> Iterator[MqttLink]:
     connect(link)
     yield link
     link.close()
+
+
+BACKLOG = [b"%1024d" % number for number in range(4 * GROUP_BYTES // 1024)]
 
 
 def connect(link: Express | MqttLink) -> list[object]:
@@ -92,7 +95,7 @@ def test_an_urgent_message_does_not_wait_behind_a_backlog(carrier: Make, station
     if broker.kind == "iotcore":
         pytest.skip("iotcore is the demo's broker: it does not always give a session back with what it kept")
     carrier()[0].close()
-    publish(station, LATER, [b"%d" % number for number in range(3 * GROUP)])
+    publish(station, LATER, BACKLOG)
     publish(station, URGENT, [b"help"])
     link, first = carrier()
     got = [first]
@@ -105,13 +108,13 @@ def test_an_urgent_message_does_not_wait_behind_a_backlog(carrier: Make, station
         got.extend([some] if some else [])
         for one in some:
             link.done(one.token)
-        return sum(map(len, got)) > 3 * GROUP
+        return sum(map(len, got)) > len(BACKLOG)
 
     until(look, 20.0, every=0.0, what="the backlog")
-    assert max(len([one for one in some if one.topic == LATER]) for some in got[1:]) <= GROUP
+    assert max(sum(len(one.payload) for one in some if one.topic == LATER) for some in got[1:]) <= GROUP_BYTES + 1024
     before = [one.payload for some in got for one in some]
-    assert before.index(b"help") <= 2 * GROUP  # it may come with the second group, never at the end
-    assert [one for one in before if one != b"help"] == [b"%d" % number for number in range(3 * GROUP)]
+    assert before.index(b"help") <= 2 * GROUP_BYTES // 1024  # it may come with the second group, never at the end
+    assert [one for one in before if one != b"help"] == BACKLOG
 
 
 def test_what_was_not_done_comes_again_and_what_was_does_not(carrier: Make, station: MqttLink) -> None:
