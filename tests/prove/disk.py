@@ -32,7 +32,8 @@ class _Vfs(ctypes.Structure):
     """``sqlite3_vfs``, version 3 (sqlite.org/c3ref/vfs.html)."""
 
     _fields_ = (
-        [("version", ctypes.c_int), ("size", ctypes.c_int), ("longest", ctypes.c_int), ("next", _P), ("name", ctypes.c_char_p), ("data", _P)]
+        [(name, ctypes.c_int) for name in ("version", "size", "longest")]
+        + [("next", _P), ("name", ctypes.c_char_p), ("data", _P)]
         + [(name, _P) for name in ("open", "delete")]
         + [(f"other{number}", _P) for number in range(11)]
         + [("set_call", _P), ("get_call", _P), ("next_call", _P)]
@@ -49,7 +50,8 @@ class _Methods(ctypes.Structure):
 
 class Op(NamedTuple):
     """One thing said to the disk: ``create``, ``write``, ``truncate``, ``sync``, ``delete``, ``folder`` (its entries are to be kept),
-    or ``promise``, which is said to a person."""
+    or ``promise``, which is said to a person.
+    """
 
     what: str
     file: str = ""
@@ -169,7 +171,8 @@ class Disk:
 
     def cut(self, mode: str, dice: Random) -> dict[str, bytes]:
         """What is there after the power came back. ``lost``: nothing that was not made to stay; ``prefix``: some of it, in
-        order; ``torn``: any sectors of it, and names that were not made to stay by chance."""
+        order; ``torn``: any sectors of it, and names that were not made to stay by chance.
+        """
         unsure = sum(len(file.later) for file in self.files.values())
         left = dice.randint(0, unsure) if mode == "prefix" else 0
         found = {}

@@ -132,8 +132,8 @@ class Sky(Net):
 
     def haunt(self, count: int) -> None:
         """The broker comes back with an old file: what was delivered long ago is delivered again."""
-        for topic, payload in self.dice.sample(self.carried, min(count, len(self.carried))):
-            self.queues[self.queue_of(topic)].append((topic, payload))
+        for name, payload in self.dice.sample(self.carried, min(count, len(self.carried))):
+            self.queues[self.queue_of(name)].append((name, payload))
 
 
 @dataclass
@@ -324,7 +324,7 @@ class Town:
 
     # --- what can happen ------------------------------------------------------------------------------------------------
 
-    def step(self) -> None:
+    def step(self) -> None:  # noqa: C901, PLR0912 - one line for each thing that can happen
         """One thing happens."""
         dice = self.dice
         box = dice.choice(self.boxes)

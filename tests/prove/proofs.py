@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from functools import partial
 
 from tests.prove import broker, fleet, histories, kills, lossy, power
-from tests.prove.result import Found, Proof, Size, SkippedError, pick
+from tests.prove.result import Found, Proof, Size, SkippedError
 
 BAD = (
     "lost",
@@ -27,8 +27,10 @@ BAD = (
 
 
 def elsewhere(module: str, sizes: Mapping[Size, tuple[int, ...]] | None, size: Size, seed: int) -> Found:
-    """What `tests.prove.<module>.run` finds: figures by name; those with a word of `BAD` in their name must be 0. A figure
-    ``saboteur …`` says of a planted bug whether it was caught."""
+    """What `tests.prove.<module>.run` finds: figures by name; those with a word of `BAD` in their name must be 0.
+    A figure
+    ``saboteur …`` says of a planted bug whether it was caught.
+    """
     if importlib.util.find_spec(f"tests.prove.{module}") is None:
         raise SkippedError("not built")
     run: Callable[..., dict[str, int]] = importlib.import_module(f"tests.prove.{module}").run

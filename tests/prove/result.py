@@ -48,9 +48,9 @@ class Proof:
 
 
 class SkippedError(Exception):
-    """This proof cannot run here; the words say why."""
+    """A proof cannot run here; the words say why."""
 
 
-def pick(size: Size, sizes: Mapping[Size, int]) -> int:
+def pick(size: Size, sizes: Mapping[str, int]) -> int:
     """How many at this size; ``release`` is ten nights where nothing else is said."""
     return sizes[size] if size in sizes else sizes["night"] * (10 if size == "release" else 1)
