@@ -111,6 +111,8 @@ def seals_of(conn: Connection, settings: Settings, now: Callable[[], Stamp], ran
     """The station's seals as the settings want them. SettingsError where they are on and no key of the bridge is pinned."""
     on = settings.wire.sealing == "on"
     if on and sealing_pin(conn) is None:
-        file, example = settings.said.get("wire.sealing", DEFAULT), "tram init --pin bridge-keys.json"
-        raise SettingsError("wire.sealing", "on", "a sealing key of the bridge, pinned", example, file)
+        expected = "the bridge's sealing key to be pinned: tram init --pin FILE, with what tram-bridge init --export wrote"
+        raise SettingsError(
+            "wire.sealing", "on", expected, '"on", after tram init --pin pins.json', settings.said.get("wire.sealing", DEFAULT)
+        )
     return StationSeals(settings.need("station.id"), now=now, random=random, on=on, strict=settings.environment == "production")
