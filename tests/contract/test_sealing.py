@@ -1,6 +1,7 @@
 """Sealed parcels: what the broker sees, what opens them, and that no two contents share key and nonce."""
 
 from dataclasses import replace
+from random import Random
 
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
@@ -10,11 +11,13 @@ from hypothesis import strategies as st
 
 from appliance.contract import parcels, sealing
 from appliance.contract.errors import WireError
-from appliance.contract.events import ConsultWithdrawn, Event, KeyPublished
+from appliance.contract.events import AttachmentChunk, ConsultWithdrawn, Event, KeyPublished
 from appliance.contract.ids import EPOCH_BYTES
+from appliance.contract.lanes import CHUNK_BYTES
 from appliance.contract.parcels import EVENTS, Header, join, pack, peek, read_fragment, read_parcel, split, write_parcel
 from appliance.contract.readings import ClockQuality, Stamp
 from appliance.contract.sealing import Seal, direction_key, offer, read_offer, unwrap
+from appliance.relay.seals import SEALED_MORE
 from appliance.simulate import day
 
 EPOCH, STORE = bytes(range(1, 9)), bytes(range(9, 17))
@@ -156,6 +159,15 @@ def test_the_most_events_fit_into_a_sealed_parcel() -> None:
     payload, taken = pack(HEADER, day(1), 1200, seal())
     assert len(payload) <= 1200
     assert 1 <= taken < EVENTS
+
+
+def test_a_part_of_a_picture_fits_into_one_sealed_message() -> None:
+    """The longest header, the last number, bytes that nothing presses: 1,232 bytes, which the relay allows a sealed message."""
+    noise = Random(1).randbytes(1120)
+    chunk = Event(STAMP, "", "0.2.0", AttachmentChunk(bytes(8), 1023, 1024, noise))
+    header = Header("tram-01234567890", EPOCH, 4, (1 << 31) - 1, 1, dictionary=1)
+    payload, _ = pack(header, [chunk], seal=seal(key_id=300))
+    assert len(payload) <= CHUNK_BYTES + SEALED_MORE
 
 
 # --- the content key on its way ----------------------------------------------------------------------------------------------------

@@ -4,6 +4,7 @@ import os
 from pathlib import Path
 
 import pytest
+from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
 
 from appliance.contract.codec import read_event, write_event
 from appliance.contract.events import (
@@ -16,12 +17,14 @@ from appliance.contract.events import (
     Urgency,
 )
 from appliance.contract.lanes import CHUNK_BYTES, Lane
-from appliance.contract.parcels import Header, write_parcel
+from appliance.contract.parcels import Header, peek, read_parcel, write_parcel
 from appliance.contract.readings import ClockQuality, Stamp
-from appliance.store import consults, content, pictures
+from appliance.database import transaction
+from appliance.store import consults, content, keys, pictures
 from appliance.store.consults import ConsultDraft
 from appliance.store.errors import Refused
 from appliance.store.inbox import StationStore
+from appliance.store.sealing import StationSeals, make_content_key, opening_keys
 from tests.store.station import STATION, Station, station_at
 
 FULL, SMALL = b"\xff\xd8full" + os.urandom(9_000), b"\xff\xd8small" + os.urandom(2_000)
@@ -235,3 +238,25 @@ def test_erasing_one_patient_leaves_the_same_picture_of_another(station: Station
 def _holds(station: Station, piece: bytes) -> bool:
     tables = [("content_part", "data"), ("parcel", "payload"), ("outbox", "body")]
     return any(station.conn.execute(f"SELECT 1 FROM {table} WHERE instr({column}, ?) > 0", (piece,)).fetchone() for table, column in tables)
+
+
+def test_an_erased_patients_picture_is_taken_out_of_a_sealed_parcel(station: Station) -> None:
+    """The parcel keeps its number, its key and its seal, and holds nothing of the picture, for whoever opens it."""
+    with transaction(station.conn):
+        keys.pin(station.conn, keys.SEAL, 0, X25519PrivateKey.generate().public_key().public_bytes_raw())
+        assert make_content_key(station.conn, STATION, station.now, os.urandom)
+    patient = station.patient()
+    attach(station, patient)
+    send(station, patient)
+    store, seals = StationStore(station.conn, STATION, 0), StationSeals(STATION, now=lambda: station.now, random=os.urandom)
+    with store.transaction() as tx:
+        stream = store.streams(tx)[-1]
+        (row, *_) = store.queued(tx, stream, Lane.ATTACHMENTS, 0, 256)
+        sealed = write_parcel(Header(STATION, stream.origin, 4, 1, 1), [read_event(row.body)], seals.seal(tx, stream))
+        number = store.freeze(tx, stream, Lane.ATTACHMENTS, 1, 1, sealed, 0)
+    station.arrive(Tombstone(patient, "yêu cầu"))
+    bare = store.payload(station.conn, number)
+    assert peek(bare) == peek(sealed)
+    (event,) = read_parcel(bare, opening_keys(station.conn, peek(bare)))[1]
+    assert isinstance(event.body, AttachmentChunk)
+    assert event.body.data == b""
