@@ -37,6 +37,8 @@ PICTURES = {
     "tram-chua-ai-xem": "browser/tram-[0-9][0-9]-chua-ai-xem.png",
     "truong-nhan-vien": "kiosk/800x480-[0-9][0-9]-team.png",
     "truong-mot-nguoi": "kiosk/800x480-[0-9][0-9]-team-person.png",
+    "tui-thu-cam-usb": "bag/tui-thu-800-[0-9][0-9]-cam-usb.png",
+    "tui-thu-rut-usb": "bag/tui-thu-800-[0-9][0-9]-rut-usb.png",
     "ky-thuat-trang-dau": "technician/kt-[0-9][0-9]-viec-ky-thuat-800.png",
     "bac-si-dang-nhap": "doctor/bacsi-[0-9][0-9]-dang-nhap-1280.png",
     "bac-si-ma": "doctor/bacsi-[0-9][0-9]-ma-1280.png",
