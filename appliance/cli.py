@@ -762,7 +762,7 @@ def _time_set_arguments(parser: argparse.ArgumentParser) -> None:
 def _time_set(args: argparse.Namespace) -> int:
     from datetime import datetime
 
-    from appliance.agent.clock import BUILT, LATEST, Learnt, keep_learnt
+    from appliance.agent.clock import BUILT, LATEST, Learnt, keep_learnt, read_learnt
     from appliance.store import anchors
     from appliance.store.errors import Refused
 
@@ -780,6 +780,9 @@ def _time_set(args: argparse.Namespace) -> int:
     now = box.clock.stamp()
     if box.clock.synced():
         raise Refused("Giờ đang được đồng bộ qua mạng, không cần đặt.", "NTP keeps the clock: there is nothing to set")
+    known = read_learnt(box.settings.paths.run, now.boot)
+    if known is not None and known.source != anchors.TECHNICIAN:
+        raise Refused("Máy đã học giờ từ máy chủ, không cần đặt.", "the time was learnt from the bridge: there is nothing to set")
     if not args.yes and input(f"{given:%H:%M:%S %d/%m/%Y} ± {args.error} s? [y/N] ").strip().lower() not in ("y", "yes", "c", "có"):
         return REFUSED
     learnt = Learnt(now.ticks, wall, args.error * 10, anchors.TECHNICIAN)

@@ -4,7 +4,6 @@ The only place where a certificate's dates are not looked at: who we speak to is
 it says counts by its signature under the key that a person pinned, not by the certificate. One short blocking exchange.
 """
 
-import ipaddress
 import os
 import socket
 import ssl
@@ -62,11 +61,7 @@ def ask_time(
 
 
 def _request(host: str, nonce: bytes) -> bytes:
-    name = host
-    try:
-        name = f"[{host}]" if ipaddress.ip_address(host).version == 6 else host
-    except ValueError:
-        pass  # a name
+    name = f"[{host}]" if ":" in host else host
     head = f"POST {PATH} HTTP/1.1\r\nHost: {name}\r\nContent-Type: application/octet-stream\r\nContent-Length: {len(nonce)}\r\n"
     return head.encode("ascii") + b"Connection: close\r\n\r\n" + nonce
 

@@ -11,7 +11,6 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from appliance.agent import asking
 from appliance.agent.clock import Clock, Learnt, keep_learnt, kernel_error, save_time, saved_time
 from appliance.contract.readings import ClockQuality, Stamp
 from appliance.database import Connection
@@ -73,6 +72,8 @@ class Timekeeper:
             self.log.info("the time was learnt from %s, ± %.1f s", found.source, found.error / 10)
             stamp = self.clock.stamp()
         if self.context is not None:
+            from appliance.agent import asking  # a plain line needs none of it
+
             asking.trust(self.context, system=abs(stamp.wall - self.clock.system()) <= OFF_TENTHS)
         self._save(stamp, now)
         return found is not None
