@@ -1,4 +1,4 @@
-"""What a station gives back to a bridge whose store was restored: the answers it has (docs/decisions/0010).
+"""What a station gives back to a bridge whose store was restored: the answers it has (docs/how-to/restore-the-bridge.md).
 
 What the station itself has said is offered again by the relay. An answer was said by the bridge, which has lost it: a
 doctor would find the request open and answer it a second time. So the station returns the exact signed bytes.

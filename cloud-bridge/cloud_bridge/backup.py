@@ -29,6 +29,7 @@ from cloud_bridge.store import copies, migrations, safe, tombstones
 from cloud_bridge.store.copies import Content, Sum
 from cloud_bridge.store.engine import PAGE_BYTES, open_engine, reading, writing
 from cloud_bridge.store.outbox import STORE_ID, set_store_id, store_id
+from cloud_bridge.store.safe import RESTORED
 from cloud_bridge.store.tables import meta
 from cloud_bridge.store.tombstones import Grave
 from cloud_bridge.store.writing import upsert
@@ -39,8 +40,6 @@ PARTIAL = ".partial-"
 NAME = "backup-"
 KEEP = 7
 """Backups kept by default: a week of daily ones."""
-RESTORED = "restored"
-"""The key in `bridge_meta` of when (tenths of a second since 1970) and from which backup this store was put back."""
 
 Bury = Callable[[Connection, Grave], None]
 """Takes one tombstone into a store, as the clinic does it."""

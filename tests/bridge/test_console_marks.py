@@ -1,5 +1,6 @@
 """What a page claims about what it shows: test data is marked wherever it stands, and completeness is never more than the marks prove."""
 
+import json
 import re
 
 import pytest
@@ -13,9 +14,10 @@ from appliance.relay.marks import Marks
 from appliance.relay.storage import Arrived, Bad, Stream
 from cloud_bridge.console import present
 from cloud_bridge.console.words import Say
-from cloud_bridge.store import completeness
+from cloud_bridge.store import completeness, tables
 from cloud_bridge.store.engine import reading, writing
 from cloud_bridge.store.inbox import BridgeStore
+from cloud_bridge.store.safe import RESTORED
 from tests.bridge import story
 from tests.bridge.conftest import Office
 from tests.bridge.story import EPOCH, OTHER, PATIENT, STATION, asked, event, oxygen, pressure, recorded, who
@@ -158,6 +160,31 @@ def test_a_station_that_never_spoke_and_a_clock_that_was_not_sure(offices):
     assert line(offices).heard == "chưa nghe trạm lần nào"
     arrive(offices, Marks(3), 0, quality=ClockQuality.UNKNOWN)
     assert line(offices).rest == ("giờ của trạm chưa chắc",)
+
+
+def test_pictures_on_their_way_are_counted_apart(offices):
+    """The record is whole, two contents are not: a picture is not a reading, and nobody waits for it in silence."""
+    arrive(offices, Marks(40), 0)
+    offices.hear(asked(900, attachments=1), event(ev.AttachmentOffered(900, b"a" * 32, "image/jpeg", 9000)))
+    offices.hear(event(ev.AttachmentOffered(900, b"b" * 32, "image/jpeg", 2000, b"a" * 32)))
+    said = line(offices)
+    assert said.rest == ("2 ảnh đang trên đường",)
+    assert said.claim.startswith("Không thiếu gì")
+
+
+def test_a_restored_bridge_claims_nothing_for_a_station_it_has_not_heard_since(offices):
+    """What the station had sent after the backup is not here, and no hole shows it; once the station has spoken again the line is whole."""
+    arrive(offices, Marks(40), 0)
+    with writing(offices.engine) as tx:
+        noted = {"at": offices.time.wall + 600, "backup": "backup-1", "taken": 1}
+        tx.execute(tables.meta.insert().values(key=RESTORED, value=json.dumps(noted)))
+    offices.time.turn(120)
+    said = line(offices)
+    assert said.claim.startswith("Số đo từ trạm này: liền mạch đến ")
+    assert any("máy chủ được khôi phục" in one for one in said.rest)
+    assert not said.sure
+    arrive(offices, Marks(41), 0, seqs=(41,))
+    assert line(offices).claim.startswith("Không thiếu gì")
 
 
 # --- stations -------------------------------------------------------------------------------------------------------------------------

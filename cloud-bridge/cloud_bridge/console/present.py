@@ -502,6 +502,16 @@ def completeness(found: Completeness, now: int, t: Say) -> Whole:
         rest.append(t(f"còn {found.missing} mục đang trên đường", f"{found.missing} entries still on their way"))
     if found.unread:
         rest.append(t(f"{found.unread} gói không đọc được, cần người xem", f"{found.unread} messages unreadable, somebody must look"))
+    if found.pictures:
+        rest.append(t(f"{found.pictures} ảnh đang trên đường", f"{found.pictures} pictures still on their way"))
+    if found.restored is not None:
+        back = moment(found.restored, now)
+        rest.append(
+            t(
+                f"máy chủ được khôi phục {back}; trạm chưa gửi lại những gì sau bản sao dự phòng",
+                f"this server was restored {back}; the station has not sent again what came after the backup",
+            )
+        )
     if not found.certain:
         rest.append(t("giờ của trạm chưa chắc", "the station's clock was not certain"))
     until = moment(found.unbroken, now)
@@ -509,7 +519,7 @@ def completeness(found: Completeness, now: int, t: Say) -> Whole:
         claim = t(
             "Chưa biết trạm còn thiếu gì: sổ số đo của trạm chưa tới", "What is missing is not known: the station's readings have not come"
         )
-    elif found.missing or found.unread:
+    elif found.missing or found.unread or found.restored is not None:
         claim = t(f"Số đo từ trạm này: liền mạch đến {until}", f"Readings from this station: unbroken until {until}")
     else:
         claim = t(f"Không thiếu gì từ trạm này đến {until}", f"Nothing is missing from this station until {until}")
@@ -524,7 +534,7 @@ def completeness(found: Completeness, now: int, t: Say) -> Whole:
         )
     else:
         heard = t(f"lần cuối nhận từ trạm: {moment(found.heard, now)}", f"last received {moment(found.heard, now)}")
-    return Whole(claim, tuple(rest), heard, not (found.missing or found.unread), silent)
+    return Whole(claim, tuple(rest), heard, not (found.missing or found.unread or found.restored), silent)
 
 
 AUDITS: Mapping[str, tuple[str, str]] = {

@@ -6,6 +6,7 @@ about each lane up to the time of its last unbroken event, by the box's clock. I
 record: requests, corrections, readings.
 """
 
+import json
 from dataclasses import dataclass
 from typing import Any
 
@@ -18,6 +19,9 @@ from appliance.contract.readings import ClockQuality
 from appliance.relay.marks import read_marks
 from cloud_bridge.store import relay_tables as t
 from cloud_bridge.store.inbox import REDEEMED
+from cloud_bridge.store.pictures import COMING
+from cloud_bridge.store.safe import RESTORED
+from cloud_bridge.store.tables import content, meta
 
 LANES = (Lane.URGENT, Lane.CONSULT, Lane.READINGS)
 """The lanes a record is made of."""
@@ -28,7 +32,9 @@ class Completeness:
     """What is proved of one station. Times are tenths of a second since 1970; `unbroken` is the box's time, `heard` the bridge's.
 
     `unbroken` is None while no reading has come. `missing` counts events known to exist and not here; `unread` messages that
-    nobody can read; `certain` is false when the box's clock was.
+    nobody can read; `certain` is false when the box's clock was. `pictures` have been offered and are not whole. `restored` is
+    when this store was put back from a backup, while the station has not been heard since: what it had sent after the backup is not
+    here, and nobody here can count it.
     """
 
     station: str
@@ -37,11 +43,13 @@ class Completeness:
     missing: int
     unread: int
     heard: int | None
+    pictures: int = 0
+    restored: int | None = None
 
     @property
     def mark(self) -> tuple[Any, ...]:
         """What changes a page: everything but the moment it was heard, which moves all the time."""
-        return self.unbroken, self.certain, self.missing, self.unread
+        return self.unbroken, self.certain, self.missing, self.unread, self.pictures, self.restored
 
 
 def of_station(tx: Connection, station: str) -> Completeness:
@@ -61,7 +69,16 @@ def of_station(tx: Connection, station: str) -> Completeness:
     unread = tx.execute(select(func.count()).where(q.station == station, q.state != REDEEMED)).scalar_one()
     peer = tx.execute(select(t.peer.c.heard).where(t.peer.c.station == station)).scalar() or None
     heard = max((one for one in (heard, peer) if one is not None), default=None)
-    return Completeness(station, last and last[0], last is None or last[1], missing, int(unread), heard)
+    coming = tx.execute(select(func.count()).where(content.c.station == station, content.c.state == COMING)).scalar_one()
+    back = _restored(tx)
+    restored = back if back is not None and (heard is None or heard < back) else None
+    return Completeness(station, last and last[0], last is None or last[1], missing, int(unread), heard, int(coming), restored)
+
+
+def _restored(tx: Connection) -> int | None:
+    """When this store was put back, if it ever was."""
+    value = tx.scalar(select(meta.c.value).where(meta.c.key == RESTORED))
+    return None if value is None else int(json.loads(value)["at"])
 
 
 def _event(tx: Connection, station: str, epoch: bytes, lane: int, seq: int) -> Any:

@@ -2,7 +2,7 @@
 
 SQLite: its own backup into one file, inside one read transaction. PostgreSQL: ``COPY … TO STDOUT`` of every table into a
 file each, inside one REPEATABLE READ transaction; no program beside the bridge is needed, whatever the server's version
-(docs/decisions/0010). Nobody has to wait for a copy: readers and writers go on.
+(docs/how-to/restore-the-bridge.md). Nobody has to wait for a copy: readers and writers go on.
 
 A table's `Sum` does not depend on the order of its rows, so a copy can be compared with the moment it was taken at.
 """

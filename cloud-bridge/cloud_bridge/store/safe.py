@@ -11,6 +11,8 @@ from appliance.relay.marks import Marks, read_marks, write_holes
 from appliance.relay.storage import Stream
 from cloud_bridge.store import relay_tables as t
 
+RESTORED = "restored"
+"""The key in `bridge_meta` of when (tenths of a second since 1970) and from which backup this store was put back."""
 Place = tuple[str, bytes, int]
 """Station, epoch, lane."""
 

@@ -353,6 +353,7 @@ content = Table(
     Column("asked", SmallInteger),
     Column("why", String(16)),
     Index(None, "station", "name"),
+    Index("ix_content_coming", "station", postgresql_where=text("state = 0"), sqlite_where=text("state = 0")),
 )  # fmt: skip
 """The content of what was offered. `name` is how its parts call it (the digest's first bytes); what `state` means stands in
 `store.pictures`; `data` is there when it is whole and its digest is right. `asked` is how often the station was asked for it

@@ -28,3 +28,5 @@ def upgrade() -> None:
     )
     op.add_column("content", sa.Column("asked", sa.SmallInteger(), nullable=True))
     op.add_column("content", sa.Column("why", sa.String(length=16), nullable=True))
+    coming = sa.text("state = 0")
+    op.create_index("ix_content_coming", "content", ["station"], unique=False, postgresql_where=coming, sqlite_where=coming)
