@@ -5,8 +5,9 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from typing import Any
 
-from appliance.contract import receipts
+from appliance.contract import receipts, sealing
 from appliance.contract.errors import WireError
+from appliance.contract.sealing import Seal
 from appliance.contract.topics import DOWN, UP
 from appliance.database import Connection
 from appliance.database import transaction as honest_transaction
@@ -301,7 +302,32 @@ def careless_key() -> Undo:
     return _swap(init, "_write_private", write)
 
 
+def salt_of_chance() -> Undo:
+    """The salt of a sealed parcel is random bytes alone, as most programs would have it: a copied machine draws them again."""
+
+    def close(self: Seal, head: bytes, lane: int, first_seq: int, content: bytes) -> bytes:
+        salt = self.random[: sealing.SALT_BYTES]
+        return salt + sealing.AESGCM(sealing._mac(self.key, b"parcel", salt)).encrypt(sealing._nonce(lane, first_seq), content, head)
+
+    return _swap(Seal, "close", close)
+
+
+def vouched_unopened() -> Undo:
+    """A sealed parcel whose key has not come counts as taken: its station is told that it may forget it."""
+    honest = taking._Batch._open
+
+    def open_(self: Any, heard: Any, closed: Any) -> None:
+        honest(self, heard, closed)
+        stream, lane, first = taking._stream(closed.header), closed.header.lane, closed.header.first_seq
+        self.marks[stream, lane] = self._marks(stream, lane).add(first, first + closed.header.count - 1)
+        self._told(stream, lane, closed.header.count)
+
+    return _swap(taking._Batch, "_open", open_)
+
+
 BUGS: dict[str, Callable[[], Undo]] = {
+    "salt-of-chance": salt_of_chance,
+    "vouched-unopened": vouched_unopened,
     "careless-key": careless_key,
     "dedup-window-24h": forgets_after_a_day,
     "blind-to-higher-numbers": blind_to_higher_numbers,
