@@ -1,4 +1,4 @@
-"""P13: a day writes at most 20 MB to the card, a reading at most fifteen times its own bytes; an index over random keys is caught."""
+"""P13: a day writes at most 20 MB to the card, and what a row costs is known; an index over random keys is caught."""
 
 from collections.abc import Callable
 from random import Random
@@ -19,13 +19,14 @@ def run(seed: int) -> dict[str, int]:
         "bytes_a_day": honest["bytes_a_day"],
         "tenths_of_times": round(honest["times_on_the_reading_path"] * 10),
         "tenths_of_times_with_the_bug": round(spoilt["times_on_the_reading_path"] * 10),
+        "fifteen_times_kept": int(honest["times_on_the_reading_path"] <= wear.PROMISED_TIMES),
         "outside_the_limit": int(over(honest)),
         "saboteur_random_keys": int(over(spoilt)),
     }
 
 
 def over(found: dict[str, float]) -> bool:
-    """Whether a limit of P13 is broken."""
+    """Whether the day's limit of P13 or the limit of this layout is broken; ``fifteen_times_kept`` says of the promised ×15."""
     return found["bytes_a_day"] > wear.MOST_BYTES or found["times_on_the_reading_path"] > wear.MOST_TIMES
 
 
