@@ -27,7 +27,7 @@ from appliance.database import Connection, Row, transaction
 from appliance.store import consent, devices, pictures
 from appliance.store import staff as people
 from appliance.store.errors import Refused, Taken
-from appliance.store.outbox import RECEIVED, SET_ASIDE, append
+from appliance.store.outbox import RECEIVED, SET_ASIDE, append, is_safe
 from appliance.store.patients import clean, standing
 from appliance.store.records import outbox_row, pack, unpack
 
@@ -126,7 +126,8 @@ class Asked:
 class ReceiptLine:
     """How far a request has come: the time of each step in tenths of a second since 1970, None while it is not proved.
 
-    `set_aside` is True when the bridge has the bytes but could not read them: nobody will see the request.
+    `set_aside` is True when the bridge has the bytes but could not read them: nobody will see the request. `safe` when a
+    verified backup of the bridge holds it.
     """
 
     saved: int
@@ -139,6 +140,7 @@ class ReceiptLine:
     read_by: str = ""
     withdrawn: int | None = None
     set_aside: bool = False
+    safe: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -427,6 +429,7 @@ def receipt_line(conn: Connection, consult: int) -> ReceiptLine:
         read_by=last.read_by if last else "",
         withdrawn=row["withdrawn"],
         set_aside=set_aside,
+        safe=row["outbox"] is not None and is_safe(conn, row["outbox"]),
     )
 
 

@@ -211,6 +211,20 @@ def test_an_opening_that_comes_before_the_receipt_proves_the_receipt(station: St
     assert '<span class="mark">đã lên máy chủ</span><span class="at">–</span>' in window.text
 
 
+def test_a_request_in_a_backup_says_so_and_no_other_does(station: Station) -> None:
+    """*Received* is not *safe*: the line appears when the bridge has said that a verified backup holds it."""
+    window = station.window()
+    number = send(station, window)
+    words = "đã có bản sao dự phòng"
+    row = station.conn.execute("SELECT outbox FROM consult WHERE id = ?", (number,)).fetchone()[0]
+    station.conn.execute("UPDATE outbox SET state = 2, received = 1 WHERE id = ?", (row,))
+    window.get(f"/consults/{number}")
+    assert words not in window.text
+    station.conn.execute("UPDATE lane SET safe = next - 1 WHERE lane = 0")
+    window.get(f"/consults/{number}")
+    assert words in window.text
+
+
 def test_a_request_the_server_could_not_read_says_so(station: Station) -> None:
     """Set aside is not on the server's side of the receipt line: nobody has seen it, call."""
     window = station.window()

@@ -80,6 +80,8 @@ def _shown(one: Picture) -> dict[str, Any]:
 def _state(one: Picture, t: Say) -> str:
     if one.offered is None:
         return t("gửi cùng yêu cầu", "goes with the request")
+    if one.failed:
+        return t("máy chủ không ghép được ảnh: hãy chụp lại", "the server could not put it together: take it again")
     if one.there:
         return t("đã lên máy chủ", "on the server")
     if not one.preview_received:
