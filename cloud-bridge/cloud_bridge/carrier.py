@@ -124,8 +124,7 @@ def run(
     end = bridge_end(store, sign, apply=apply, station_key=station_key, now=_tenths, say=partial(journal.step, log), seals=seals)
     loop = Loop(Pump(store, link, end), log, chores)
     with held(engine, shards):
-        gc.freeze()  # what loading left behind is never looked through again
-        gc.set_threshold(*GC_THRESHOLD)
+        collect_rarely()
         try:
             wait = 0.0
             while not stop():
@@ -133,6 +132,12 @@ def run(
                 wait = loop.turn(time.monotonic(), _tenths(), stirred=link.stirred)
         finally:
             link.close()
+
+
+def collect_rarely() -> None:
+    """What loading left behind is never looked through for garbage again, and the rest ever less often."""
+    gc.freeze()
+    gc.set_threshold(*GC_THRESHOLD)
 
 
 class Loop:
