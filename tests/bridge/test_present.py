@@ -100,7 +100,7 @@ def test_a_corrected_time_is_shown_with_its_error():
     """From a minute on the bar stands beside it, rounded up; a station's clock that was never compared is called wrong."""
     wrong = pressure(stamp=stamp(quality=ClockQuality.UNKNOWN))
     right = row(wrong, at=story.T0 + 36_000, bar=30)
-    assert (right.clock, right.quality, right.certain) == (present.clock(story.T0 + 36_000), "giờ đã chỉnh theo máy chủ", False)
+    assert (right.clock, right.quality, right.certain) == (present.clock(story.T0 + 36_000), "giờ đã chỉnh", False)
     shown = row(wrong, at=story.T0, bar=1201, anchored=False)
     assert shown.quality == "giờ của máy trạm chưa đúng, ± 3 phút"
     synced = pressure(stamp=stamp(quality=ClockQuality.SYNCED))

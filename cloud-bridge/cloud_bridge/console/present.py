@@ -327,7 +327,7 @@ def quality_text(one: Observation, t: Say) -> str:
         return t(*CLOCKS[quality])
     words = CLOCKS[quality]
     if one.anchored:
-        words = ("giờ đã chỉnh theo máy chủ", "time corrected")
+        words = ("giờ đã chỉnh", "time corrected")
     elif quality is ClockQuality.UNKNOWN:
         words = ("giờ của máy trạm chưa đúng", "the station's clock is not right")
     word = t(*words)

@@ -30,8 +30,8 @@ SYNCED_ERROR = 160
 """Tenths: a kernel that says *synchronised* is within 16 s (it takes the word back at a larger error, adjtimex(2))."""
 OUR_ERROR = 20
 """Tenths by which the bridge's own clock may be off when it says that it had something already."""
-EARLIEST = 15_778_368_000
-"""The beginning of 2020, tenths since 1970: no station existed before."""
+EARLIEST = 17_672_256_000
+"""The beginning of 2026, tenths since 1970: the year of the first release; no station existed before."""
 FAR = 600
 """Tenths: from a minute on a wrong guess gets a row, and a bar is shown."""
 _TRUST: Mapping[str, int] = {"ntp": 0, "bridge": 0, "rtc": 2, "technician": 1}
