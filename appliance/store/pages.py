@@ -25,6 +25,8 @@ _MAGIC = (0x377F0682, 0x377F0683)
 LEAF, INTERIOR, KEYS_LEAF, KEYS_INTERIOR = 13, 5, 10, 2
 """Kinds of b-tree pages: of tables by row number, and of tables without one (and indexes)."""
 _DEEPEST = 20
+_ROUNDS_BACK = 1 << 20
+"""More rounds than a log ever has between two frames that lie in one file."""
 
 
 class Frame(NamedTuple):
@@ -44,6 +46,8 @@ class Log:
     frames: list[Frame] = field(default_factory=list)
     cut: int | None = None
     header: bool = True
+    odd: bool = False
+    """What lies behind the last frame is neither empty nor of an earlier round: a frame whose head was lost, or a torn one."""
 
     @property
     def damage(self) -> list[str]:
@@ -60,7 +64,7 @@ class Log:
     @property
     def torn(self) -> bool:
         """The end of the log cannot be used: a write that was cut off, or damage that looks like one."""
-        return self.cut is not None and not self.damage
+        return (self.odd or self.cut is not None) and not self.damage
 
 
 class Book:
@@ -130,14 +134,18 @@ class Book:
         magic, _, _, _, *salts, first, second = struct.unpack(">8I", content[:_HEADER])
         order = ">" if magic & 1 else "<"
         whole = magic in _MAGIC and _chain(content[:24], order, (0, 0)) == (first, second)
+        heads = range(_HEADER, len(content) - _FRAME - self._size + 1, _FRAME + self._size)
         if not whole:
-            salts, order = list(struct.unpack(">2I", content[_HEADER + 8 : _HEADER + 16])), "<"
+            order = "<"  # that of the machines this runs on
+            if not _of_this_round(content[_HEADER : _HEADER + _FRAME], salts):
+                salts = list(struct.unpack(">2I", content[_HEADER + 8 : _HEADER + 16]))
         state = (first, second)
         log, chained = Log(header=whole), whole
-        for start in range(_HEADER, len(content) - _FRAME - self._size + 1, _FRAME + self._size):
+        ours = [place for place, start in enumerate(heads) if _of_this_round(content[start : start + _FRAME], salts)]
+        count = ours[-1] + 1 if ours else 0  # behind the last one lies what an earlier round of the log has left
+        log.odd = count < len(heads) and not _of_an_earlier_round(content[heads[count] : heads[count] + _FRAME], salts)
+        for start in heads[:count]:
             number, size, one, other, low, high = struct.unpack(">6I", content[start : start + _FRAME])
-            if one != salts[0] and other != salts[1]:
-                break  # of an earlier round of the log
             raw = content[start + _FRAME : start + _FRAME + self._size]
             if chained:
                 state = _chain(raw, order, _chain(content[start : start + 8], order, state))
@@ -173,6 +181,18 @@ class Book:
                     self._over |= pending
                     self.count = max(self.count, one.size) if lost else one.size
                 pending, lost = {}, False
+
+
+def _of_this_round(head: bytes, salts: list[int]) -> bool:
+    """Whether a frame carries at least one of the log's two salts."""
+    one, other = struct.unpack(">2I", head[8:16])
+    return bool(one == salts[0] or other == salts[1])
+
+
+def _of_an_earlier_round(head: bytes, salts: list[int]) -> bool:
+    """Whether what lies behind the last frame is old: the first salt counts the rounds up; room that was never used is zero."""
+    (one,) = struct.unpack(">I", head[8:12])
+    return bool(head == bytes(len(head)) or 0 < (salts[0] - one) & 0xFFFFFFFF < _ROUNDS_BACK)
 
 
 def _chain(data: bytes, order: str, state: tuple[int, int]) -> tuple[int, int]:
