@@ -25,19 +25,19 @@ from appliance.contract.lanes import Lane
 from appliance.contract.readings import ClockQuality, Stamp
 from appliance.contract.topics import DOWN, station_filter
 from appliance.database import connect, transaction
+from appliance.relay.line import Message
 from appliance.relay.link import Broker, MqttLink
 from appliance.relay.pump import Pump
-from appliance.store import boots, keys
+from appliance.store import keys
 from appliance.store.inbox import StationStore
 from appliance.store.outbox import append
 from appliance.store.speaking import station_end
 from cloud_bridge.store import tables
 from tests import servers
-from tests.polling import until
 from tests.prove.result import Found, Size, SkippedError, pick
 from tests.relay.site import SHARD, Site
 from tests.saboteurs.bugs import BUGS
-from tests.world import STATION_KEY, STORE_KEY, new_station
+from tests.world import STORE_KEY, new_station
 
 STATIONS = {"pinch": 12, "commit": 500, "night": 14_000}
 PER_SECOND = 14_000 / 600
@@ -136,7 +136,11 @@ class Fleet:
         stack.callback(self.ear.close)
         self.ear.open()
         self.alive: list[Light] = []
-        stack.callback(lambda: [one.close() for one in self.alive])
+        stack.callback(self._part)
+
+    def _part(self) -> None:
+        for one in self.alive:
+            one.close()
 
     def _register(self) -> None:
         said = json.loads((self.folder / "pins.json").read_text())
@@ -165,7 +169,6 @@ class Fleet:
         ]
         with self.site.engine.begin() as tx:
             tx.execute(tables.station.insert(), known)
-        assert len(STATION_KEY) == 32
 
     def station(self, name: str, start: float) -> Light:
         """A station that has been saving while there was no link."""
@@ -174,7 +177,6 @@ class Fleet:
         one = Light(file, name, self.broker.port, start)
         with transaction(one.conn):
             one.conn.execute("UPDATE epoch SET epoch = ?", (self.dice.randbytes(8),))
-        boots.epoch(one.conn)
         one.save((2, 2, 0))
         return one
 
@@ -185,7 +187,7 @@ class Fleet:
             one.turn(now)
         self.ear.wait(0.0)
         for happened in self.ear.happenings():
-            if getattr(happened, "payload", b"").isdigit():
+            if isinstance(happened, Message) and happened.payload.isdigit():
                 self.dropped = int(happened.payload)
                 self.ear.done(happened.token)
         socks = [one.link._sock for one in self.alive if one.link._sock is not None]
@@ -248,7 +250,7 @@ def storm(count: int, keeps: int, seed: int, found: Found) -> float:
         waits = [wait for one in fleet.alive for wait in one.waits]
         first, had = fleet.published()
         fleet.stand_still(count)
-        until(lambda: fleet.turn() or True, 3.0)
+        fleet.turn()
         sent, parcels = fleet.published()
         events, lost, doubled = fleet.lost()
         ratio = sent / (parcels + fleet.dropped)
