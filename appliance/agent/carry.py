@@ -47,7 +47,7 @@ HEARD_SECONDS = 600.0
 """The carrier row is written when its state changes, and so often while receipts come: the card is not for heartbeats."""
 KEEPALIVE_METERED = 900
 """Seconds of silence on a metered line: a ping each minute would cost 294 kB a day, one in 15 minutes 20 kB (decision 9)."""
-PROBE, PROBE_METERED = 60.0, 900.0
+PROBE, PROBE_METERED = 60.0, 3600.0
 """While a request waits for its answer, the bridge itself is asked after so much silence of its own (a hello and a receipt: three
 pings' worth of bytes)."""
 BEAT_WAITING = 300.0

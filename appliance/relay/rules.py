@@ -72,8 +72,8 @@ def resend_after(silent: int) -> float:
 
 def ready(lane: int, rows: int, age: float, metered: bool, since_last: float, rate: float, gather: float = BATCH_SECONDS) -> float:
     """Seconds until `rows` waiting events of a lane may leave (0: now). `age` is how long the oldest has been waiting,
-    `since_last` how long ago lanes from READINGS on last made a parcel, `rate` how many of their rows leave in a second, `gather` the longest wait on a
-    metered link.
+    `since_last` how long ago lanes from READINGS on last made a parcel, `rate` how many of their rows leave in a second,
+    `gather` the longest wait on a metered link.
     """
     if lane in FULL_ALREADY or rows >= BATCH_ROWS:
         return 0.0
