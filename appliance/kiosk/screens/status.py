@@ -1,6 +1,7 @@
 """What every page shows and asks again every few seconds: the status bar, the unseen emergency; what was set aside; health."""
 
 from dataclasses import replace
+from typing import Any
 
 from flask import Blueprint, jsonify, request
 from werkzeug.wrappers import Response
@@ -9,7 +10,8 @@ from appliance import __version__
 from appliance.contract.ids import spell
 from appliance.kiosk import here, live, present, roster, rows
 from appliance.kiosk.screens.measure import cuffs_on
-from appliance.store import consults, duty, staff
+from appliance.kiosk.speech import Say
+from appliance.store import consults, duty, retention, room, staff
 
 screen = Blueprint("status", __name__)
 
@@ -108,7 +110,27 @@ def aside() -> Response:
          "at": present.moment(at, moment), "code": f"{reason} {number}"}
         for side, reason, number, at in rows.quarantined(here.db(), 50)
     ]  # fmt: skip
-    return here.page("aside.html", rows=shown)
+    return here.page("aside.html", rows=shown, **_room(t, moment))
+
+
+_SHED: dict[str, tuple[str, str]] = {
+    "logs": ("nhật ký đã gửi", "logs that were sent"),
+    "previews": ("ảnh xem trước", "previews"),
+    "attachments": ("ảnh đã gửi", "pictures that were sent"),
+    "closed-pictures": ("ảnh của yêu cầu đã xong", "pictures of closed requests"),
+    "copies": ("bản sao dữ liệu đã gửi quá 90 ngày", "copies of data sent more than 90 days ago"),
+}
+
+
+def _room(t: Say, moment: int) -> dict[str, Any]:
+    """How full the card is, and what left it: nothing of this is lost, the server has all of it."""
+    found = room.measure(here.kiosk().settings, here.db())
+    percent = min(100, round(found.share * 100))
+    shed = [
+        {"text": t(*_SHED.get(row["what"], (row["what"], row["what"]))), "at": present.moment(row["at"], moment), "count": row["count"]}
+        for row in retention.noted(here.db(), 10)
+    ]
+    return {"room": t(f"Bộ nhớ đã dùng {percent} %.", f"The card is {percent} % full."), "shed": shed}
 
 
 @screen.get("/duty")
