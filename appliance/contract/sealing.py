@@ -12,16 +12,19 @@ may in a copied machine. HPKE draws its own randomness from the operating system
 
 import hmac
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from cryptography.exceptions import InvalidSignature, InvalidTag
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
-from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey, X25519PublicKey
-from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 from appliance.contract import cbor
 from appliance.contract.errors import WireError
 from appliance.contract.events import KeyPublished
 from appliance.contract.ids import EPOCH_BYTES
+
+if TYPE_CHECKING:
+    from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey, X25519PublicKey
+    from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 CLEAR, SEALED = 0, 1
 """`Header.suite`. 0 is for key events, and for everything only where ``wire.sealing`` is off."""
@@ -47,7 +50,7 @@ class Seal:
     def close(self, head: bytes, lane: int, first_seq: int, content: bytes) -> bytes:
         """The sealed part of a parcel whose header is `head`."""
         salt = _mac(self.key, b"salt", self.random, head, content)[:SALT_BYTES]
-        return salt + AESGCM(_mac(self.key, b"parcel", salt)).encrypt(_nonce(lane, first_seq), content, head)
+        return salt + cipher(self.key, salt).encrypt(_nonce(lane, first_seq), content, head)
 
 
 def unseal(key: bytes, head: bytes, lane: int, first_seq: int, sealed: bytes) -> bytes:
@@ -56,9 +59,16 @@ def unseal(key: bytes, head: bytes, lane: int, first_seq: int, sealed: bytes) ->
         raise WireError("truncated", "sealed part")
     salt, rest = sealed[:SALT_BYTES], sealed[SALT_BYTES:]
     try:
-        return AESGCM(_mac(key, b"parcel", salt)).decrypt(_nonce(lane, first_seq), rest, head)
+        return cipher(key, salt).decrypt(_nonce(lane, first_seq), rest, head)
     except InvalidTag:
         raise WireError("sealed", "does not open") from None
+
+
+def cipher(key: bytes, salt: bytes) -> "AESGCM":
+    """The cipher of one parcel. Loaded when it is first needed: 200 KiB that a process without parcels does not pay."""
+    from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+
+    return AESGCM(_mac(key, b"parcel", salt))
 
 
 def direction_key(content_key: bytes, station: str, epoch: bytes, store: bytes = b"") -> bytes:
@@ -92,7 +102,7 @@ class Offer:
 
 
 def offer(
-    station: str, epoch: bytes, key_id: int, content_key: bytes, bridge: tuple[int, X25519PublicKey], sign: Ed25519PrivateKey
+    station: str, epoch: bytes, key_id: int, content_key: bytes, bridge: "tuple[int, X25519PublicKey]", sign: Ed25519PrivateKey
 ) -> KeyPublished:
     """The event that brings a content key to the owner of the `bridge` key (id, public half), signed by the station."""
     from cryptography.hazmat.primitives.hpke import AEAD, KDF, KEM, Suite
@@ -115,7 +125,7 @@ def read_offer(body: KeyPublished, station: str, key: Ed25519PublicKey) -> Offer
     raise WireError("shape", "content key")
 
 
-def unwrap(one: Offer, station: str, private: X25519PrivateKey) -> bytes:
+def unwrap(one: Offer, station: str, private: "X25519PrivateKey") -> bytes:
     """The content key (32 bytes); WireError ``sealed`` when it was not wrapped for this key."""
     from cryptography.hazmat.primitives.hpke import AEAD, KDF, KEM, Suite
 

@@ -307,7 +307,7 @@ def salt_of_chance() -> Undo:
 
     def close(self: Seal, head: bytes, lane: int, first_seq: int, content: bytes) -> bytes:
         salt = self.random[: sealing.SALT_BYTES]
-        return salt + sealing.AESGCM(sealing._mac(self.key, b"parcel", salt)).encrypt(sealing._nonce(lane, first_seq), content, head)
+        return salt + sealing.cipher(self.key, salt).encrypt(sealing._nonce(lane, first_seq), content, head)
 
     return _swap(Seal, "close", close)
 
