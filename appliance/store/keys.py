@@ -3,10 +3,14 @@
 Pins come from a person with a file (``tram init --pin``), never from the wire.
 """
 
+from typing import TYPE_CHECKING
+
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
-from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PublicKey
 
 from appliance.database import Connection
+
+if TYPE_CHECKING:
+    from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PublicKey
 
 STATION_KEY_ID = 0
 PURPOSES = ("receipt", "answer")
@@ -46,7 +50,10 @@ def pin(conn: Connection, purpose: str, key_id: int, public: bytes) -> bool:
     """Trust `public` for a purpose under its id, in the caller's transaction; False when it was pinned already."""
     if purpose not in PURPOSES + OFFERED:
         raise ValueError(f"keys are pinned for {' and '.join(PURPOSES + OFFERED)}, not {purpose!r}")
-    (X25519PublicKey if purpose == SEAL else Ed25519PublicKey).from_public_bytes(public)
+    if purpose == SEAL:
+        _sealing_key(public)
+    else:
+        Ed25519PublicKey.from_public_bytes(public)
     row = conn.execute("SELECT public FROM pin WHERE purpose = ? AND key_id = ?", (purpose, key_id)).fetchone()
     if row is not None and bytes(row[0]) == public:
         return False
@@ -63,7 +70,13 @@ def pinned(conn: Connection, purpose: str) -> dict[int, Ed25519PublicKey]:
     return {int(row[0]): Ed25519PublicKey.from_public_bytes(bytes(row[1])) for row in rows}
 
 
-def sealing_pin(conn: Connection) -> tuple[int, X25519PublicKey] | None:
+def sealing_pin(conn: Connection) -> "tuple[int, X25519PublicKey] | None":
     """The bridge's latest key to wrap for, (id, key); None where none is pinned."""
     row = conn.execute("SELECT key_id, public FROM pin WHERE purpose = ? ORDER BY key_id DESC LIMIT 1", (SEAL,)).fetchone()
-    return None if row is None else (int(row[0]), X25519PublicKey.from_public_bytes(bytes(row[1])))
+    return None if row is None else (int(row[0]), _sealing_key(bytes(row[1])))
+
+
+def _sealing_key(public: bytes) -> "X25519PublicKey":
+    from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PublicKey
+
+    return X25519PublicKey.from_public_bytes(public)
