@@ -98,16 +98,21 @@ def apply_many(tx: Connection, rows: Sequence[tuple[str, Event, int, Key]]) -> N
         if type(event.body) in _TAKERS:
             _fits(event)
     times.see(tx, [row for row in rows if _stamped(row[1])])
-    gone = patients.erased_of(tx, {station for station, event, _, _ in rows if type(event.body) is ObservationRecorded})
-    claims = [
-        _claim(station, event, event.body, at)
-        for station, event, at, _ in rows
-        if type(event.body) is ObservationRecorded and (station, event.body.patient) not in gone
-    ]
-    observations.claim(tx, claims)
+    gone = patients.erased_of(tx, {station for station, event, _, _ in rows if type(event.body) in (ObservationRecorded, ConsultRequested)})
+    claims, copies = [], []
+    for station, event, at, _ in rows:
+        body = event.body
+        if type(body) is ObservationRecorded and (station, body.patient) not in gone:
+            claims.append(_claim(station, event, body, at))
+        elif type(body) is ConsultRequested and (station, body.identity.patient) not in gone:
+            copies += _copies(station, event, body, at)
+    observations.claim(tx, claims + copies)
     rest = [row for row in rows if type(row[1].body) is not ObservationRecorded]
     for station, event, at, key in sorted(rest, key=_parts_last):
-        _take(tx, station, event, at, key)
+        if type(event.body) is ConsultRequested:
+            _request(tx, station, event, event.body, at, key)
+        else:
+            _take(tx, station, event, at, key)
 
 
 def take_back(tx: Connection, rows: Sequence[tuple[str, Event, int, Key]], answer_keys: Mapping[int, Ed25519PublicKey]) -> None:
@@ -237,8 +242,21 @@ def _discarded(tx: Connection, station: str, event: Event, body: MeasurementDisc
     )  # fmt: skip
 
 
+def _copies(station: str, event: Event, body: ConsultRequested, at: int) -> list[Claim]:
+    """The readings that a request carries."""
+    who = body.identity.patient
+    return [Claim(station, reading.key, who, reading, VIA_CONSULT, event.actor, at) for reading in body.readings]
+
+
 def _requested(tx: Connection, station: str, event: Event, body: ConsultRequested, at: int, key: Key) -> None:
     """A request can be read alone: patient, device names and readings come with it and need nothing that travels in another lane."""
+    if not patients.erased(tx, station, body.identity.patient):
+        observations.claim(tx, _copies(station, event, body, at))
+    _request(tx, station, event, body, at, key)
+
+
+def _request(tx: Connection, station: str, event: Event, body: ConsultRequested, at: int, key: Key) -> None:
+    """A request whose readings have been claimed."""
     who = body.identity.patient
     staff.label(tx, station, event, body.staff_name, at, key)
     devices.label(tx, station, body.devices, event.stamp.wall)
@@ -251,7 +269,6 @@ def _requested(tx: Connection, station: str, event: Event, body: ConsultRequeste
     answers.settle(tx, station, body.consult)
     consents.note_basis(tx, station, body)
     patients.learn(tx, station, body.identity, at)
-    observations.claim(tx, [Claim(station, reading.key, who, reading, VIA_CONSULT, event.actor, at) for reading in body.readings])
     observations.claim_cited(tx, station, body.consult, who, at)
     observations.cite(tx, station, body.consult, [reading.key for reading in body.readings])
 

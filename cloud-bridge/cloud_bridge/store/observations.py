@@ -10,7 +10,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any, NamedTuple
 
 import cbor2
-from sqlalchemy import Connection, delete, select, update
+from sqlalchemy import Connection, bindparam, delete, select, tuple_, update
 
 from appliance.contract import spelling
 from appliance.contract.events import Marks
@@ -118,8 +118,8 @@ def read_reading(content: bytes) -> Reading:
 def claim(tx: Connection, claims: Sequence[Claim]) -> None:
     """Take claims, in one go where they are new. The caller has put those of erased patients aside.
 
-    New rows go in together; the rest one by one: a repeat fills in what the first copy lacked, another patient makes a
-    dispute.
+    New rows go in together, and so do the changes of the rest: a repeat fills in what the first copy lacked, another patient
+    makes a dispute.
     """
     unsure: dict[str, list[bytes]] = {}
     for one in claims:
@@ -127,8 +127,7 @@ def claim(tx: Connection, claims: Sequence[Claim]) -> None:
             unsure.setdefault(one.station, []).append(one.key)
     first: dict[tuple[str, bytes], Claim] = {}
     again = [one for one in claims if first.setdefault((one.station, one.key), one) is not one]
-    for one in _insert(tx, list(first.values())) + again:
-        _claim_again(tx, one)
+    _claim_again(tx, _insert(tx, list(first.values())) + again)
     for station, keys in unsure.items():
         times.retime(tx, station, keys)
 
@@ -209,25 +208,53 @@ def _staged(cursor: Any, columns: str, rows: Sequence[tuple[Any, ...]]) -> set[t
     return added
 
 
-def _claim_again(tx: Connection, one: Claim) -> None:
-    """A reading the bridge has already: fill in, or dispute."""
-    place = (observation.c.station == one.station, observation.c.key == one.key)
-    row = tx.execute(select(observation).where(*place)).one()
-    changes: dict[str, Any] = {"via": row.via | one.via, "marks": row.marks | int(one.marks)}
-    if _rank(one.via, one.saved_after, one.actor) < _rank(row.via, row.saved_after, row.actor):
+_CHANGING = ("patient", "disputed", "via", "marks", "actor", "saved_after", "reading", "wall", "boot", "ticks", "quality", "status")
+"""The columns that a second claim may change."""
+
+
+def _claim_again(tx: Connection, claims: Sequence[Claim]) -> None:
+    """Readings the bridge has already: fill in, or dispute. Read together, changed together."""
+    if not claims:
+        return
+    rows: dict[tuple[str, bytes], dict[str, Any]] = {}
+    places = sorted({(one.station, one.key) for one in claims})
+    c = observation.c
+    wanted = [c.station, c.key, *[c[name] for name in _CHANGING]]
+    for start in range(0, len(places), _MOST_KEYS):
+        for row in tx.execute(select(*wanted).where(tuple_(c.station, c.key).in_(places[start : start + _MOST_KEYS]))):
+            rows[row.station, bytes(row.key)] = dict(row._mapping)  # noqa: SLF001 - SQLAlchemy's public name for it
+    changed: dict[tuple[str, bytes], dict[str, Any]] = {}
+    for one in claims:
+        place = (one.station, one.key)
+        changes, claimants = _second(rows[place], one)
+        for number in claimants:
+            once(tx, conflict, station=one.station, key=one.key, patient=number, noticed=one.at)
+        if any(rows[place][name] != value for name, value in changes.items()):
+            rows[place] |= changes
+            changed[place] = rows[place]
+    if changed:
+        query = update(observation).where(c.station == bindparam("its_station"), c.key == bindparam("its_key"))
+        values = [
+            {"its_station": station, "its_key": key} | {f"new_{name}": row[name] for name in _CHANGING}
+            for (station, key), row in changed.items()
+        ]
+        tx.execute(query.values({name: bindparam(f"new_{name}") for name in _CHANGING}), values)
+
+
+def _second(row: dict[str, Any], one: Claim) -> tuple[dict[str, Any], list[int]]:
+    """What a claim changes of a row, and who now claims it, where that is a dispute. Pure."""
+    changes: dict[str, Any] = {"via": row["via"] | one.via, "marks": row["marks"] | int(one.marks)}
+    if _rank(one.via, one.saved_after, one.actor) < _rank(row["via"], row["saved_after"], row["actor"]):
         changes |= {"actor": one.actor, "saved_after": one.saved_after}
     stamp = one.reading.stamp
-    if (stamp.wall, stamp.boot, stamp.ticks) < (row.wall, row.boot, row.ticks):  # a device's memory read twice: its first reading stands
-        fresh = dict(zip(_ROW, _values(one), strict=True))
+    if (stamp.wall, stamp.boot, stamp.ticks) < (row["wall"], row["boot"], row["ticks"]):
+        fresh = dict(zip(_ROW, _values(one), strict=True))  # a device's memory read twice: its first reading stands
         changes |= {name: fresh[name] for name in ("reading", "wall", "boot", "ticks", "quality", "status")}
-    if row.disputed or (one.patient is not None and row.patient not in (None, one.patient)):
-        for number in (row.patient, one.patient):
-            if number is not None:
-                once(tx, conflict, station=one.station, key=one.key, patient=number, noticed=one.at)
-        changes |= {"patient": None, "disputed": True}
-    elif row.patient is None:
+    if row["disputed"] or (one.patient is not None and row["patient"] not in (None, one.patient)):
+        return changes | {"patient": None, "disputed": True}, [number for number in (row["patient"], one.patient) if number is not None]
+    if row["patient"] is None:
         changes["patient"] = one.patient
-    tx.execute(update(observation).where(*place).values(**changes))
+    return changes, []
 
 
 def _rank(via: int, saved_after: int, actor: str) -> tuple[bool, int, str]:
@@ -240,8 +267,8 @@ def claim_cited(tx: Connection, station: str, consult: int, patient: int, at: in
     cited = select(observation).join(
         consult_reading, (consult_reading.c.station == observation.c.station) & (consult_reading.c.key == observation.c.key)
     )
-    for row in list(tx.execute(cited.where(consult_reading.c.station == station, consult_reading.c.consult == consult))):
-        _claim_again(tx, Claim(station, bytes(row.key), patient, read_reading(row.reading), VIA_CONSULT, row.actor, at))
+    rows = list(tx.execute(cited.where(consult_reading.c.station == station, consult_reading.c.consult == consult)))
+    _claim_again(tx, [Claim(station, bytes(row.key), patient, read_reading(row.reading), VIA_CONSULT, row.actor, at) for row in rows])
 
 
 def cite(tx: Connection, station: str, consult: int, keys: Iterable[bytes], start: int = 0) -> None:
