@@ -23,7 +23,7 @@ from tests.polling import until
 from tests.prove.result import Found, Size, SkippedError, pick
 
 RUNS = {"pinch": 2, "commit": 50, "night": 2_000, "release": 20_000}
-STEPS = 260
+STEPS = 600
 """Writing operations of one run, about: the card dies within them, or just after the last command."""
 
 
