@@ -35,5 +35,18 @@ def test_time_counts_from_the_first_ordinary_message() -> None:
     budget.sent(Lane.URGENT, 0.0)
     assert budget.wait(1000.0, 0) == 0.0
     budget.sent(Lane.READINGS, 1000.0)
+    for now in (1050.0, 1100.0):
+        assert budget.wait(now, 0) == 0.0
+        budget.sent(Lane.READINGS, now)
     assert budget.wait(1119.0, 0) == 0.0
     assert budget.wait(1120.0, 0) == 60.0
+    assert budget.wait(1180.0, 0) == 0.0
+
+
+def test_a_silence_as_long_as_a_rest_counts_as_one() -> None:
+    """Who has not spoken for a minute begins with the whole budget."""
+    budget = Budget(seconds=120.0, rest=60.0)
+    budget.sent(Lane.READINGS, 0.0)
+    assert budget.wait(60.0, 0) == 0.0
+    budget.sent(Lane.READINGS, 100.0)
+    assert budget.wait(130.0, 0) == 0.0
