@@ -7,6 +7,7 @@ soon, and nobody may shout: what is published is counted against what had to be 
 """
 
 import json
+import resource
 import select
 import shutil
 import signal
@@ -25,6 +26,7 @@ from appliance.contract.lanes import Lane
 from appliance.contract.readings import ClockQuality, Stamp
 from appliance.contract.topics import DOWN, station_filter
 from appliance.database import connect, transaction
+from appliance.relay import link
 from appliance.relay.line import Message
 from appliance.relay.link import Broker, MqttLink
 from appliance.relay.pump import Pump
@@ -47,6 +49,33 @@ KEEPS = {"pinch": 10, "commit": 100, "night": 1_000}
 STILL_S = 16.0
 P99_S, STORM = 5.0, 1.2
 WITHIN = 1_800.0
+
+
+class _Poll:
+    """What the line calls `select`, for more descriptors than ``select`` has numbers for: a station has one line, this process hundreds."""
+
+    @staticmethod
+    def select(reads: list[int], writes: list[int], _errors: list[int], seconds: float) -> tuple[list[int], list[int], list[int]]:
+        """As ``select.select``, by ``poll``."""
+        poll = select.poll()
+        for number in {*reads, *writes}:
+            poll.register(number, (select.POLLIN if number in reads else 0) | (select.POLLOUT if number in writes else 0))
+        said = dict(poll.poll(seconds * 1000))
+        broken = select.POLLHUP | select.POLLERR
+        return (
+            [number for number in reads if said.get(number, 0) & (select.POLLIN | broken)],
+            [number for number in writes if said.get(number, 0) & (select.POLLOUT | broken)],
+            [],
+        )
+
+
+def many_descriptors(stack: ExitStack) -> None:
+    """Let this process have as many files and sockets as the system allows."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+    stack.callback(resource.setrlimit, resource.RLIMIT_NOFILE, (soft, hard))
+    stack.callback(setattr, link, "select", link.select)
+    link.select = _Poll  # type: ignore[attr-defined]
 
 
 class Light:
@@ -245,6 +274,7 @@ def _percentile(values: list[float], share: float) -> float:
 def storm(count: int, keeps: int, seed: int, found: Found) -> float:
     """One fleet comes back and goes through a bridge that stands still; published per parcel that had to be said."""
     with ExitStack() as stack:
+        many_descriptors(stack)
         fleet = Fleet(stack, count, keeps, seed)
         fleet.come()
         waits = [wait for one in fleet.alive for wait in one.waits]
