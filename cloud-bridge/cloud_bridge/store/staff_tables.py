@@ -32,6 +32,18 @@ emergency_call = Table(
 """Somebody at a station pressed the emergency button; `actor` is empty when nobody had signed in. Open until a person here says
 that they know."""
 
+sms_message = Table(
+    "sms_message", METADATA,
+    Column("station", String(16), primary_key=True),
+    Column("digest", LargeBinary, primary_key=True),
+    Column("call", BigInteger, nullable=False),
+    Column("consult", BigInteger, nullable=False),
+    Column("sender", Text, nullable=False),
+    Column("message", LargeBinary, nullable=False),
+    Column("received", BigInteger, nullable=False),
+)  # fmt: skip
+"""What came; `consult` is 0 where the press was about no request. `sender` is what the network said, and proves nothing."""
+
 staff = Table(
     "staff", METADATA, *_place(),
     Column("code", Text, nullable=False),

@@ -2,22 +2,10 @@
 
 from dataclasses import dataclass
 
-from sqlalchemy import BigInteger, Column, Connection, LargeBinary, String, Table, Text, select
+from sqlalchemy import Connection, select
 
-from cloud_bridge.store.metadata import METADATA
+from cloud_bridge.store.staff_tables import sms_message
 from cloud_bridge.store.writing import upsert
-
-sms_message = Table(
-    "sms_message", METADATA,
-    Column("station", String(16), primary_key=True),
-    Column("digest", LargeBinary, primary_key=True),
-    Column("call", BigInteger, nullable=False),
-    Column("consult", BigInteger, nullable=False),
-    Column("sender", Text, nullable=False),
-    Column("message", LargeBinary, nullable=False),
-    Column("received", BigInteger, nullable=False),
-)  # fmt: skip
-"""What came; `consult` is 0 where the press was about no request. `sender` is what the network said, and proves nothing."""
 
 
 @dataclass(frozen=True, slots=True)
