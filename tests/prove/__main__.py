@@ -8,6 +8,7 @@ not caught, else 0.
 
 import argparse
 import json
+import os
 import sys
 import time
 import traceback
@@ -26,7 +27,7 @@ SEED = 20261122
 
 def attempt(proof: Proof, size: Size, seed: int) -> Found:
     """Run one proof; a crash of it is a finding, never a silence."""
-    began, when = time.monotonic(), datetime.now(UTC)
+    began, when, load = time.monotonic(), datetime.now(UTC), os.getloadavg()[0]
     try:
         found = proof.attempt(size, seed)
     except SkippedError as error:
@@ -34,6 +35,7 @@ def attempt(proof: Proof, size: Size, seed: int) -> Found:
     except Exception as error:  # noqa: BLE001 - whatever it was, it belongs on the page
         traceback.print_exc()
         found = Found(wrong=[f"the proof itself ended: {type(error).__name__}: {error}"[:300]])
+    found.notes.append(f"the machine's load was {load:.1f} when this began")
     found.seconds = time.monotonic() - began
     found.repeat = found.repeat or f"python -m tests.prove {size} --only {proof.number} --seed {seed}"
     found.size, found.when, found.commit = size, f"{when:%Y-%m-%d %H:%M}", commit()

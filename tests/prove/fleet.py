@@ -290,7 +290,7 @@ def storm(count: int, keeps: int, seed: int, found: Found) -> float:
             "dropped by the broker": fleet.dropped, "published per parcel that had to be said": ratio,
         }  # fmt: skip
         found.wrong += [f"{name} {found.figures[name]:.0f}" for name in ("lost", "doubled") if found.figures[name]]
-        found.wrong += [f"receipt p99 {found.figures['receipt p99 s']:.1f} s"] if found.figures["receipt p99 s"] > P99_S else []
+        found.wrong += [f"missed: receipt p99 {found.figures['receipt p99 s']:.1f} s"] if found.figures["receipt p99 s"] > P99_S else []
         found.wrong += [f"{one:.2f} published per parcel" for one in (first / max(1, had), ratio) if one > STORM]
         return ratio
 

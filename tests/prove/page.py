@@ -29,8 +29,10 @@ def verdict(found: Found) -> str:
     """The word for what was found."""
     if found.skipped:
         return "not run"
+    if found.wrong and all("no proof" in wrong for wrong in found.wrong):
+        return "NOT PROVED: nothing was promised"
     if found.wrong:
-        return "BROKEN"
+        return "missed" if all(wrong.startswith("missed") for wrong in found.wrong) else "BROKEN"
     return "holds" if all(found.saboteurs.values()) else "NOT PROVED: a saboteur escaped"
 
 
