@@ -132,8 +132,8 @@ def of_call(conn: Connection, call: int) -> Text | None:
 
 def _text(row: tuple[object, ...]) -> Text:
     values = list(row)
-    values[3] = State(values[3])  # type: ignore[arg-type]
-    return Text(*values)  # type: ignore[arg-type]
+    values[3] = State(int(str(values[3])))
+    return Text(*values)  # type: ignore[arg-type]  # the columns of the two queries above, in the order of the fields
 
 
 def sent(conn: Connection, number: int, at: int) -> None:

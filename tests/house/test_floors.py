@@ -22,6 +22,7 @@ PLANTED = {
     "relay-pure": ("appliance/relay/planted.py", "import socket\n"),
     "one-door-serial": ("appliance/agent/planted.py", "import serial.tools\n"),
     "one-door-paho": ("appliance/agent/planted.py", "import paho.mqtt.client\n"),
+    "one-door-pika": ("cloud-bridge/cloud_bridge/console/planted.py", "import pika\n"),
     "one-door-sqlcipher3": ("cloud-bridge/cloud_bridge/store/planted.py", "from sqlcipher3 import dbapi2\n"),
     "one-door-gpiozero": ("appliance/agent/planted.py", "import gpiozero\n"),
     "one-door-picamera2": ("appliance/agent/planted.py", "def late():\n    import picamera2\n"),

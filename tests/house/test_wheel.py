@@ -118,12 +118,15 @@ def installed_alone(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Pa
 
 @pytest.mark.slow
 def test_the_bridge_installed_alone_runs(installed_alone: Path, tmp_path: Path) -> None:
-    """In a fresh venv made from requirements/bridge.txt every module of the bridge loads and its command answers."""
+    """In a fresh venv made from requirements/bridge.txt every module of the bridge loads and its command answers.
+
+    Only the door to RabbitMQ is left out: it belongs to an extra of its own (amqp).
+    """
     listed = subprocess.run(
         [installed_alone, "-m", "pip", "list", "--format=freeze"], capture_output=True, text=True, check=True
     ).stdout.lower()
     assert not {line.split("==")[0] for line in listed.splitlines()} & set(HARDWARE_DISTRIBUTIONS)
-    program = BLOCKED.format(hardware=HARDWARE, modules=modules("cloud_bridge"))
+    program = BLOCKED.format(hardware=HARDWARE, modules=sorted(set(modules("cloud_bridge")) - {"cloud_bridge.amqp"}))
     done = subprocess.run([installed_alone, "-c", program], cwd=tmp_path, capture_output=True, text=True, check=False, env=_env())
     assert done.returncode == 0, done.stderr
     helped = subprocess.run([installed_alone.parent / "tram-bridge", "--help"], capture_output=True, text=True, check=False, env=_env())

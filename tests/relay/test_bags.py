@@ -224,7 +224,7 @@ def test_a_bag_cut_in_the_middle_of_being_taken_can_be_taken_again(world: World)
         try:
             take(world, "bridge", bag)
         except BaseException as error:  # noqa: BLE001 - the plug is a BaseException, so that nobody catches it by mistake
-            assert type(error).__name__ == "PowerCutError"  # noqa: PT017
+            assert type(error).__name__ == "PowerCutError"  # noqa: PT017 - it may also not be raised: the plug is pulled late
             world.cut_power("bridge")
         world.fuses["bridge"].left = None
         assert not world.vouched_wrongly()
