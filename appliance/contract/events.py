@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from enum import IntEnum, IntFlag
 from typing import Any, ClassVar
 
+from appliance.contract.guided import Arm, Cuff, Posture, Unrested
 from appliance.contract.lanes import Lane
 from appliance.contract.readings import Reading, Stamp
 from appliance.contract.wiring import wire
@@ -205,6 +206,8 @@ class MeasurementUnassigned:
     LANE: ClassVar[Lane] = Lane.READINGS
     reading: Reading = wire(1)
     reason: str = wire(2)
+    twin: bytes = wire(3, default=b"")
+    """The reading key of the live measurement that this record from a device's memory is a copy of."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -556,6 +559,58 @@ class RotaPublished:
 
 
 @dataclass(frozen=True, slots=True)
+class PressureTaken:
+    """How a blood pressure was taken, saved with it; `key` is the reading's. `series` is the guided series it belongs to.
+
+    `rested` are whole seconds of rest before the first reading of the series, `unrested` why it was cut short.
+    """
+
+    KIND: ClassVar[int] = 70
+    LANE: ClassVar[Lane] = Lane.READINGS
+    patient: int = wire(1)
+    key: bytes = wire(2)
+    series: int = wire(3)
+    arm: Arm = wire(4, default=Arm.UNSAID)
+    cuff: Cuff = wire(5, default=Cuff.UNSAID)
+    posture: Posture = wire(6, default=Posture.UNSAID)
+    rested: int = wire(7, default=0)
+    unrested: Unrested = wire(8, default=Unrested.NO)
+
+
+@dataclass(frozen=True, slots=True)
+class PressureAveraged:
+    """The mean of a guided series in tenths, by rule number `rule` of `guided.PROTOCOLS`. It stands beside its readings, never for them.
+
+    `keys` are all readings of the series in their order, `used` those that the mean was made of.
+    """
+
+    KIND: ClassVar[int] = 71
+    LANE: ClassVar[Lane] = Lane.READINGS
+    patient: int = wire(1)
+    series: int = wire(2)
+    rule: int = wire(3)
+    keys: tuple[bytes, ...] = wire(4)
+    used: tuple[bytes, ...] = wire(5)
+    systolic: int = wire(6)
+    diastolic: int = wire(7)
+    pulse: int | None = wire(8, default=None)
+
+
+@dataclass(frozen=True, slots=True)
+class DeviceClockRead:
+    """What a device's own clock `said` (local time as text) at the event's stamp, and by how many seconds it was `ahead` of the box's.
+
+    `ahead` is negative for one that is behind, None when what it said is no time. Sent with the records that were read out then.
+    """
+
+    KIND: ClassVar[int] = 76
+    LANE: ClassVar[Lane] = Lane.READINGS
+    device: int = wire(1)
+    said: str = wire(2)
+    ahead: int | None = wire(3, default=None)
+
+
+@dataclass(frozen=True, slots=True)
 class Unknown:
     """A kind of a later version: kept as its raw CBOR, receipted as received, read again after an update."""
 
@@ -569,7 +624,8 @@ Body = (
     | ConsultRequested | ConsultWithdrawn | ConsultOpened | ConsultClaimed | ConsultQuestion | ConsultReply
     | EmergencyPressed | ConsultEscalated | QuestionShown | ReplySeen
     | AnswerSigned | AnswerCorrected | AnswerRead | AttachmentOffered | AttachmentChunk | AttachmentHeld | AnswerKept
-    | DeviceRegistered | ClockAnchor | KeyPublished | Tombstone | StaffChanged | AuditHead | RotaPublished | Unknown
+    | DeviceRegistered | ClockAnchor | KeyPublished | Tombstone | StaffChanged | AuditHead | RotaPublished
+    | PressureTaken | PressureAveraged | DeviceClockRead | Unknown
 )  # fmt: skip
 
 KINDS: dict[int, type] = {
@@ -581,6 +637,7 @@ KINDS: dict[int, type] = {
         EmergencyPressed, ConsultEscalated, QuestionShown, ReplySeen,
         AnswerSigned, AnswerCorrected, AnswerRead, AttachmentOffered, AttachmentChunk, AttachmentHeld, AnswerKept,
         DeviceRegistered, ClockAnchor, KeyPublished, Tombstone, StaffChanged, AuditHead, RotaPublished,
+        PressureTaken, PressureAveraged, DeviceClockRead,
     )
 }  # fmt: skip
 """Every kind this version can read, by its number."""

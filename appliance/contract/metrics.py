@@ -32,6 +32,8 @@ class Metric(IntEnum):
     PULSE_HIGH = 23
     WINDOW = 24
     USABLE = 25
+    CONSCIOUSNESS = 30
+    OXYGEN_FLOW = 31
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,7 +70,46 @@ TABLE: dict[Metric, MetricRow] = {
     Metric.PULSE_HIGH: MetricRow(None, None, "/min", "/min", 0, 0, 511, "Mạch cao nhất", "Highest pulse", Metric.PULSE_RATE),
     Metric.WINDOW: MetricRow(None, None, "s", "s", 1, 0, 3600, "Thời gian đo", "Window", Metric.SPO2),
     Metric.USABLE: MetricRow(None, None, "%", "%", 0, 0, 100, "Mẫu dùng được", "Usable samples", Metric.SPO2),
+    Metric.CONSCIOUSNESS: MetricRow(None, "80288-4", "", "{score}", 0, 1, 5, "Tri giác", "Consciousness"),
+    Metric.OXYGEN_FLOW: MetricRow(None, "3151-8", "l/min", "L/min", 1, 0, 100, "Thở oxy", "Oxygen"),
 }
+
+
+@dataclass(frozen=True, slots=True)
+class Coded:
+    """A value that stands for words: its letter where it has one, its SNOMED CT code, and the words."""
+
+    letter: str
+    snomed: str | None
+    vi: str
+    en: str
+
+
+WORDS: dict[Metric, dict[int, Coded]] = {
+    Metric.CONSCIOUSNESS: {
+        1: Coded("A", "248234008", "Tỉnh", "Alert"),
+        2: Coded("C", "130987000", "Lú lẫn mới xuất hiện", "New confusion"),
+        3: Coded("V", "300202002", "Đáp ứng khi gọi", "Responds to voice"),
+        4: Coded("P", "450847001", "Đáp ứng khi đau", "Responds to pain"),
+        5: Coded("U", "422768004", "Không đáp ứng", "Unresponsive"),
+    },
+    Metric.OXYGEN_FLOW: {0: Coded("", None, "thở khí trời", "on air")},
+}
+"""Values that people read as words; what is not here is read as a number. They are names, not grades: no order is meant.
+
+Consciousness is ACVPU of the RCP's NEWS2 chart with the SNOMED CT codes of HL7 UK's value set *UKCore-ACVPU* 2.1.0; LOINC
+80288-4 is *Level of consciousness AVPU score*, 3151-8 (US Core vital signs) *Inhaled oxygen flow rate*, where 0 is room air.
+"""
+
+
+def coded(metric: Metric, value: int | None) -> Coded | None:
+    """The words of a value (of scale 10**0, or any scale of 0); None where it is a number like any other.
+
+    >>> found = coded(Metric.CONSCIOUSNESS, 3)
+    >>> found.letter if found else None
+    'V'
+    """
+    return None if value is None else WORDS.get(metric, {}).get(value)
 
 
 class Status(IntFlag):

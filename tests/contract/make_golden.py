@@ -18,11 +18,11 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from appliance.contract import cbor
 from appliance.contract.codec import write_event
-from appliance.contract.events import KINDS, Event, Unknown
+from appliance.contract.events import KINDS, Event, ObservationRecorded, Unknown
 from appliance.contract.metrics import Metric, Status
 from appliance.contract.parcels import Header, pack, read_fragment, read_parcel, split
 from appliance.contract.readable import readable
-from appliance.contract.readings import ClockQuality, Numeric, Reading, ReadingKind, Stamp
+from appliance.contract.readings import ClockQuality, Numeric, Reading, ReadingKind, Source, Stamp
 from appliance.contract.receipts import Hello, LaneReceipt, Level, Receipt, open_receipt, read_hello, seal_receipt, write_hello
 from appliance.contract.sealing import Seal, direction_key
 from appliance.contract.wiring import plan
@@ -60,6 +60,7 @@ def messages() -> Iterator[tuple[str, bytes]]:
             for header in (HEADER, DOWN):
                 yield str(kind), pack(header, [event])[0]
     yield "999", pack(HEADER, [Event(_stamp(), "ys-hoa", "9.0.0", Unknown(999, cbor.dump({1: 5, 2: "later"})))])[0]
+    yield "manual", pack(HEADER, [Event(one.stamp, "ys-hoa", "0.2.0", ObservationRecorded(5, one, 12)) for one in _by_hand()])[0]
     events = day(1)
     yield "day", pack(HEADER, events[:30])[0]
     yield "day", pack(HEADER, [one for one in events if one.kind == 10][:100])[0]
@@ -105,6 +106,16 @@ def _reading(*, full: bool) -> Reading:
     if full:
         return Reading(ReadingKind.BLOOD_PRESSURE, 77, numerics, _stamp(), device_time="2026-03-02T07:15:00", ordinal=4, rule=1)
     return Reading(ReadingKind.TEMPERATURE, 78, (Numeric(Metric.TEMPERATURE, 368, Status.TEST_DATA, 1),), _stamp())
+
+
+def _by_hand() -> Iterator[Reading]:
+    """Readings that a person typed or counted."""
+    spo2, flow, mind = Numeric(Metric.SPO2, 93), Numeric(Metric.OXYGEN_FLOW, 25, scale=1), Numeric(Metric.CONSCIOUSNESS, 2)
+    breaths = Numeric(Metric.RESPIRATION, 22)
+    for kind, numerics, rule in (
+        (ReadingKind.SPO2, (spo2, flow), 100), (ReadingKind.VITAL_SIGNS, (breaths,), 102), (ReadingKind.VITAL_SIGNS, (mind,), 100),
+    ):  # fmt: skip
+        yield Reading(kind, 79, numerics, _stamp(), Source.MANUAL, rule=rule)
 
 
 def _example(cls: type, *, full: bool) -> Any:
