@@ -233,7 +233,8 @@ def listing(conn: Connection, consult: int) -> list[Picture]:
     rows = conn.execute(
         "SELECT picture.*, big.digest AS digest, big.size AS size, big.first AS first, big.failed AS failed,"
         " small.digest AS preview_digest, small.first AS small_first, small.size AS small_size FROM picture"
-        " JOIN content AS big ON big.id = picture.content JOIN content AS small ON small.id = picture.preview WHERE picture.consult = ? ORDER BY picture.id",
+        " JOIN content AS big ON big.id = picture.content JOIN content AS small ON small.id = picture.preview"
+        " WHERE picture.consult = ? ORDER BY picture.id",
         (consult,),
     ).fetchall()
     return [_picture(conn, row) for row in rows]
@@ -271,7 +272,8 @@ def read(conn: Connection, consult: int, digest: bytes) -> bytes | None:
     if data is None and row is not None:
         full = conn.execute(
             "SELECT big.digest FROM picture JOIN content AS big ON big.id = picture.content"
-            " JOIN content AS small ON small.id = picture.preview WHERE consult = ? AND small.digest = ? AND small.id <> big.id", (consult, digest),
+            " JOIN content AS small ON small.id = picture.preview"
+            " WHERE consult = ? AND small.digest = ? AND small.id <> big.id", (consult, digest),
         ).fetchone()  # fmt: skip
         data = None if full is None else content.read(conn, bytes(full[0]))  # its preview has left the card
     return data
