@@ -31,6 +31,7 @@ from appliance.devices.events import Measurement, Noise, Notice, Said, Sample, S
 from appliance.devices.port import DeviceError, Port, PortAbsentError, PortUsedError, check_address, is_simulated, open_port
 from appliance.devices.registry import row
 from appliance.devices.settle import OUT, Settler
+from appliance.devices.states import Course, State, Why
 from appliance.store import measuring
 from appliance.store.errors import Refused
 
@@ -44,16 +45,10 @@ LOOK_NS = SECOND // 2
 """How often the store is asked whether anybody has changed it (sessions open and close there)."""
 EXPIRY_NS = 5 * SECOND
 """How often the session is asked for although nobody changed anything: it ends by itself too."""
-ABSENT_NS = SECOND
-"""How often a missing adapter is looked for."""
-BACKOFF_NS, LONGEST_BACKOFF_NS = SECOND, 30 * SECOND
-"""First and longest pause after a line failed; each pause is twice the one before (brown-outs make adapters come and go)."""
 CUT_NS = 2 * SECOND
 """A short measurement that a lost line cut off counts as ended after this time; a line that is back sooner makes it void."""
 FRESH_NS = SECOND
 """A moving number older than this is not shown."""
-HALVE_NS = 5 * SECOND
-"""The counts behind the ratio of bad bytes are halved this often: the ratio speaks of the last ten seconds or so."""
 CYCLES_PER_HOUR = 12
 """Cuff cycles of one patient in one hour (judgement: two arms, three readings each, once more)."""
 HOUR_NS = 3600 * SECOND
@@ -141,13 +136,10 @@ class Collector:
         self._port: Port | None = None
         self._driver: Driver = which.make(None)
         self._settler = Settler()
-        self._state = "opening"
-        self._retry_ns, self._backoff_ns = 0, BACKOFF_NS
+        self._course = Course(which.silence_s)
+        self._said_state = State.OPENING  # what the journal heard last
         self._gather_ns = 0  # the line is not looked at before this
         self._read_ns = 0  # when bytes were last read
-        self._heard_ns = 0  # when a whole frame was last heard
-        self._known = False  # the device has answered since the line was opened
-        self._opened_ns = 0  # when the line was last opened: what was confirmed before may not hold any more
 
         self._placed_ns: int | None = None  # when the placement under way began
         self._began: int | None = None  # the session at its first sample
@@ -169,8 +161,6 @@ class Collector:
         self._invalid: str | None = None
         self._message: str | None = None
         self._measurement: int | None = None
-        self._good = self._bad = 0
-        self._halve_ns = 0
         self._closed = False
 
     @property
@@ -191,7 +181,7 @@ class Collector:
         self._look(now)
         for command in self._ear.hear(now):
             self._command(command, now)
-        if self._port is None and now >= self._retry_ns:
+        if self._port is None and self._course.due(now):
             self._open(now)
         if self._port is not None:
             self._pump(now)
@@ -222,7 +212,7 @@ class Collector:
         now = self._clock.boottime_ns()
         deadline = now + LEAVE_NS
         self._take(self._driver.end(now), now)
-        while self._port is not None and self._known and self._driver.busy and self._clock.boottime_ns() < deadline:
+        while self._port is not None and self._course.known and self._driver.busy and self._clock.boottime_ns() < deadline:
             self.wait()
             self.turn()
         now = self._clock.boottime_ns()
@@ -254,35 +244,33 @@ class Collector:
             return
         self._port = port
         self._driver = self._row.make(port.rest_s)
-        self._heard_ns, self._known, self._gather_ns, self._opened_ns = now, False, now, now
+        self._course.opened(now)
+        self._gather_ns = now
         self._signals.clear()
         if self._message == "port-used":
             self._message = None
         if self._cut is not None:  # the line is back before the stream could count as ended
             self._cut = replace(self._cut, reason=measuring.RECONNECTED)
             self._end_cut()
-        self._go("identifying")
+        self._say_state()
         self._take(self._driver.begin(now), now)
 
     def _not_open(self, error: DeviceError, now: int) -> None:
         if isinstance(error, PortAbsentError):
-            self._retry_ns = now + ABSENT_NS
-            self._go("lost" if self._state == "lost" else "absent")
-            return
-        self._back_off(now)
-        if isinstance(error, PortUsedError):
-            self._message = "port-used"
-        self._log.warning("%s", error)
-        self._go("lost" if self._state == "lost" else "opening")
-
-    def _back_off(self, now: int) -> None:
-        self._retry_ns = now + self._backoff_ns
-        self._backoff_ns = min(2 * self._backoff_ns, LONGEST_BACKOFF_NS)
+            self._course.refused(Why.ABSENT, now)
+        else:
+            self._course.refused(Why.USED if isinstance(error, PortUsedError) else Why.REFUSED, now)
+            self._log.warning("%s", error)
+        if self._course.used:
+            self._message = Why.USED.value
+        elif self._message == Why.USED.value:
+            self._message = None
+        self._say_state()
 
     def _lose(self, error: DeviceError, now: int) -> None:
         """The line has gone. What was being measured will not be finished by whatever comes back."""
         self._log.warning("%s", error)
-        if self._cycle is not None or (self._driver.busy and self._known):
+        if self._cycle is not None or (self._driver.busy and self._course.known):
             self._message = Word.CUFF.value  # nothing we could send would reach it now
             self._end_cycle()
         finger = self._settler.measuring_since is not None
@@ -292,8 +280,8 @@ class Collector:
         self._placed_ns = self._began = None
         self._void = measuring.RECONNECTED if finger else None
         self._close_port()
-        self._back_off(now)
-        self._go("lost")
+        self._course.lost(now)
+        self._say_state()
 
     def _close_port(self) -> None:
         if self._port is not None:
@@ -323,7 +311,7 @@ class Collector:
             if isinstance(each, Sample):
                 self._sample(each, read_ns, fed_ns)
             elif isinstance(each, Noise):
-                self._bad += len(each.data)
+                self._course.noise(len(each.data))
                 self._settler.noise(1 + len(each.data) // self._row.bound, read_ns)
             elif isinstance(each, Notice):
                 self._notice(each, read_ns)
@@ -341,7 +329,7 @@ class Collector:
     # --- what was said --------------------------------------------------------------------------------------------
 
     def _sample(self, sample: Sample, read_ns: int, fed_ns: int) -> None:
-        self._heard(len(sample.frame), read_ns)
+        self._course.heard(len(sample.frame), read_ns)
         self._signals.update(sample.signals)
         self._invalid = sample.invalid
         if sample.valid:
@@ -375,7 +363,7 @@ class Collector:
 
     def _notice(self, notice: Notice, now: int) -> None:
         if notice.frame:
-            self._heard(len(notice.frame), now)
+            self._course.heard(len(notice.frame), now)
         word = notice.word
         if word is Word.IDENTITY:
             self._observing.model(notice.text)
@@ -396,12 +384,6 @@ class Collector:
         if value <= EMPTY_MMHG and self._message == Word.CUFF.value:
             self._message = None
 
-    def _heard(self, count: int, now: int) -> None:
-        self._good += count
-        self._heard_ns = now
-        if not self._known:
-            self._known, self._backoff_ns = True, BACKOFF_NS
-
     # --- time -----------------------------------------------------------------------------------------------------
 
     def _let_pass(self, now: int) -> None:
@@ -411,30 +393,30 @@ class Collector:
             self._end_cycle()
         if self._cut is not None and now - self._cut_ns >= CUT_NS:
             self._end_cut()
-        if self._port is not None:
-            self._go(self._state_now(now))
-        if now >= self._halve_ns:
-            self._halve_ns = now + HALVE_NS
-            self._good, self._bad = self._good // 2, self._bad // 2
+        self._watch(now)
 
-    def _state_now(self, now: int) -> str:
-        if not self._known:
-            return "identifying"
-        if now - self._heard_ns > self._row.silence_s * SECOND:
-            return "stale"
+    def _watch(self, now: int) -> None:
+        """Where the device stands now. A line that has been silent for far too long is closed, to be opened again."""
         if self._row.commanded:
-            return "measuring" if self._cycle is not None else "identifying" if self._driver.busy else "ready"
-        return "measuring" if self._settler.measuring_since is not None else "ready"
+            measuring = self._cycle is not None
+        else:
+            measuring = self._settler.measuring_since is not None
+        self._course.look(now, busy=self._driver.busy, measuring=measuring)
+        self._say_state()
+        if self._port is not None and self._cycle is None and not self._driver.busy and self._course.silent_too_long(now):
+            self._log.info("%s has been silent for too long: its line is opened again", self._job.device)
+            self._close_port()
+            self._course.closed(now)
 
     def _end_cut(self) -> None:
         if self._cut is not None:
             self._observing.take(self._cut)
             self._cut = None
 
-    def _go(self, state: str) -> None:
-        if state != self._state:
-            self._state = state
-            self._log.info("%s %s", self._job.device, state)
+    def _say_state(self) -> None:
+        if self._course.state is not self._said_state:
+            self._said_state = self._course.state
+            self._log.info("%s %s", self._job.device, self._said_state)
 
     # --- the store ------------------------------------------------------------------------------------------------
 
@@ -492,7 +474,7 @@ class Collector:
         """Why no cycle may start for this press; what the device itself says comes after this."""
         if not self._row.commanded:
             return "not-commanded"
-        if self._port is None or not self._known:
+        if self._port is None or not self._course.known:
             return "no-device"
         if start.patient_type not in self._job.patient_types:
             return "patient-type"
@@ -523,21 +505,24 @@ class Collector:
 
     def _show(self, now: int) -> None:
         fresh = self._shown_ns is None or now - self._shown_ns < FRESH_NS
-        quiet = self._state in ("stale", "lost", "absent", "opening")
+        state, health = self._course.state, self._course.health(now)
+        quiet = state in (State.STALE, State.LOST, State.ABSENT, State.OPENING)
         numerics = self._numbers(self._shown) if fresh and not quiet else []
-        total = self._good + self._bad
         view: dict[str, Any] = {
             "device": self._job.device,
             "driver": self._job.driver,
-            "state": self._state,
-            "opened_ns": self._opened_ns,
+            "state": state.value,
+            "opened_ns": self._course.opened_ns,
             "session": self._session if self._placed_ns is None else self._began,
             "numerics": numerics,
             "signals": {} if quiet else dict(self._signals),
             "invalid": self._invalid,
             "message": "store" if self._observing.failing else self._message,
             "test_data": self._job.test_data,
-            "bad_ratio": round(self._bad / total, 3) if total else 0.0,
+            "bad_ratio": health.bad_ratio,
+            "silence_s": health.silence_s,
+            "reopenings": health.reopenings,
+            "alarm": health.alarm,
             "measurement": self._measurement,
             "pending_bytes": self._driver.pending,
         }
