@@ -19,7 +19,7 @@ from types import FrameType
 from typing import Any
 
 from appliance.agent.clock import Clock
-from appliance.agent.commands import Abort, Ear, Start, may_command
+from appliance.agent.commands import Abort, Command, Ear, Recall, Start, may_command
 from appliance.agent.live import LiveFile
 from appliance.agent.observing import InHand, Observing, Source, marked
 from appliance.contract.readings import Numeric
@@ -367,6 +367,8 @@ class Collector:
         word = notice.word
         if word is Word.IDENTITY:
             self._observing.model(notice.text)
+        elif word is Word.CLOCK:
+            self._observing.clock_read(notice.text, now)
         elif word is Word.PRESSURE:
             self._pressure(notice.value)
         elif word is Word.STARTED:
@@ -456,9 +458,12 @@ class Collector:
 
     # --- commands -------------------------------------------------------------------------------------------------
 
-    def _command(self, command: Start | Abort, now: int) -> None:
+    def _command(self, command: Command, now: int) -> None:
         if isinstance(command, Abort):
             self._take(self._driver.abort(now, command.why), now)
+            return
+        if isinstance(command, Recall):
+            self._recall(command, now)
             return
         why = self._why_not(command, now)
         said = [] if why else self._driver.start(command.patient_type, now, command.deadline_ns)
@@ -468,6 +473,24 @@ class Collector:
             self._cycle, self._void = command, None
             self._cycles[self._patient].append(now)
             self._invalid, self._shown = None, ()
+            self._take(said, now)
+
+    def _recall(self, command: Recall, now: int) -> None:
+        """Read the device's memory once more, where it has one and nobody is being measured."""
+        recall = getattr(self._driver, "recall", None)
+        if recall is None:
+            why: str | None = "no-memory"
+        elif self._port is None or not self._course.known:
+            why = "no-device"
+        elif self._cycle is not None or self._settler.collecting:
+            why = "busy"
+        else:
+            why = None
+        said = [] if why or recall is None else recall(now)
+        why = why or next((each.text for each in said if isinstance(each, Notice) and each.word is Word.REFUSED), None)
+        self._ear.answer(command, why)
+        if why is None:
+            self._observing.records = self._observing.new_records = 0
             self._take(said, now)
 
     def _why_not(self, start: Start, now: int) -> str | None:
@@ -525,6 +548,7 @@ class Collector:
             "alarm": health.alarm,
             "measurement": self._measurement,
             "pending_bytes": self._driver.pending,
+            "memory": {"records": self._observing.records, "new": self._observing.new_records},
         }
         try:
             self._live.show(view, now)

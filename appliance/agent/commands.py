@@ -4,7 +4,8 @@ What comes through here makes a cuff squeeze an arm, so nothing is stored and no
 on CLOCK_BOOTTIME and a nonce that counts once; the line that started a cycle holds it, and when that line closes, the cycle
 is aborted. Who is at the other end is asked of the kernel (SO_PEERCRED), not of the message.
 
-In: ``{"do": "start", "session", "patient_type", "deadline_boottime_ns", "nonce"}`` or ``{"do": "abort"}``.
+In: ``{"do": "start", "session", "patient_type", "deadline_boottime_ns", "nonce"}``, ``{"do": "abort"}``, or ``{"do": "recall"}``:
+read the device's memory once more, which moves nothing and can be repeated.
 Out: ``{"accepted": true}`` or ``{"accepted": false, "reason": word}``, with the nonce when there was one.
 """
 
@@ -54,8 +55,19 @@ class Abort:
     why: str
 
 
+@dataclass(frozen=True, slots=True)
+class Recall:
+    """A person wants what is in the device's memory."""
+
+    line: int
+
+
+Command = Start | Abort | Recall
+"""What can be said through the socket."""
+
+
 class Ear:
-    """The listening end. `allowed(uid, gid)` says whether such a peer may command; `answer` must follow every Start."""
+    """The listening end. `allowed(uid, gid)` says whether such a peer may command; `answer` must follow every Start and Recall."""
 
     def __init__(self, path: Path, allowed: Callable[[int, int], bool]) -> None:
         if len(os.fsencode(path)) > PATH_BYTES:
@@ -84,9 +96,9 @@ class Ear:
         """What to wait on."""
         return [self._socket.fileno(), *self._lines]
 
-    def hear(self, now_ns: int) -> list[Start | Abort]:
+    def hear(self, now_ns: int) -> list[Command]:
         """What has been said since the last time."""
-        heard: list[Start | Abort] = []
+        heard: list[Command] = []
         for number, _event in self._poll.poll(0):
             if number == self._socket.fileno():
                 self._accept()
@@ -94,12 +106,14 @@ class Ear:
                 heard += self._read(number, now_ns)
         return heard
 
-    def answer(self, start: Start, reason: str | None) -> None:
-        """Accepted (`reason` None: the line now holds the cycle), or refused with its word."""
-        if reason is None:
-            self._holder = start.line
-        said: dict[str, Any] = {"accepted": reason is None, "nonce": start.nonce}
-        self._say(start.line, said if reason is None else said | {"reason": reason})
+    def answer(self, heard: Start | Recall, reason: str | None) -> None:
+        """Accepted (`reason` None: the line of a start now holds the cycle), or refused with its word."""
+        said: dict[str, Any] = {"accepted": reason is None}
+        if isinstance(heard, Start):
+            said["nonce"] = heard.nonce
+            if reason is None:
+                self._holder = heard.line
+        self._say(heard.line, said if reason is None else said | {"reason": reason})
 
     def let_go(self) -> None:
         """The cycle has ended: close the line that held it, which tells the other end so."""
@@ -127,7 +141,7 @@ class Ear:
         self._lines[line.fileno()] = line
         self._poll.register(line, select.POLLIN)
 
-    def _read(self, number: int, now_ns: int) -> list[Start | Abort]:
+    def _read(self, number: int, now_ns: int) -> list[Command]:
         try:
             packet = self._lines[number].recv(LARGEST + 1)
         except BlockingIOError:
@@ -170,7 +184,7 @@ class Ear:
         except OSError:
             return  # its closing will be heard
 
-    def _hang_up(self, number: int) -> list[Start | Abort]:
+    def _hang_up(self, number: int) -> list[Command]:
         line = self._lines.pop(number)
         self._poll.unregister(number)
         line.close()
@@ -180,7 +194,7 @@ class Ear:
         return [Abort(number, "line-closed")]
 
 
-def _command(packet: bytes, line: int) -> Start | Abort | str:
+def _command(packet: bytes, line: int) -> Command | str:
     """The command in a packet, or the word why it is none."""
     try:
         said = json.loads(packet) if len(packet) <= LARGEST else None
@@ -190,6 +204,8 @@ def _command(packet: bytes, line: int) -> Start | Abort | str:
         return "shape"
     if said.get("do") == "abort":
         return Abort(line, "abort")
+    if said.get("do") == "recall":
+        return Recall(line)
     if said.get("do") != "start":
         return "unknown-command"
     session, patient_type, deadline, nonce = (said.get(name) for name in ("session", "patient_type", "deadline_boottime_ns", "nonce"))

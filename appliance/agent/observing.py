@@ -12,10 +12,11 @@ from functools import cache
 from appliance import journal
 from appliance.agent.clock import Clock
 from appliance.contract.metrics import Status
-from appliance.contract.readings import Numeric, Reading
+from appliance.contract.readings import Numeric, Reading, Stamp
+from appliance.contract.readings import Source as Origin
 from appliance.database import Connection, StoreError, transaction
 from appliance.devices.events import Measurement
-from appliance.store import boots, devices, measuring
+from appliance.store import boots, devices, measuring, memory
 from appliance.store.measuring import Observed, Recorded
 
 SECOND = 1_000_000_000
@@ -62,6 +63,7 @@ class Observing:
         self._number: int | None = None
         self._model = ""
         self._epoch = b""
+        self._clock_read: tuple[str, Stamp] | None = None  # what the device's own clock said, and when; not in the store yet
         self.due_ns = 0
         """No commit before this."""
         self.failing = False
@@ -70,6 +72,8 @@ class Observing:
         """What became of the latest measurement."""
         self.count = 0
         """Measurements committed."""
+        self.records = self.new_records = 0
+        """Records of the device's memory since it was last asked for them, and those among them that were not here yet."""
 
     @property
     def full(self) -> bool:
@@ -86,6 +90,10 @@ class Observing:
         if text != self._model:
             self._model, self._number = text, None
 
+    def clock_read(self, text: str, at_ns: int) -> None:
+        """The device has said its own time; kept and sent with the first new record of its memory, never alone."""
+        self._clock_read = text, self._clock.stamp_at(at_ns)
+
     def take(self, one: InHand) -> None:
         """Take a measurement in hand; `save` commits it."""
         if self.full:
@@ -100,6 +108,7 @@ class Observing:
         try:
             device = self._device()
             with transaction(self._conn):
+                told = self._tell_clock(device)
                 done = [self._commit(one, device) for one in self._hand]
         except StoreError as error:
             if not self.failing:
@@ -108,10 +117,24 @@ class Observing:
             return
         for one, (observed, recorded) in zip(self._hand, done, strict=True):
             self._tell(one, observed, recorded)
+            if one.measurement.source is Origin.MEMORY:
+                self.records += 1
+                self.new_records += observed.state in ("settled", "unassigned")
         self._hand.clear()
+        self._clock_read = None if told else self._clock_read
         self.failing, self.due_ns = False, now_ns
         self.last = done[-1][0]
         self.count += len(done)
+
+    def _tell_clock(self, device: int) -> bool:
+        """Keep what the device's clock said, when records of its memory go into the store with it. A repeat is no news."""
+        new = self._clock_read is not None and any(
+            one.measurement.source is Origin.MEMORY and not measuring.known(self._conn, self._reading(one.measurement, device).key)
+            for one in self._hand
+        )
+        if new and self._clock_read is not None:
+            memory.keep_clock(self._conn, device, *self._clock_read)
+        return new
 
     def _commit(self, one: InHand, device: int) -> tuple[Observed, Recorded | None]:
         """Observe, and record where that is asked for, in the caller's transaction."""

@@ -1,6 +1,6 @@
 """Events as people read them: names instead of numbers, times and decimals instead of ticks and scales. One way only."""
 
-from dataclasses import fields, is_dataclass
+from dataclasses import Field, fields, is_dataclass
 from datetime import UTC, datetime, timedelta
 from enum import IntEnum
 from typing import Any
@@ -24,10 +24,18 @@ def readable(event: Event) -> dict[str, Any]:
     if isinstance(body, Unknown):
         told |= {"number": body.kind, "raw": body.raw.hex()}
     else:
-        told |= {each.name: _plain(each.name, getattr(body, each.name)) for each in fields(body)}
+        told |= {each.name: _plain(each.name, getattr(body, each.name)) for each in fields(body) if _says(body, each)}
     if event.extra:
         told["extra"] = _plain("extra", event.extra)
     return told
+
+
+LATER = frozenset({"MeasurementUnassigned.twin"})
+"""Fields that kinds of 0.1.0 were given later: shown where they say something, so that what was released still reads as it did."""
+
+
+def _says(body: Any, one: Field[Any]) -> bool:
+    return f"{type(body).__name__}.{one.name}" not in LATER or getattr(body, one.name) != one.default
 
 
 def moment(tenths: int) -> str:

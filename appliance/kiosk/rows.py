@@ -95,7 +95,7 @@ def sent_unassigned(conn: Connection, limit: int) -> list[MeasurementRow]:
 
 
 _ASIDE = f"SELECT id, at FROM outbox WHERE state = {SET_ASIDE:d} ORDER BY id DESC LIMIT ?"  # noqa: S608 - a number of ours
-_SENT = f"SELECT id FROM measurement WHERE state = {State.SENT_UNASSIGNED:d} ORDER BY id DESC LIMIT ?"  # noqa: S608 - a number of ours
+_SENT = f"SELECT id FROM measurement WHERE state = {State.SENT_UNASSIGNED:d} AND twin IS NULL ORDER BY id DESC LIMIT ?"  # noqa: S608 - a number of ours
 _WHOSE = {
     "session": "SELECT patient FROM session WHERE id = ?",
     "consult": "SELECT patient FROM consult WHERE id = ?",

@@ -15,7 +15,7 @@ from appliance.contract.events import Event, Marks, MeasurementDiscarded, Measur
 from appliance.contract.lanes import Lane
 from appliance.contract.readings import ClockQuality, Reading, Stamp, impossible
 from appliance.database import Connection, Row, transaction
-from appliance.store import devices, history
+from appliance.store import devices, history, memory
 from appliance.store.errors import Damaged, Refused
 from appliance.store.outbox import append, queue
 from appliance.store.patients import clean, present, standing
@@ -113,6 +113,8 @@ class MeasurementRow:
     why: str
     decided_by: str
     decided: int | None
+    twin: int | None = None
+    """The live measurement of which this record from the device's memory is a copy: the two are shown as one."""
 
 
 STANDS, TAKEN_BACK = 0, 1
@@ -265,13 +267,18 @@ def observe_within(
         return _again(conn, int(known[0]), key, device, began, now)
     stray = reason or _why_stray(session(conn, began) if began is not None else None, device, now)
     state = State.UNASSIGNED if stray else State.SETTLED
-    stamp = reading.stamp
+    stamp, twin = reading.stamp, memory.twin_of(conn, reading, device)
     made = conn.execute(
-        "INSERT INTO measurement (key, device, session, reading, raw, boot, ticks, wall, state, why, crc)"
-        " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
-        (key, device, None if stray else began, content, raw, stamp.boot, stamp.ticks, stamp.wall, int(state), stray, crc),
+        "INSERT INTO measurement (key, device, session, reading, raw, boot, ticks, wall, state, why, crc, twin)"
+        " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+        (key, device, None if stray else began, content, raw, stamp.boot, stamp.ticks, stamp.wall, int(state), stray, crc, twin),
     )
     return Observed(int(made.lastrowid), "unassigned" if stray else "settled", key, stray)
+
+
+def known(conn: Connection, key: bytes) -> bool:
+    """True for a reading that is here already."""
+    return conn.execute("SELECT 1 FROM measurement WHERE key = ?", (key,)).fetchone() is not None
 
 
 def save_at_once(
@@ -334,14 +341,14 @@ WHERE measurement.id = ?"""
 
 _MEASUREMENT = """SELECT measurement.id, measurement.key, measurement.device, measurement.session,
 coalesce(observation.owner, observation.patient, session.patient), measurement.reading, measurement.raw, measurement.state, measurement.why,
-measurement.decided_by, measurement.decided, measurement.crc FROM measurement
+measurement.decided_by, measurement.decided, measurement.crc, measurement.twin FROM measurement
 LEFT JOIN observation ON observation.measurement = measurement.id LEFT JOIN session ON session.id = measurement.session"""
 
 
 def _measurement(row: Row) -> MeasurementRow:
     reading = unpack(Reading, row[5], row[11], "measurement", row[0])
     return MeasurementRow(
-        row[0], bytes(row[1]), row[2], row[3], row[4], reading, bytes(row[6]), State(row[7]), row[8], row[9] or "", row[10]
+        row[0], bytes(row[1]), row[2], row[3], row[4], reading, bytes(row[6]), State(row[7]), row[8], row[9] or "", row[10], row[12]
     )
 
 
@@ -496,8 +503,9 @@ def latest(conn: Connection, session: int) -> list[MeasurementRow]:
 
 
 def unassigned(conn: Connection) -> list[MeasurementRow]:
-    """The tray, the oldest first."""
-    return _sound(conn.execute(f"{_MEASUREMENT} WHERE measurement.state = 3 ORDER BY measurement.id").fetchall())
+    """The tray, the oldest first. A copy from a device's memory of what is here already is not shown a second time."""
+    where = "measurement.state = 3 AND measurement.twin IS NULL"
+    return _sound(conn.execute(f"{_MEASUREMENT} WHERE {where} ORDER BY measurement.id").fetchall())
 
 
 def undecided(conn: Connection, patient: int) -> list[MeasurementRow]:
@@ -613,6 +621,8 @@ def _send(conn: Connection, measurement: int, now: Stamp) -> int:
     except Damaged:
         _decide(conn, measurement, State.DAMAGED, "", now, "damaged")
         return 0
-    append(conn, Event(found.reading.stamp, "", __version__, MeasurementUnassigned(found.reading, found.why)), Lane.READINGS)
+    live = conn.execute("SELECT key FROM measurement WHERE id = ?", (found.twin,)).fetchone()
+    twin = b"" if live is None else bytes(live[0])
+    append(conn, Event(found.reading.stamp, "", __version__, MeasurementUnassigned(found.reading, found.why, twin)), Lane.READINGS)
     _decide(conn, measurement, State.SENT_UNASSIGNED, "", now, found.why)
     return 1

@@ -395,6 +395,14 @@ CREATE TABLE modem (id INTEGER PRIMARY KEY CHECK (id = 1), word TEXT NOT NULL, s
 
 _DEVICES = ""
 
-_READINGS = ""
+_READINGS = """
+ALTER TABLE measurement ADD COLUMN twin INTEGER;
+CREATE INDEX measurement_twin ON measurement (twin) WHERE twin IS NOT NULL;
+
+CREATE TABLE device_clock (
+  id INTEGER PRIMARY KEY, device INTEGER NOT NULL, boot INTEGER NOT NULL, ticks INTEGER NOT NULL, wall INTEGER NOT NULL,
+  said TEXT NOT NULL, ahead INTEGER);
+CREATE INDEX device_clock_device ON device_clock (device);
+"""
 
 _ENROLMENT = ""
