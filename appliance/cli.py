@@ -697,6 +697,32 @@ def _sms(args: argparse.Namespace) -> int:
     return DONE
 
 
+def _panel_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--test", action="store_true", help="step through lamp, buzzer, button and mains; nothing is called or stored")
+
+
+def _panel(args: argparse.Namespace) -> int:
+    from appliance import journal
+    from appliance.agent.collect import stop_on_signals
+    from appliance.agent.panel import Watch, run, try_out, wiring_of
+    from appliance.devices.panel import open_board
+    from appliance.settings import DEFAULT, SettingsError
+
+    box = open_box(args)
+    said = box.settings.panel
+    if not said.wired:
+        where = box.settings.said.get("panel.lamp", DEFAULT)
+        raise SettingsError("panel.lamp", said.lamp, "a GPIO line for at least one part", "17", where)
+    board, stopping = open_board(wiring_of(said), said.pins, box.settings.paths.run), stop_on_signals()
+    if args.test:
+        box.conn.close()
+        try_out(board, wiring_of(said), box.clock.boottime_ns, stopping=stopping, say=print)
+        return DONE
+    watch = Watch(box.conn, board, box.clock, box.settings.emergency, box.settings.paths.run, said.shutdown_after_s, journal.open("panel"))
+    run(watch, stopping=stopping)
+    return DONE
+
+
 def _end_on_sigterm() -> None:
     """SIGTERM leaves as Ctrl-C does: through every ``finally``."""
     import signal
@@ -953,6 +979,7 @@ COMMANDS: tuple[Command, ...] = (
     Command("phone", "where a telephone may bring one picture, with a code from the screens", _kiosk_arguments, _phone),
     Command("sms", "the emergency button's text message, by a modem on a serial port, when no line passes", _nothing, _sms),
     Command("camera", "the box's own camera: one photo for whoever may ask its socket", _nothing, _camera),
+    Command("panel", "status lamp, buzzer, call button and the UPS's line on GPIO pins", _panel_arguments, _panel),
     Command("time show", "what time it is, how that is known, and what was learnt", _nothing, _time_show),
     Command("time learn", "ask the bridge's door for the signed time now", _nothing, _time_learn),
     Command("time set", "say what time it is where nothing else can", _time_set_arguments, _time_set),

@@ -326,6 +326,31 @@ class Sms:
 
 
 @dataclass(frozen=True, slots=True)
+class Panel:
+    """Lamp, buzzer, call button and the UPS's line (`tram panel`): numbers of GPIO lines, -1 for what is not wired."""
+
+    pins: str = setting(
+        "lgpio", one_of("lgpio", "mock"), "What moves the pins: lgpio on the box; mock moves none, and production refuses it."
+    )
+    lamp: int = setting(-1, whole(-1, 27, 17), "The GPIO line of the status lamp.")
+    lamp_active_low: bool = setting(False, YES_NO, "Whether the lamp is lit at low level.")
+    buzzer: int = setting(-1, whole(-1, 27, 27), "The GPIO line of the buzzer.")
+    buzzer_active_low: bool = setting(False, YES_NO, "Whether the buzzer sounds at low level.")
+    button: int = setting(-1, whole(-1, 27, 22), "The GPIO line of the call button.")
+    button_active_low: bool = setting(True, YES_NO, "Whether the button connects to ground, as most do.")
+    mains: int = setting(-1, whole(-1, 27, 6), "The GPIO line on which the UPS says that there is power from the wall.")
+    mains_active_low: bool = setting(False, YES_NO, "Whether that line is low while there is power from the wall.")
+    shutdown_after_s: int = setting(
+        600, whole(0, 86_400, 600), "Seconds on the battery until the file shutdown appears in paths.run; 0: never."
+    )
+
+    @property
+    def wired(self) -> tuple[int, ...]:
+        """The lines that are in use."""
+        return tuple(pin for pin in (self.lamp, self.buzzer, self.button, self.mains) if pin >= 0)
+
+
+@dataclass(frozen=True, slots=True)
 class DeviceSettings:
     """One device: ``[devices.NAME]``; NAME is 1-32 lower-case letters, digits and hyphens."""
 
@@ -384,6 +409,7 @@ class Settings:
     duty: Duty = field(default_factory=Duty)
     emergency: Emergency = field(default_factory=Emergency)
     sms: Sms = field(default_factory=Sms)
+    panel: Panel = field(default_factory=Panel)
     devices: Mapping[str, DeviceSettings] = field(default_factory=dict)
     bridge: Bridge = field(default_factory=Bridge)
     said: Mapping[str, str] = field(default_factory=dict)
@@ -557,6 +583,7 @@ def _consistent(settings: Settings) -> Settings:
     if settings.environment == "production" and settings.wire.sealing == "off":
         expected = "on where environment is production: the broker must not read what patients say"
         raise SettingsError("wire.sealing", "off", expected, '"on"', settings.said.get("wire.sealing", DEFAULT))
+    _panel_consistent(settings)
     broker = settings.broker
     if bool(broker.cert) != bool(broker.key):
         where = "broker.key" if broker.cert else "broker.cert"
@@ -567,6 +594,19 @@ def _consistent(settings: Settings) -> Settings:
         expected = "RabbitMQ's port for AMQP where broker.kind is amqp: 5672, with TLS 5671"
         raise SettingsError("broker.port", broker.port, expected, "5672", settings.said.get("broker.port", DEFAULT))
     return settings
+
+
+def _panel_consistent(settings: Settings) -> None:
+    """Two parts cannot share a line, and pins that do not exist call nobody."""
+    panel = settings.panel
+    if settings.environment == "production" and panel.pins == "mock":
+        where = settings.said.get("panel.pins", DEFAULT)
+        raise SettingsError("panel.pins", panel.pins, "lgpio where environment is production", '"lgpio"', where)
+    for name in ("lamp", "buzzer", "button", "mains"):
+        pin = getattr(panel, name)
+        if panel.wired.count(pin) > 1:
+            expected = "a line of its own: another part has the same one"
+            raise SettingsError(f"panel.{name}", pin, expected, "17", settings.said.get(f"panel.{name}", DEFAULT))
 
 
 # --- showing ------------------------------------------------------------------------------------------------------------------------

@@ -1,3 +1,5 @@
+import json
+
 import pytest
 
 from appliance.contract.events import ConsultOpened, Department, Urgency
@@ -26,6 +28,18 @@ def test_without_network_everything_waits_safely_in_grey(station: Station) -> No
     assert f"Chờ mạng — {waiting} mục đã lưu an toàn tại trạm" in text
     assert "lâu nhất 3 giờ" in text
     assert 'class="bar waiting"' in text
+
+
+def test_a_box_on_its_battery_says_so_while_the_panel_program_says_so(station: Station) -> None:
+    """In front of the sentence about the way up; a word older than two seconds counts no more."""
+    window, shown = station.window(), station.settings.paths.run / "_panel.live"
+    shown.write_text(json.dumps({"mains": False, "boottime_ns": station.hand.ns}))
+    assert window.data("/status.json")["text"].startswith("Đang chạy bằng pin · Chờ mạng")
+    shown.write_text(json.dumps({"mains": True, "boottime_ns": station.hand.ns}))
+    assert "pin" not in window.data("/status.json")["text"]
+    shown.write_text(json.dumps({"mains": False, "boottime_ns": station.hand.ns}))
+    station.hand.turn(3)
+    assert "pin" not in window.data("/status.json")["text"]
 
 
 def test_sending_counts_against_the_longest_the_queue_has_been(station: Station) -> None:

@@ -32,7 +32,19 @@ def now() -> present.Bar:
     if queue.online and queue.waiting and seconds - parts.moved[1] > _STUCK_S:
         queue = replace(queue, online=False)  # the carrier's last word is old: nothing moves, whatever it said
     parts.most = max(parts.most, queue.waiting) if queue.waiting else 0
-    return present.bar(queue, parts.most, here.now(), here.speech())
+    shown = present.bar(queue, parts.most, here.now(), here.speech())
+    return replace(shown, text=f"{here.speech()('Đang chạy bằng pin', 'On battery')} · {shown.text}") if on_battery() else shown
+
+
+_PANEL, _FRESH_NS = "_panel", 2_000_000_000
+"""What `tram panel` says this moment; older than two seconds it says nothing."""
+
+
+def on_battery() -> bool:
+    """True while the UPS's line says that there is no power from the wall."""
+    said = live.read(here.kiosk().settings.paths.run, _PANEL) or {}
+    told = said.get("boottime_ns")
+    return said.get("mains") is False and isinstance(told, int) and here.kiosk().clock.boottime_ns() - told < _FRESH_NS
 
 
 def alarms() -> list[present.Alarm]:
