@@ -19,10 +19,10 @@ from pathlib import Path
 from typing import Any
 
 from appliance import journal
-from appliance.agent import asking
 from appliance.agent.clock import Clock, Learnt
 from appliance.agent.routes import Routes
 from appliance.agent.timekeeping import Timekeeper
+from appliance.agent.watchdog import Systemd, Watchdog, self_test
 from appliance.contract.readings import TICK_NS
 from appliance.contract.topics import DOWN, station_filter
 from appliance.database import Connection, data_version, transaction
@@ -279,6 +279,8 @@ def renew_on_another_machine(conn: Connection, clock: Clock, log: logging.Logger
 def timekeeper(conn: Connection, settings: Settings, clock: Clock, log: logging.Logger, context: ssl.SSLContext | None) -> Timekeeper:
     """What learns the time; `context` then judges the broker's certificate by what was learnt where the system's clock is far off."""
     if context is not None:
+        from appliance.agent import asking  # a plain line needs none of it
+
         asking.judge_by(context, lambda: clock.stamp().wall / 10)
     return Timekeeper(conn, clock, settings.paths.data, settings.paths.run, log, door_of(conn, settings, clock), context)
 
@@ -288,6 +290,8 @@ def door_of(conn: Connection, settings: Settings, clock: Clock) -> Callable[[], 
     trusted = keys.pinned(conn, "time")
     if not settings.door.host or not trusted:
         return None
+    from appliance.agent import asking
+
     ca = settings.door.ca or settings.broker.ca
     return lambda: asking.ask_time(settings.door.host, settings.door.port, ca, trusted, lambda: clock.boottime_ns() // TICK_NS)
 
@@ -317,13 +321,14 @@ def run(conn: Connection, settings: Settings, clock: Clock, log: logging.Logger,
         loop = carrier(conn, settings, clock, log, link)
         loop.timekeeper = timekeeper(conn, settings, clock, log, link.broker.context)
         trim()
+        watchdog = Watchdog(Systemd(), self_test(conn, settings.paths.data, "carry"), log.warning)
         try:
             wait = 0.0
             while not stop():
                 if link.wait(min(wait, loop.poll), *routes.descriptors) and routes.changed():
                     loop.pump.route_changed()
                     loop.due = float("-inf")
-                wait = loop.turn(stirred=link.stirred)
+                wait = min(loop.turn(stirred=link.stirred), watchdog.turn(clock.monotonic()))
         finally:
             link.close()
             routes.close()
