@@ -539,6 +539,7 @@ def _collect_arguments(parser: argparse.ArgumentParser) -> None:
 def _collect(args: argparse.Namespace) -> int:
     from appliance import journal
     from appliance.agent.collect import Collector, Job, check, run, stop_on_signals
+    from appliance.agent.watchdog import Systemd, Watchdog, self_test
     from appliance.store.errors import Refused
 
     box = open_box(args)
@@ -560,7 +561,8 @@ def _collect(args: argparse.Namespace) -> int:
     stopping = stop_on_signals()
     log = journal.open(f"collect-{args.device}")
     collector = Collector(job, which=which, conn=box.conn, clock=box.clock, run=box.settings.paths.run, log=log)
-    return run(collector, stopping=stopping)
+    watchdog = Watchdog(Systemd(), self_test(box.conn, box.settings.paths.data, f"collect-{args.device}"), log.warning)
+    return run(collector, stopping=stopping, alive=lambda: watchdog.turn(box.clock.monotonic()))
 
 
 def _nothing(parser: argparse.ArgumentParser) -> None:
@@ -641,6 +643,7 @@ def _kiosk(args: argparse.Namespace) -> int:
     import os
 
     from appliance import journal
+    from appliance.agent.watchdog import Systemd
     from appliance.kiosk.app import make_app, serve
     from appliance.store.opening import open_store
 
@@ -648,7 +651,7 @@ def _kiosk(args: argparse.Namespace) -> int:
     box.conn.close()  # every request opens the store for itself
     app = make_app(box.settings, lambda: open_store(box.settings, any_thread=True), box.clock, os.urandom, journal.open("kiosk"))
     _end_on_sigterm()
-    serve(app, args.host or box.settings.kiosk.host, args.port or box.settings.kiosk.port)
+    serve(app, args.host or box.settings.kiosk.host, args.port or box.settings.kiosk.port, Systemd().sockets())
     return DONE
 
 

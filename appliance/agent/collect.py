@@ -22,6 +22,7 @@ from appliance.agent.clock import Clock
 from appliance.agent.commands import Abort, Command, Ear, Recall, Start, may_command
 from appliance.agent.live import LiveFile
 from appliance.agent.observing import InHand, Observing, Source, marked
+from appliance.agent.resting import CYCLES_PER_HOUR, REST_S, Arms, Squeeze
 from appliance.contract.readings import Numeric
 from appliance.contract.readings import Source as Origin
 from appliance.database import Connection, StoreError, data_version
@@ -49,9 +50,6 @@ CUT_NS = 2 * SECOND
 """A short measurement that a lost line cut off counts as ended after this time; a line that is back sooner makes it void."""
 FRESH_NS = SECOND
 """A moving number older than this is not shown."""
-CYCLES_PER_HOUR = 12
-"""Cuff cycles of one patient in one hour (judgement: two arms, three readings each, once more)."""
-HOUR_NS = 3600 * SECOND
 LEAVE_NS = 20 * SECOND
 """How long a collector that is told to stop waits for its cuff to be empty."""
 
@@ -71,7 +69,8 @@ class Job:
     `device` is the name of the device's section in the settings (live file, socket and sessions go by it), `title` its
     name for people. `simulated` marks every number as test data; a ``sim://`` port does so by itself. With `session` each
     settled measurement of that session is recorded at once, without a person's *Lưu*. With `once` the collector ends
-    after the first measurement that was committed.
+    after the first measurement that was committed. `rest_s` and `cycles_per_hour` spare the arm of a cuff; `cuffs` names the
+    cuffs that may sit on the same arm as this probe.
     """
 
     device: str
@@ -82,6 +81,9 @@ class Job:
     simulated: bool = False
     session: int | None = None
     once: bool = False
+    rest_s: float = REST_S
+    cycles_per_hour: int = CYCLES_PER_HOUR
+    cuffs: tuple[str, ...] = ()
 
     @property
     def test_data(self) -> bool:
@@ -148,7 +150,10 @@ class Collector:
         self._cut_ns = 0
         self._cycle: Start | None = None  # the press that the cuff works for
         self._patient = 0  # whose arm the latest press was about
-        self._cycles: dict[int, deque[int]] = {}  # when each patient's latest cycles began
+        self._arms = Arms(conn, job.device, job.cycles_per_hour)
+        self._rest_s: float = job.rest_s
+        self._squeeze = Squeeze(run, job.cuffs)
+        self._squeezed = False  # a cuff on this probe's arm holds air
 
         self._session: int | None = None
         self._version: int | None = None
@@ -243,7 +248,8 @@ class Collector:
             self._not_open(error, now)
             return
         self._port = port
-        self._driver = self._row.make(port.rest_s)
+        self._rest_s = self._job.rest_s if port.rest_s is None else port.rest_s
+        self._driver = self._row.make(self._rest_s)
         self._course.opened(now)
         self._gather_ns = now
         self._signals.clear()
@@ -336,10 +342,22 @@ class Collector:
             self._shown, self._shown_ns = sample.numerics, None if sample.result else read_ns
         else:
             self._shown = ()
+        self._squeezed = sample.source is Origin.LIVE and self._squeeze.now(read_ns, self._elsewhere)
+        if self._squeezed:
+            self._settler.squeezed(read_ns)
         if sample.result:
             self._began = self._cycle.session if self._cycle is not None else None if remembered(sample) else self._session_now()
         self._settled(self._settler.offer(sample, read_ns), read_ns, fed_ns)
         self._placement(sample)
+
+    def _elsewhere(self, session: int) -> bool:
+        """True when a cuff's session is of another person than the one on this probe, as far as both are known."""
+        mine = self._session if self._placed_ns is None else self._began
+        try:
+            its, ours = (None if each is None else measuring.session(self._conn, each) for each in (session, mine))
+        except StoreError:
+            return False
+        return its is not None and ours is not None and its.patient != ours.patient
 
     def _placement(self, sample: Sample | None = None) -> None:
         """Follow the settler: a placement that begins takes the session of this moment; one that ends takes its own away."""
@@ -471,7 +489,7 @@ class Collector:
         self._ear.answer(command, why)
         if why is None:
             self._cycle, self._void = command, None
-            self._cycles[self._patient].append(now)
+            self._arms.began(self._patient, now)
             self._invalid, self._shown = None, ()
             self._take(said, now)
 
@@ -509,18 +527,19 @@ class Collector:
 
     def _why_not_now(self, start: Start, now: int) -> str | None:
         """The session must be the device's at this moment, and its patient must not have had too many cycles."""
+        stamp = self._clock.stamp()
         try:
-            session = measuring.session_for(self._conn, self._job.device, self._clock.stamp())
+            session = measuring.session_for(self._conn, self._job.device, stamp)
+            if session is None or session.id != start.session:
+                return "session"
+            self._patient = session.patient
+            return self._arms.why_not(session.patient, now, stamp, int(self._rest_s * SECOND))
         except StoreError:
             return "store"
-        if session is None or session.id != start.session:
-            return "session"
-        self._cycles = {who: times for who, times in self._cycles.items() if times and times[-1] > now - HOUR_NS}
-        self._patient = session.patient
-        times = self._cycles.setdefault(session.patient, deque(maxlen=CYCLES_PER_HOUR))
-        return "too-many" if len(times) == CYCLES_PER_HOUR and times[0] > now - HOUR_NS else None
 
     def _end_cycle(self) -> None:
+        if self._cycle is not None:
+            self._arms.ended(self._patient, self._clock.boottime_ns())
         self._cycle = None
         self._ear.let_go()
 
@@ -540,7 +559,7 @@ class Collector:
             "numerics": numerics,
             "signals": {} if quiet else dict(self._signals),
             "invalid": self._invalid,
-            "message": "store" if self._observing.failing else self._message,
+            "message": "store" if self._observing.failing else self._message or ("cuff-on-arm" if self._squeezed else None),
             "test_data": self._job.test_data,
             "bad_ratio": health.bad_ratio,
             "silence_s": health.silence_s,
@@ -567,14 +586,15 @@ def remembered(sample: Sample) -> bool:
     return sample.source is Origin.MEMORY
 
 
-def run(collector: Collector, *, stopping: Callable[[], bool] = lambda: False) -> int:
+def run(collector: Collector, *, stopping: Callable[[], bool] = lambda: False, alive: Callable[[], object] = lambda: None) -> int:
     """Turn until told to stop or, with `once`, until the first measurement is committed. The collector is closed in any case.
 
-    On every way out, also on a bug, a cuff is told to let go.
+    `alive` is called at every turn (the watchdog). On every way out, also on a bug, a cuff is told to let go.
     """
     try:
         while not stopping() and not collector.finished:
             collector.turn()
+            alive()
             collector.wait()
         collector.leave()
     finally:

@@ -8,9 +8,11 @@ import ctypes
 import gc
 import hmac
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from hashlib import sha256
 from pathlib import Path
+from socket import socket
+from typing import Any
 
 from flask import Flask, abort, g, jsonify, request
 from werkzeug.exceptions import HTTPException
@@ -119,8 +121,8 @@ def make_app(
     return app
 
 
-def serve(app: Flask, host: str, port: int) -> None:
-    """Answer on loopback until the process ends; what a cuff holds is let go with it."""
+def serve(app: Flask, host: str, port: int, handed: Sequence[socket] = ()) -> None:
+    """Answer on loopback until the process ends; what a cuff holds is let go with it. `handed`: sockets systemd opened for us."""
     from waitress import serve as wait
 
     _one_arena()
@@ -133,7 +135,8 @@ def serve(app: Flask, host: str, port: int) -> None:
     try:
         # A form beyond `LARGEST` gets our own sentence, one far beyond it gets waitress's.
         most = 2 * pictures.LARGEST_FORM
-        wait(app, host=host, port=port, threads=THREADS, ident=None, max_request_body_size=most, clear_untrusted_proxy_headers=True)
+        where: dict[str, Any] = {"sockets": list(handed)} if handed else {"host": host, "port": port}
+        wait(app, **where, threads=THREADS, ident=None, max_request_body_size=most, clear_untrusted_proxy_headers=True)
     finally:
         parts.cuffs.close()
 
