@@ -359,6 +359,9 @@ class DeviceSettings:
     name: str = setting("", text("Máy đo huyết áp", 40), "Its name as people read it; empty: the name of the section.")
     patient_types: tuple[str, ...] = setting(("adult",), some_of("adult", "paediatric", "neonate"), "Who may be measured with it.")
     simulated: bool = setting(False, YES_NO, "A simulator stands behind the port: everything from it is marked as test data.")
+    arm: str = setting("", one_of("", "left", "right"), "The arm it is usually put on; empty: either, so a cuff may squeeze a probe's arm.")
+    rest_s: int = setting(30, whole(30, 600, 60), "Seconds an arm rests at least between two inflations of this cuff.")
+    cycles_per_hour: int = setting(12, whole(1, 20, 12), "How often this cuff squeezes one patient within an hour at most.")
 
 
 @dataclass(frozen=True, slots=True)

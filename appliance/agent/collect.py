@@ -11,7 +11,6 @@ import logging
 import os
 import select
 import signal
-from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -30,9 +29,10 @@ from appliance.devices.driver import SECOND, Driver, Hid, Line, Row
 from appliance.devices.drivers.suntech_nibp import EMPTY_MMHG
 from appliance.devices.events import Measurement, Noise, Notice, Said, Sample, Send, Word, shown
 from appliance.devices.port import DeviceError, Port, PortAbsentError, PortUsedError, check_address, is_simulated, open_port
-from appliance.devices.registry import row
+from appliance.devices.registry import ROWS, row
 from appliance.devices.settle import OUT, Settler
 from appliance.devices.states import Course, State, Why
+from appliance.settings import Settings
 from appliance.store import measuring
 from appliance.store.errors import Refused
 
@@ -50,6 +50,8 @@ CUT_NS = 2 * SECOND
 """A short measurement that a lost line cut off counts as ended after this time; a line that is back sooner makes it void."""
 FRESH_NS = SECOND
 """A moving number older than this is not shown."""
+AIR_FOUND = "air-found"
+"""The word of the live file while a cuff that was found inflated at the opening of its line is being emptied."""
 LEAVE_NS = 20 * SECOND
 """How long a collector that is told to stop waits for its cuff to be empty."""
 
@@ -109,6 +111,16 @@ def check(job: Job, environment: str) -> Row:
             f"Máy {job.device} là máy giả hoặc chỉ để thử, không được dùng thật.", f"{job.device}: {what} are refused in production"
         )
     return which
+
+
+def cuffs_beside(settings: Settings, device: str) -> tuple[str, ...]:
+    """The commanded cuffs of this station that may sit on the same arm as `device`: on the same one, or where either is not said."""
+    mine = settings.devices[device].arm if device in settings.devices else ""
+    return tuple(
+        name
+        for name, one in settings.devices.items()
+        if name != device and one.driver in ROWS and ROWS[one.driver].commanded and (not mine or not one.arm or one.arm == mine)
+    )
 
 
 class Collector:
@@ -401,8 +413,11 @@ class Collector:
             self._signals.pop("cuff_pressure", None)
             return
         self._signals["cuff_pressure"] = value
-        if value <= EMPTY_MMHG and self._message == Word.CUFF.value:
+        if value <= EMPTY_MMHG and self._message in (Word.CUFF.value, AIR_FOUND):
             self._message = None
+        elif value > EMPTY_MMHG and self._course.state is State.IDENTIFYING and self._message is None:
+            self._message = AIR_FOUND  # an earlier process, or a lost line, left it so; the driver has said abort already
+            self._log.warning("%s: air in the cuff without a cycle of ours (%d mmHg): abort", self._job.device, value)
 
     # --- time -----------------------------------------------------------------------------------------------------
 

@@ -38,6 +38,9 @@ OUT_NS = SECOND // 2
 """The device itself says *no finger* for this long: the placement has ended."""
 LOST_NS = 2 * SECOND
 """No usable sample for this long, whatever the reason, or silence: the placement has ended."""
+SQUEEZED_NS = 10 * SECOND
+"""So long after the cuff on the same arm has let go the pulse at the finger counts as not itself yet (judgement; the fact sheet
+says that SpO2 on the cuff's arm drops during inflation, not for how long afterwards)."""
 SLACK_NS = SECOND // 1000
 """Rounding of sample times: 600 samples at 60/s are 10 s."""
 CHECK_NS = SECOND // 4
@@ -71,6 +74,7 @@ class Settler:
         self._last_ns = 0  # of the last usable sample, of any placement
         self._lost_ns = LOST_NS  # longer where the device itself speaks more rarely
         self._bad_since: int | None = None
+        self._squeezed_ns: int | None = None  # when a cuff on the same arm last held air
         self._look_ns = 0  # when to look next whether it is stable
         self._done = False  # this placement has been measured
         self._frame = b""
@@ -135,6 +139,10 @@ class Settler:
         """About so many frames were lost in noise: they count as unusable samples."""
         if self.collecting:
             self._bad.extend([at_ns] * min(frames, MOST))
+
+    def squeezed(self, at_ns: int) -> None:
+        """A cuff on this probe's arm holds air: what is measured now, and a little later, is questionable."""
+        self._squeezed_ns = at_ns
 
     def end(self) -> Measurement | None:
         """The stream has ended: a short measurement if there is enough of it. The next usable sample is a new placement."""
@@ -206,7 +214,8 @@ class Settler:
         status = Status.EARLY_INDICATION if rule == SHORT else Status(0)
         poor = perfusion is not None and perfusion < LOW_PERFUSION
         flagged = 100 * sum(point[4] for point in points) > (100 - USABLE_PERCENT) * len(points)
-        if rule == UNSTABLE or poor or flagged or share < USABLE_PERCENT or not _still(points):
+        arm = self._stored_ns is None and self._squeezed_ns is not None and self._squeezed_ns + SQUEEZED_NS > points[0][0]
+        if rule == UNSTABLE or arm or poor or flagged or share < USABLE_PERCENT or not _still(points):
             status |= Status.QUESTIONABLE
         spo2, pulse = _seen([point[1] for point in points]), _seen([point[2] for point in points])
         numerics = [

@@ -121,6 +121,14 @@ INVALID: dict[str, Pair] = {
         "Kho dữ liệu đang đầy hoặc bận: kết quả chưa lưu được. Gọi hỗ trợ.",
         "The store is full or busy: nothing can be saved. Call support.",
     ),
+    "cuff-on-arm": (
+        "Vòng bít đang siết cùng cánh tay: SpO₂ lúc này không chắc. Đổi tay, hoặc chờ đo huyết áp xong.",
+        "The cuff is squeezing the same arm: SpO₂ is not certain now. Use the other arm, or wait for the cuff.",
+    ),
+    "air-found": (
+        "Vòng bít còn hơi từ lần trước: đang xả. Nếu không xẹp, tháo vòng bít ra.",
+        "Air from before was found in the cuff: it is being let out. If it stays tight, take the cuff off.",
+    ),
     "port-used": (
         "Một phần mềm khác đang giữ cổng máy này. Gọi kỹ thuật.",
         "Another program uses this device’s port. Call the technician.",
@@ -169,7 +177,7 @@ REFUSED: dict[str, Pair] = {
         "Máy đang bận hoặc vòng bít chưa xả hết. Chờ một chút rồi bấm lại.",
         "The device is busy or the cuff not empty yet. Wait, press again.",
     ),
-    "rest": ("Tay cần nghỉ giữa hai lần đo. Chờ nửa phút rồi bấm lại.", "The arm needs a rest between measurements. Wait half a minute."),
+    "rest": ("Tay cần nghỉ giữa hai lần đo. Chờ một chút rồi bấm lại.", "The arm needs a rest between measurements. Wait, then press again."),
     "no-device": ("Chưa nối được với máy. Xem dây nối.", "The device is not connected. Check its cable."),
     "not-commanded": ("Máy này tự đo, không nhận lệnh.", "This device measures by itself and takes no command."),
     "not-open": ("Chưa nối được với máy. Xem dây nối.", "The device is not connected. Check its cable."),

@@ -238,6 +238,16 @@ def session_for(conn: Connection, device: str, now: Stamp) -> Session | None:
     return found[0] if len(found) == 1 else None
 
 
+def cycles(conn: Connection, patient: int, device: str, now: Stamp, within: int) -> tuple[int, int | None]:
+    """How many measurements of this patient's sessions this device made in the last `within` tenths of this boot, and the latest's tick."""
+    row = conn.execute(
+        "SELECT count(*), max(measurement.ticks) FROM session JOIN measurement ON measurement.session = session.id"
+        " WHERE session.patient = ? AND measurement.device = ? AND measurement.boot = ? AND measurement.ticks > ?",
+        (patient, device, now.boot, now.ticks - within),
+    ).fetchone()
+    return int(row[0]), row[1]
+
+
 # --- observing ------------------------------------------------------------------------------------------------------------------------
 
 
