@@ -6,6 +6,7 @@ ValueError) is only what no database can hold.
 """
 
 from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from dataclasses import fields, is_dataclass
 from typing import Any
 
@@ -62,6 +63,10 @@ from cloud_bridge.store.writing import once
 
 Key = tuple[bytes, int, int]
 """An event's place in its station's relay: epoch, lane, seq."""
+Row = tuple[str, Event, int, Key]
+"""(station, event, at, key): an event of a station."""
+Asked = tuple[str, Event, ConsultRequested, int, Key]
+Shown = tuple[str, Event, AnswerRead, int]
 
 REPLIES = 1000
 """Readings of replies stand behind those of the request itself."""
@@ -90,29 +95,39 @@ def _stamped(event: Event) -> bool:
 
 
 def apply_many(tx: Connection, rows: Sequence[tuple[str, Event, int, Key]]) -> None:
-    """As `apply` for each row (station, event, at, key), with the many plain readings taken together.
+    """As `apply` for each row (station, event, at, key), with plain readings, requests and confirmations, which are many, taken
+    together.
 
-    That the readings go first changes nothing, since order does not matter; it is what makes ingest fast.
+    That these go first changes nothing, since order does not matter; it is what makes ingest fast.
     """
     for _, event, _, _ in rows:
         if type(event.body) in _TAKERS:
             _fits(event)
     times.see(tx, [row for row in rows if _stamped(row[1])])
-    gone = patients.erased_of(tx, {station for station, event, _, _ in rows if type(event.body) in (ObservationRecorded, ConsultRequested)})
+    gone = patients.erased_of(tx, {station for station, event, _, _ in rows if type(event.body) in _TOGETHER})
     claims, copies = [], []
-    for station, event, at, _ in rows:
+    asked: list[Asked] = []
+    shown: list[Shown] = []
+    rest: list[Row] = []
+    for row in rows:
+        station, event, at, _ = row
         body = event.body
-        if type(body) is ObservationRecorded and (station, body.patient) not in gone:
-            claims.append(_claim(station, event, body, at))
-        elif type(body) is ConsultRequested and (station, body.identity.patient) not in gone:
-            copies += _copies(station, event, body, at)
-    observations.claim(tx, claims + copies)
-    rest = [row for row in rows if type(row[1].body) is not ObservationRecorded]
-    for station, event, at, key in sorted(rest, key=_parts_last):
-        if type(event.body) is ConsultRequested:
-            _request(tx, station, event, event.body, at, key)
+        if type(body) is ObservationRecorded:
+            if (station, body.patient) not in gone:
+                claims.append(_claim(station, event, body, at))
+        elif type(body) is ConsultRequested:
+            if (station, body.identity.patient) not in gone:
+                copies += _copies(station, event, body, at)
+            asked.append((station, event, body, at, row[3]))
+        elif type(body) is AnswerRead:
+            shown.append((station, event, body, at))
         else:
-            _take(tx, station, event, at, key)
+            rest.append(row)
+    observations.claim(tx, claims + copies)
+    _requests(tx, asked, gone)
+    _reads(tx, shown, gone)
+    for station, event, at, key in sorted(rest, key=_parts_last):
+        _take(tx, station, event, at, key)
 
 
 def take_back(tx: Connection, rows: Sequence[tuple[str, Event, int, Key]], answer_keys: Mapping[int, Ed25519PublicKey]) -> None:
@@ -257,20 +272,42 @@ def _requested(tx: Connection, station: str, event: Event, body: ConsultRequeste
 
 def _request(tx: Connection, station: str, event: Event, body: ConsultRequested, at: int, key: Key) -> None:
     """A request whose readings have been claimed."""
-    who = body.identity.patient
-    staff.label(tx, station, event, body.staff_name, at, key)
-    devices.label(tx, station, body.devices, event.stamp.wall)
-    if patients.erased(tx, station, who):
-        observations.forget_cited(tx, station, body.consult)
-        pictures.forget(tx, station, [body.consult])
-        consults.erase_request(tx, station, body.consult, who)
+    gone = {(station, body.identity.patient)} if patients.erased(tx, station, body.identity.patient) else set()
+    _requests(tx, [(station, event, body, at, key)], gone)
+
+
+def _requests(tx: Connection, rows: Sequence[Asked], gone: AbstractSet[tuple[str, int]]) -> None:
+    """Requests whose readings have been claimed; `gone` are the erased patients of their stations. Of a number that came twice each
+    is taken by itself.
+    """
+    if not rows:
         return
-    consults.request(tx, station, body, event, at)
-    answers.settle(tx, station, body.consult)
-    consents.note_basis(tx, station, body)
-    patients.learn(tx, station, body.identity, at)
-    observations.claim_cited(tx, station, body.consult, who, at)
-    observations.cite(tx, station, body.consult, [reading.key for reading in body.readings])
+    staff.label_many(tx, [(station, event, body.staff_name, at, key) for station, event, body, at, key in rows])
+    devices.label_many(tx, [(station, body.devices, event.stamp.wall) for station, event, body, _, _ in rows])
+    group: dict[tuple[str, int], Asked] = {}
+    for row in rows:
+        station, body = row[0], row[2]
+        if (station, body.identity.patient) in gone:
+            observations.forget_cited(tx, station, body.consult)
+            pictures.forget(tx, station, [body.consult])
+            consults.erase_request(tx, station, body.consult, body.identity.patient)
+        elif group.setdefault((station, body.consult), row) is not row:
+            _asked(tx, list(group.values()))
+            group = {(station, body.consult): row}
+    _asked(tx, list(group.values()))
+
+
+def _asked(tx: Connection, rows: Sequence[Asked]) -> None:
+    """Requests of different numbers, of patients who are not erased."""
+    consults.request_many(tx, [(station, body, event, at) for station, event, body, at, _ in rows])
+    asked = [(station, body, at) for station, _, body, at, _ in rows]
+    answers.settle_many(tx, [(station, body.consult) for station, body, _ in asked])
+    consents.note_bases(tx, [(station, body) for station, body, _ in asked])
+    patients.learn_many(tx, [(station, body.identity, at) for station, body, at in asked])
+    observations.claim_cited(tx, {(station, body.consult): (body.identity.patient, at) for station, body, at in asked})
+    observations.cite_many(
+        tx, [(station, body.consult, one.key, place) for station, body, _ in asked for place, one in enumerate(body.readings)]
+    )
 
 
 def _withdrawn(tx: Connection, station: str, _event: Event, body: ConsultWithdrawn, at: int, _key: Key) -> None:
@@ -295,8 +332,18 @@ def _question_shown(tx: Connection, station: str, event: Event, body: QuestionSh
 
 
 def _read(tx: Connection, station: str, event: Event, body: AnswerRead, at: int, _key: Key) -> None:
-    if not patients.erased(tx, station, consults.patient_of(tx, station, body.consult)):
-        answers.was_read(tx, station, body.consult, body.answer, confirmed=body.confirmed, who=body.who, wall=event.stamp.wall, at=at)
+    _reads(tx, [(station, event, body, at)], patients.erased_of(tx, [station]))
+
+
+def _reads(tx: Connection, rows: Sequence[Shown], gone: AbstractSet[tuple[str, int]]) -> None:
+    """Confirmations; `gone` are the erased patients of their stations, and most stations have none."""
+    marked = {station for station, _ in gone}
+    whose = consults.patients_of(tx, [(station, body.consult) for station, _, body, _ in rows if station in marked])
+    kept = [row for row in rows if (row[0], whose.get((row[0], row[2].consult))) not in gone]
+    answers.were_read(
+        tx,
+        [(station, body.consult, body.answer, bool(body.confirmed), body.who, event.stamp.wall, at) for station, event, body, at in kept],
+    )
 
 
 def _attachment(tx: Connection, station: str, event: Event, body: AttachmentOffered, at: int, key: Key) -> None:
@@ -374,3 +421,5 @@ _TAKERS: dict[type, Callable[..., None]] = {
     Tombstone: _tombstone,
 }
 """What stations say. Keys and whatever only a bridge may say have no place here."""
+_TOGETHER = frozenset({ObservationRecorded, ConsultRequested, AnswerRead})
+"""What comes by the million, and is taken together."""

@@ -2,18 +2,21 @@
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
-from sqlalchemy import Connection, delete, insert, select
+from sqlalchemy import Connection, delete, insert, select, tuple_
 
 from appliance.contract.answers import DOMAIN, read_answer
 from appliance.contract.events import AnswerKept
 from cloud_bridge.store import consults
 from cloud_bridge.store.tables import answer, answer_read, draft
-from cloud_bridge.store.writing import once, upsert
+from cloud_bridge.store.writing import put, upsert
+
+_MOST = 500
+"""Requests in one IN list."""
 
 
 def save_draft(tx: Connection, station: str, consult: int, login: str, fields: Mapping[str, str], at: int) -> None:
@@ -80,6 +83,15 @@ def settle(tx: Connection, station: str, consult: int) -> None:
         consults.set_answered(tx, station, consult, signed[0].signed)
 
 
+def settle_many(tx: Connection, places: Iterable[tuple[str, int]]) -> None:
+    """As `settle`, for many (station, consult), of which hardly any is answered when it arrives."""
+    wanted, c = sorted(set(places)), answer.c
+    for start in range(0, len(wanted), _MOST):
+        some = tuple_(c.station, c.consult).in_(wanted[start : start + _MOST])
+        for station, number in tx.execute(select(c.station, c.consult).where(some).distinct()).all():
+            settle(tx, station, number)
+
+
 def of_consult(tx: Connection, station: str, consult: int) -> list[Any]:
     """The signed answers of a consult, the first one first."""
     query = select(answer).where(answer.c.station == station, answer.c.consult == consult)
@@ -92,6 +104,8 @@ def reads(tx: Connection, station: str, consult: int) -> dict[tuple[int, bool], 
     return {(row.answer, bool(row.confirmed)): row for row in rows}
 
 
-def was_read(tx: Connection, station: str, consult: int, number: int, *, confirmed: bool, who: str, wall: int, at: int) -> None:
-    """The station has shown the answer, or its practitioner has confirmed it."""
-    once(tx, answer_read, station=station, consult=consult, answer=number, confirmed=confirmed, who=who, wall=wall, received=at)
+def were_read(tx: Connection, rows: Sequence[tuple[str, int, int, bool, str, int, int]]) -> None:
+    """Stations have shown answers, or their practitioners have confirmed them: rows of (station, consult, answer, confirmed, who,
+    wall, received).
+    """
+    put(tx, answer_read, tuple(answer_read.columns.keys()), rows)

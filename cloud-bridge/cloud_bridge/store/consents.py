@@ -1,13 +1,13 @@
 """What patients agreed to, as their stations say, and on what ground each request was sent."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from sqlalchemy import Connection, delete, select
 
 from appliance.contract.events import Basis, ConsultRequested
 from cloud_bridge.store.tables import consent, consult_basis
-from cloud_bridge.store.writing import once
+from cloud_bridge.store.writing import put
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,10 +29,10 @@ def latest(tx: Connection, station: str, numbers: Iterable[int]) -> list[Word]:
     return [found[purpose] for purpose in sorted(found)]
 
 
-def note_basis(tx: Connection, station: str, body: ConsultRequested) -> None:
-    """Keep on what ground a request was sent; what says nothing of it leaves no row."""
-    if body.basis is not Basis.UNSAID:
-        once(tx, consult_basis, station=station, consult=body.consult, basis=int(body.basis))
+def note_bases(tx: Connection, asked: Sequence[tuple[str, ConsultRequested]]) -> None:
+    """Keep on what ground requests of stations were sent; what says nothing of it leaves no row."""
+    rows = [(station, body.consult, int(body.basis)) for station, body in asked if body.basis is not Basis.UNSAID]
+    put(tx, consult_basis, ("station", "consult", "basis"), rows)
 
 
 def basis(tx: Connection, station: str, consult: int) -> Basis:

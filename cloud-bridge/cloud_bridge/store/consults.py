@@ -1,12 +1,12 @@
 """Requests: what a station asks, who looks after it here, what was said back and forth."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from functools import cache
 from typing import Any
 
 import cbor2
-from sqlalchemy import ColumnElement, Connection, and_, delete, exists, func, select, true, update
+from sqlalchemy import ColumnElement, Connection, and_, delete, exists, func, select, true, tuple_, update
 
 from appliance.contract.events import ConsultField, ConsultRequested, Department, Event, Identity, Urgency
 from appliance.contract.metrics import Status
@@ -24,13 +24,15 @@ from cloud_bridge.store.tables import (
     observation,
     station,
 )
-from cloud_bridge.store.writing import once, upsert
+from cloud_bridge.store.writing import once, put, upsert
 
 _EMPTY: dict[str, Any] = {
     "urgency": 0, "department": 0, "field": 0, "complaint": "", "attachments": 0, "actor": "", "quality": 0,
     "withdrawn_why": "", "opened_by": "", "claimed_by": "", "claimed_until": 0, "staff_name": "",
 }  # fmt: skip
 """A consult of which only something later (a withdrawal) is known."""
+_MOST = 500
+"""Requests in one IN list."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,17 +81,36 @@ class Consult:
         return self.claimed_by if self.claimed_by and self.claimed_until > now else ""
 
 
-def request(tx: Connection, name: str, body: ConsultRequested, event: Event, at: int) -> None:
-    """Write a request. A withdrawal that came first stays; a second request of the same number changes nothing."""
+def request_many(tx: Connection, asked: Sequence[tuple[str, ConsultRequested, Event, int]]) -> None:
+    """Write requests, as (station, body, event, at). A withdrawal that came first stays; a second request of the same number
+    changes nothing.
+    """
+    put(tx, consult, _ROW, [_row(*one) for one in asked], _asked)
+
+
+def _row(name: str, body: ConsultRequested, event: Event, at: int) -> tuple[Any, ...]:
     values = {
+        "station": name, "consult": body.consult,
         "patient": body.identity.patient, "identity": cbor2.dumps(give(body.identity), canonical=True), "urgency": int(body.urgency),
         "department": int(body.department), "field": int(body.field), "complaint": body.complaint, "attachments": body.attachments,
         "actor": event.actor, "requested": event.stamp.wall, "quality": int(event.stamp.quality), "received": at,
         "staff_name": body.staff_name,
     }  # fmt: skip
-    fresh = upsert(tx, consult).values(station=name, consult=body.consult, **(_EMPTY | values))
-    changes = {column: fresh.excluded[column] for column in values}
-    tx.execute(fresh.on_conflict_do_update(index_elements=["station", "consult"], set_=changes, where=consult.c.received.is_(None)))
+    values = _EMPTY | values
+    return tuple([values[column] for column in _ROW])
+
+
+_SAID = (
+    "patient", "identity", "urgency", "department", "field", "complaint", "attachments", "actor", "requested", "quality", "received",
+    "staff_name",
+)  # fmt: skip
+"""The columns that a request fills in."""
+_ROW = tuple(column.name for column in consult.columns if column.name in {"station", "consult", *_EMPTY, *_SAID})
+
+
+def _asked(fresh: Any) -> Any:
+    changes = {column: fresh.excluded[column] for column in _SAID}
+    return fresh.on_conflict_do_update(index_elements=["station", "consult"], set_=changes, where=consult.c.received.is_(None))
 
 
 def withdraw(tx: Connection, name: str, number: int, reason: str, at: int) -> None:
@@ -102,6 +123,16 @@ def withdraw(tx: Connection, name: str, number: int, reason: str, at: int) -> No
 def patient_of(tx: Connection, name: str, number: int) -> int | None:
     """Whose request it is; None while the request has not arrived."""
     return tx.execute(select(consult.c.patient).where(consult.c.station == name, consult.c.consult == number)).scalar()
+
+
+def patients_of(tx: Connection, places: Iterable[tuple[str, int]]) -> dict[tuple[str, int], int | None]:
+    """As `patient_of`, for many (station, consult); what has not arrived is missing."""
+    wanted, c = sorted(set(places)), consult.c
+    found: dict[tuple[str, int], int | None] = {}
+    for start in range(0, len(wanted), _MOST):
+        some = tuple_(c.station, c.consult).in_(wanted[start : start + _MOST])
+        found.update({(row[0], row[1]): row[2] for row in tx.execute(select(c.station, c.consult, c.patient).where(some))})
+    return found
 
 
 def say(tx: Connection, name: str, number: int, question: int, *, origin: str, who: str, text: str, wall: int, at: int) -> None:

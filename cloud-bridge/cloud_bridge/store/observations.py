@@ -5,7 +5,7 @@ station's own record, and both name the same patient; then they are one observat
 patients the reading is *disputed*: it belongs to nobody until a person has looked (decision 3).
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, NamedTuple
 
@@ -20,7 +20,7 @@ from appliance.contract.wiring import take
 from cloud_bridge.store import times
 from cloud_bridge.store.engine import translated
 from cloud_bridge.store.tables import VIA_CONSULT, VIA_RECORD, conflict, consult_reading, correction, observation, retimed, tombstone
-from cloud_bridge.store.writing import copy_in, insert_many, once, upsert
+from cloud_bridge.store.writing import copy_in, insert_many, once, put, upsert
 
 COLUMNS = {
     Metric.SPO2: "spo2",
@@ -262,8 +262,19 @@ def _rank(via: int, saved_after: int, actor: str) -> tuple[bool, int, str]:
     return not via & VIA_RECORD, saved_after, actor
 
 
-def claim_cited(tx: Connection, station: str, consult: int, patient: int, at: int) -> None:
-    """Give the readings of early replies, which waited for their consult, to its patient."""
+def claim_cited(tx: Connection, asked: Mapping[tuple[str, int], tuple[int, int]]) -> None:
+    """Give the readings of early replies, which waited for their consult, to its patient: (station, consult) → (patient, at)."""
+    places = sorted(asked)
+    waiting: set[tuple[str, int]] = set()
+    for start in range(0, len(places), _MOST_KEYS):
+        here = tuple_(consult_reading.c.station, consult_reading.c.consult).in_(places[start : start + _MOST_KEYS])
+        found = tx.execute(select(consult_reading.c.station, consult_reading.c.consult).where(here).distinct())
+        waiting.update((row[0], row[1]) for row in found)
+    for station, consult in sorted(waiting):
+        _claim_cited(tx, station, consult, *asked[station, consult])
+
+
+def _claim_cited(tx: Connection, station: str, consult: int, patient: int, at: int) -> None:
     cited = select(observation).join(
         consult_reading, (consult_reading.c.station == observation.c.station) & (consult_reading.c.key == observation.c.key)
     )
@@ -273,12 +284,17 @@ def claim_cited(tx: Connection, station: str, consult: int, patient: int, at: in
 
 def cite(tx: Connection, station: str, consult: int, keys: Iterable[bytes], start: int = 0) -> None:
     """Say that a consult (or a reply, from `start` = 1000 on) names these readings."""
-    rows = [{"station": station, "consult": consult, "key": key, "ordinal": start + n} for n, key in enumerate(keys)]
-    if rows:
-        fresh = upsert(tx, consult_reading)
-        lower = fresh.excluded.ordinal < consult_reading.c.ordinal
-        changes = {"ordinal": fresh.excluded.ordinal}
-        tx.execute(fresh.on_conflict_do_update(index_elements=["station", "consult", "key"], set_=changes, where=lower), rows)
+    cite_many(tx, [(station, consult, key, start + number) for number, key in enumerate(keys)])
+
+
+def cite_many(tx: Connection, rows: Sequence[tuple[str, int, bytes, int]]) -> None:
+    """As `cite`: rows of (station, consult, key, ordinal)."""
+    put(tx, consult_reading, ("station", "consult", "key", "ordinal"), rows, _lowest)
+
+
+def _lowest(fresh: Any) -> Any:
+    lower, changes = fresh.excluded.ordinal < consult_reading.c.ordinal, {"ordinal": fresh.excluded.ordinal}
+    return fresh.on_conflict_do_update(index_elements=["station", "consult", "key"], set_=changes, where=lower)
 
 
 def forget_cited(tx: Connection, station: str, consult: int) -> None:

@@ -1,15 +1,18 @@
 """Who the patients are, as their stations say. Order is by the station's version of a patient, never by arrival."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
+from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, Row, and_, case, delete, or_, select
 
 from appliance.contract.events import Allergies, Identity, Sex
 from cloud_bridge.store.tables import discarded, patient, patient_link, tombstone
-from cloud_bridge.store.writing import upsert
+from cloud_bridge.store.writing import put
 
 _FIELDS = ("name", "birth", "sex", "cccd", "bhyt", "allergies", "allergy_text", "phone", "village", "station_number")
+_ROW = tuple(one.name for one in patient.columns if one.name in {"station", "patient", "version", "received", *_FIELDS})
+_PLAIN = {"sex": int, "allergies": int}
 
 
 def learn(tx: Connection, station: str, identity: Identity, at: int) -> None:
@@ -18,23 +21,32 @@ def learn(tx: Connection, station: str, identity: Identity, at: int) -> None:
     Within one version the fuller field stays: a consult may carry the identity without what it has no use for, and
     *empty* and *unknown* are the lowest values of every field.
     """
-    fresh = upsert(tx, patient).values(
-        station=station,
-        patient=identity.patient,
-        version=identity.version,
-        received=at,
-        **{name: getattr(identity, name) for name in _FIELDS},
-    )
-    newer = fresh.excluded.version > patient.c.version
+    learn_many(tx, [(station, identity, at)])
+
+
+def learn_many(tx: Connection, said: Sequence[tuple[str, Identity, int]]) -> None:
+    """As `learn`, for each (station, identity, at)."""
+    put(tx, patient, _ROW, [_row(*one) for one in dict.fromkeys(said)], _newer)
+
+
+def _row(station: str, identity: Identity, at: int) -> tuple[Any, ...]:
+    known = {"station": station, "received": at}
+    return tuple([known[name] if name in known else _PLAIN.get(name, _same)(getattr(identity, name)) for name in _ROW])
+
+
+def _same(value: Any) -> Any:
+    return value
+
+
+def _newer(fresh: Any) -> Any:
+    new = fresh.excluded.version > patient.c.version
     fields = {
-        name: case((or_(newer, fresh.excluded[name] > patient.c[name]), fresh.excluded[name]), else_=patient.c[name]) for name in _FIELDS
+        name: case((or_(new, fresh.excluded[name] > patient.c[name]), fresh.excluded[name]), else_=patient.c[name]) for name in _FIELDS
     }
-    tx.execute(
-        fresh.on_conflict_do_update(
-            index_elements=["station", "patient"],
-            set_={**fields, "version": fresh.excluded.version, "received": fresh.excluded.received},
-            where=fresh.excluded.version >= patient.c.version,
-        )
+    return fresh.on_conflict_do_update(
+        index_elements=["station", "patient"],
+        set_={**fields, "version": fresh.excluded.version, "received": fresh.excluded.received},
+        where=fresh.excluded.version >= patient.c.version,
     )
 
 

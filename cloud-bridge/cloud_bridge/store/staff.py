@@ -4,6 +4,7 @@ The station writes its changes in one lane, so that within an epoch the sequence
 epochs (a new box, an older copy put back) the box's clock does. Arrival says nothing.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,7 +12,7 @@ from sqlalchemy import Connection, Row, select
 
 from appliance.contract.events import Event, StaffChanged
 from cloud_bridge.store.staff_tables import staff
-from cloud_bridge.store.writing import once
+from cloud_bridge.store.writing import once, put
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,13 +34,16 @@ def learn(tx: Connection, station: str, event: Event, body: StaffChanged, at: in
     )  # fmt: skip
 
 
-def label(tx: Connection, station: str, event: Event, name: str, at: int, key: tuple[bytes, int, int]) -> None:
-    """The name that came with a request: good until the station's own word about the code arrives, which is in a slower lane."""
-    if name:
-        once(
-            tx, staff, station=station, epoch=key[0], lane=int(key[1]), seq=key[2], code=event.actor, name=name, role="", active=True,
-            wall=event.stamp.wall, actor=event.actor, received=at,
-        )  # fmt: skip
+def label_many(tx: Connection, said: Sequence[tuple[str, Event, str, int, tuple[bytes, int, int]]]) -> None:
+    """The names that came with requests, as (station, event, name, at, key): good until the station's own word about the code
+    arrives, which is in a slower lane.
+    """
+    rows = [
+        (station, key[0], int(key[1]), key[2], event.actor, name, "", True, event.stamp.wall, event.actor, at)
+        for station, event, name, at, key in said
+        if name
+    ]
+    put(tx, staff, tuple(staff.columns.keys()), rows)
 
 
 def everyone(tx: Connection, station: str) -> dict[str, Person]:
