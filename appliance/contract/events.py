@@ -458,7 +458,10 @@ class AnswerKept:
 
 @dataclass(frozen=True, slots=True)
 class DeviceRegistered:
-    """What stands behind a device number. `identity` is the text whose `ids.short_of` is `device`."""
+    """What stands behind a device number. `identity` is the text whose `ids.short_of` is `device`.
+
+    `inventory` is the owner's inventory number; `calibrated` and `next_calibration` are dates as ``2026-05-01``, empty when unknown.
+    """
 
     KIND: ClassVar[int] = 50
     LANE: ClassVar[Lane] = Lane.READINGS
@@ -469,6 +472,9 @@ class DeviceRegistered:
     model: str = wire(5, default="")
     serial: str = wire(6, default="")
     test_data: bool = wire(7, default=False)
+    inventory: str = wire(8, default="")
+    calibrated: str = wire(9, default="")
+    next_calibration: str = wire(10, default="")
 
 
 @dataclass(frozen=True, slots=True)
@@ -611,6 +617,23 @@ class DeviceClockRead:
 
 
 @dataclass(frozen=True, slots=True)
+class DeviceHealth:
+    """How well a device is heard: sent when its alarm begins or ends, at most once an hour.
+
+    `bad` are the bytes of a thousand that belonged to no frame, `silence` whole seconds since it was last understood,
+    `reopenings` how often its line was opened again in the last hour.
+    """
+
+    KIND: ClassVar[int] = 79
+    LANE: ClassVar[Lane] = Lane.READINGS
+    device: int = wire(1)
+    alarm: bool = wire(2)
+    bad: int = wire(3, default=0)
+    silence: int = wire(4, default=0)
+    reopenings: int = wire(5, default=0)
+
+
+@dataclass(frozen=True, slots=True)
 class Unknown:
     """A kind of a later version: kept as its raw CBOR, receipted as received, read again after an update."""
 
@@ -625,7 +648,7 @@ Body = (
     | EmergencyPressed | ConsultEscalated | QuestionShown | ReplySeen
     | AnswerSigned | AnswerCorrected | AnswerRead | AttachmentOffered | AttachmentChunk | AttachmentHeld | AnswerKept
     | DeviceRegistered | ClockAnchor | KeyPublished | Tombstone | StaffChanged | AuditHead | RotaPublished
-    | PressureTaken | PressureAveraged | DeviceClockRead | Unknown
+    | PressureTaken | PressureAveraged | DeviceClockRead | DeviceHealth | Unknown
 )  # fmt: skip
 
 KINDS: dict[int, type] = {
@@ -637,7 +660,7 @@ KINDS: dict[int, type] = {
         EmergencyPressed, ConsultEscalated, QuestionShown, ReplySeen,
         AnswerSigned, AnswerCorrected, AnswerRead, AttachmentOffered, AttachmentChunk, AttachmentHeld, AnswerKept,
         DeviceRegistered, ClockAnchor, KeyPublished, Tombstone, StaffChanged, AuditHead, RotaPublished,
-        PressureTaken, PressureAveraged, DeviceClockRead,
+        PressureTaken, PressureAveraged, DeviceClockRead, DeviceHealth,
     )
 }  # fmt: skip
 """Every kind this version can read, by its number."""

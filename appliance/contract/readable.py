@@ -30,7 +30,11 @@ def readable(event: Event) -> dict[str, Any]:
     return told
 
 
-LATER = frozenset({"MeasurementUnassigned.twin"})
+LATER = frozenset(
+    {
+        "DeviceRegistered.calibrated", "DeviceRegistered.inventory", "DeviceRegistered.next_calibration", "MeasurementUnassigned.twin",
+    }
+)  # fmt: skip
 """Fields that kinds of 0.1.0 were given later: shown where they say something, so that what was released still reads as it did."""
 
 

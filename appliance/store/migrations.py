@@ -393,7 +393,20 @@ CREATE INDEX sms_open ON sms (number) WHERE state < 2;
 CREATE TABLE modem (id INTEGER PRIMARY KEY CHECK (id = 1), word TEXT NOT NULL, signal INTEGER, at INTEGER NOT NULL);
 """
 
-_DEVICES = ""
+_DEVICES = """
+ALTER TABLE device ADD COLUMN inventory TEXT NOT NULL DEFAULT '';
+ALTER TABLE device ADD COLUMN calibrated TEXT NOT NULL DEFAULT '';
+ALTER TABLE device ADD COLUMN next_calibration TEXT NOT NULL DEFAULT '';
+
+CREATE TABLE binding (
+  name TEXT PRIMARY KEY, port TEXT NOT NULL UNIQUE, driver TEXT NOT NULL, title TEXT NOT NULL, patient_types TEXT NOT NULL,
+  inventory TEXT NOT NULL, calibrated TEXT NOT NULL, next_calibration TEXT NOT NULL, simulated INTEGER NOT NULL,
+  experimental INTEGER NOT NULL, actor TEXT NOT NULL, at INTEGER NOT NULL) WITHOUT ROWID;
+
+CREATE TABLE device_health (
+  name TEXT PRIMARY KEY, device INTEGER NOT NULL, alarm INTEGER NOT NULL, bad INTEGER NOT NULL, silence INTEGER NOT NULL,
+  reopenings INTEGER NOT NULL, at INTEGER NOT NULL) WITHOUT ROWID;
+"""
 
 _READINGS = """
 ALTER TABLE measurement ADD COLUMN twin INTEGER;
@@ -403,6 +416,17 @@ CREATE TABLE device_clock (
   id INTEGER PRIMARY KEY, device INTEGER NOT NULL, boot INTEGER NOT NULL, ticks INTEGER NOT NULL, wall INTEGER NOT NULL,
   said TEXT NOT NULL, ahead INTEGER);
 CREATE INDEX device_clock_device ON device_clock (device);
+
+CREATE TABLE guided (
+  id INTEGER PRIMARY KEY, number INTEGER NOT NULL, patient INTEGER NOT NULL, staff TEXT NOT NULL, device TEXT NOT NULL, rule INTEGER NOT NULL,
+  first_visit INTEGER NOT NULL, boot INTEGER NOT NULL, began INTEGER NOT NULL, wall INTEGER NOT NULL, arm INTEGER NOT NULL DEFAULT 0,
+  cuff INTEGER NOT NULL DEFAULT 0, posture INTEGER NOT NULL DEFAULT 0, resting INTEGER, rested INTEGER, unrested INTEGER NOT NULL DEFAULT 0,
+  state INTEGER NOT NULL DEFAULT 1, why TEXT, ended INTEGER, readings INTEGER);
+CREATE INDEX guided_open ON guided (patient) WHERE state = 1;
+CREATE INDEX guided_done ON guided (patient) WHERE state = 2;
+CREATE TABLE guided_session (session INTEGER PRIMARY KEY, guided INTEGER NOT NULL);
+CREATE INDEX guided_session_guided ON guided_session (guided);
+CREATE TRIGGER guided_forgotten AFTER UPDATE OF erased ON patient WHEN NEW.erased = 1 BEGIN DELETE FROM guided_session WHERE guided IN (SELECT id FROM guided WHERE patient = NEW.id); DELETE FROM guided WHERE patient = NEW.id; END;
 """
 
 _ENROLMENT = ""

@@ -25,6 +25,7 @@ from appliance.contract.events import (
     ConsultReply,
     ConsultRequested,
     ConsultWithdrawn,
+    DeviceHealth,
     DeviceRegistered,
     EmergencyPressed,
     Event,
@@ -359,6 +360,10 @@ def _device(tx: Connection, station: str, event: Event, body: DeviceRegistered, 
     devices.register(tx, station, body, event.stamp.wall)
 
 
+def _health(tx: Connection, station: str, event: Event, body: DeviceHealth, at: int, _key: Key) -> None:
+    devices.heard(tx, station, body, event.stamp.wall, at)
+
+
 def _anchor(tx: Connection, station: str, _event: Event, body: ClockAnchor, at: int, key: Key) -> None:
     row = {"boot": body.boot, "ticks": body.ticks, "true_wall": body.wall, "error": body.error, "source": body.source}
     once(tx, tables.anchor, **_place(station, key), **row, received=at)
@@ -414,6 +419,7 @@ _TAKERS: dict[type, Callable[..., None]] = {
     AttachmentOffered: _attachment,
     AttachmentChunk: _chunk,
     DeviceRegistered: _device,
+    DeviceHealth: _health,
     ClockAnchor: _anchor,
     EmergencyPressed: _emergency,
     StaffChanged: _staff,

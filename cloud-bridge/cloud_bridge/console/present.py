@@ -19,6 +19,7 @@ from appliance.contract.readings import ClockQuality, Numeric, Reading, ReadingK
 from cloud_bridge.console.words import ALLERGIES, CLOCKS, KINDS, SEXES, SOURCES, STATUSES, Say
 from cloud_bridge.store.completeness import Completeness
 from cloud_bridge.store.consults import Consult
+from cloud_bridge.store.devices import Names
 from cloud_bridge.store.observations import Observation
 
 ZONE = timezone(timedelta(hours=7), "+07")
@@ -296,6 +297,9 @@ def reading_row(
         notes.append(t("trạm giữ dù máy hỏi đo lại", "kept although asked to measure again"))
     if reading.source is Source.MEMORY and reading.device_time:
         notes.append(t(f"giờ của máy đo: {reading.device_time}", f"device's own time: {reading.device_time}"))
+    overdue = _overdue(devices, reading.device, one.when, t)
+    if overdue:
+        notes.append(overdue)
     if copies > 1:
         notes.append(t(f"{copies} bản của cùng một lần đo", f"{copies} copies of one measurement"))
     by_hand = t("không có máy", "no device") if reading.source is Source.MANUAL else ""
@@ -306,6 +310,18 @@ def reading_row(
         certain=bool(stamp.quality) and one.bar < SURE, notes=tuple(notes), warnings=tuple(warnings(one, patient, t)),
         test_data=bool(reading.status & Status.TEST_DATA), struck=not one.stands_for(patient), cited=cited, late=late, copies=copies,
     )  # fmt: skip
+
+
+def _overdue(devices: Mapping[int, str], device: int, when: int, t: Say) -> str:
+    """Beside the value: the device was to be calibrated before it measured this. It blocks nothing."""
+    due = devices.due.get(device, "") if isinstance(devices, Names) else ""
+    try:
+        last = date.fromisoformat(due)
+    except ValueError:
+        return ""
+    if local(when).date() <= last:
+        return ""
+    return t(f"quá hạn hiệu chuẩn từ {last:%d/%m/%Y}", f"calibration overdue since {last:%d/%m/%Y}")
 
 
 def bar_text(tenths: int, t: Say) -> str:

@@ -220,8 +220,24 @@ device = Table(
     Column("model", Text, nullable=False),
     Column("serial", Text, nullable=False),
     Column("test_data", Boolean, nullable=False),
+    Column("inventory", Text, nullable=False, server_default=""),
+    Column("calibrated", Text, nullable=False, server_default=""),
+    Column("next_calibration", Text, nullable=False, server_default=""),
 )  # fmt: skip
 """What stands behind a device number. A registration outranks a label that a consult carried; of two, the later by the box's clock."""
+
+device_health = Table(
+    "device_health", METADATA,
+    _station(),
+    Column("device", BigInteger, primary_key=True, autoincrement=False),
+    Column("wall", BigInteger, nullable=False),
+    Column("alarm", Boolean, nullable=False),
+    Column("bad", Integer, nullable=False),
+    Column("silence", BigInteger, nullable=False),
+    Column("reopenings", Integer, nullable=False),
+    Column("received", BigInteger, nullable=False),
+)  # fmt: skip
+"""How well a device is heard, as its station said last: `bad` bytes of a thousand, whole seconds of `silence`, `reopenings` in an hour."""
 
 anchor = Table(
     "anchor", METADATA, *_place(),
