@@ -9,6 +9,7 @@ cannot do it now; 78 settings or schema do not fit.
 
 import argparse
 import json
+import os
 import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -999,6 +1000,15 @@ COMMANDS: tuple[Command, ...] = (
 """Every command; add a row to add one."""
 
 
+def _formatter(prog: str) -> argparse.HelpFormatter:
+    """Help as wide as the terminal. argparse itself would load shutil for that, with all its compressors: 0.4 MiB of every process."""
+    try:
+        columns = int(os.environ.get("COLUMNS", "") or os.get_terminal_size(1).columns)
+    except (ValueError, OSError):  # no terminal, or none that knows its width
+        columns = 80
+    return argparse.HelpFormatter(prog, width=columns - 2)
+
+
 def parser(said: Sequence[str] = ()) -> argparse.ArgumentParser:
     """The whole command line. ``--config FILE`` may stand before the command or after it, and more than once.
 
@@ -1007,7 +1017,7 @@ def parser(said: Sequence[str] = ()) -> argparse.ArgumentParser:
     """
     from appliance import __version__
 
-    top = argparse.ArgumentParser(prog="tram", description="Trạm: the box in the health station.")
+    top = argparse.ArgumentParser(prog="tram", description="Trạm: the box in the health station.", formatter_class=_formatter)
     top.add_argument("--version", action="version", version=f"tram {__version__}")
     top.add_argument("--config", metavar="FILE", type=Path, action="append", default=[], dest="config_before", help="a settings file")
     groups: dict[str, Any] = {"": top.add_subparsers(metavar="COMMAND", required=True)}
@@ -1026,9 +1036,10 @@ def parser(said: Sequence[str] = ()) -> argparse.ArgumentParser:
     for command in named or COMMANDS:
         first, _, second = command.words.partition(" ")
         if second and first not in groups:
-            group = groups[""].add_parser(first, help=helps.get(first, first))
+            group = groups[""].add_parser(first, help=helps.get(first, first), formatter_class=_formatter)
             groups[first] = group.add_subparsers(metavar="COMMAND", required=True)
-        one = groups[first if second else ""].add_parser(second or first, help=command.help, description=command.help)
+        group = groups[first if second else ""]
+        one = group.add_parser(second or first, help=command.help, description=command.help, formatter_class=_formatter)
         one.add_argument("--config", metavar="FILE", type=Path, action="append", default=[], help="a settings file over those before it")
         command.arguments(one)
         one.set_defaults(run=command.run)

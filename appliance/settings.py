@@ -7,7 +7,6 @@ is taken from the folder of the file that says it. Keys that hold secrets do not
 
 # ruff: noqa: RUF009 - a default made by `setting` or `path` is never changed by anybody
 
-import difflib
 import os
 import re
 import tomllib
@@ -507,7 +506,7 @@ def _flat(data: Mapping[str, Any], file: Path) -> Iterator[tuple[str, Any]]:
             for inner, each in value.items():
                 yield _known(f"{name}.{inner}", each, file), each
         elif name in sections or name == "devices" or isinstance(value, dict):
-            section = max([*sections, "devices"], key=lambda one: difflib.SequenceMatcher(None, name, one).ratio())
+            section = max([*sections, "devices"], key=lambda one: _likeness(name, one))
             what = "a section with keys of its own" if section == name else f"a section that exists; the nearest is [{section}]"
             raise SettingsError(name, value, what, f"[{section}]", str(file))
         else:
@@ -545,10 +544,16 @@ def nearest(name: str) -> str:
     wanted = _general(name)
 
     def likeness(other: str) -> float:
-        leaf = difflib.SequenceMatcher(None, wanted.rpartition(".")[2], other.rpartition(".")[2]).ratio()
-        return difflib.SequenceMatcher(None, wanted, other).ratio() + leaf
+        return _likeness(wanted, other) + _likeness(wanted.rpartition(".")[2], other.rpartition(".")[2])
 
     return max(keys(), key=likeness)
+
+
+def _likeness(one: str, other: str) -> float:
+    """How alike two names are, 0 to 1."""
+    from difflib import SequenceMatcher  # only who has misspelt something needs it
+
+    return SequenceMatcher(None, one, other).ratio()
 
 
 def _build(values: Mapping[str, Any], said: Mapping[str, str]) -> Settings:
