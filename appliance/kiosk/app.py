@@ -36,6 +36,7 @@ from appliance.kiosk.screens import (
     history,
     home,
     measure,
+    memory,
     merge,
     paper,
     people,
@@ -109,7 +110,7 @@ def make_app(
     parts.cuffs.left = lambda session: measure.leave(parts, session)
     app.extensions["kiosk"] = parts
     for one in (
-        home, people, consents, merge, confirm, measure, tray, consult, status, correct, history, paper, emergency, staff, pictures, bag,
+        home, people, consents, merge, confirm, measure, tray, memory, consult, status, correct, history, paper, emergency, staff, pictures, bag,
     ):  # fmt: skip
         app.register_blueprint(one.screen)
     app.before_request(_enter)

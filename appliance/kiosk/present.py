@@ -11,11 +11,12 @@ from datetime import UTC, date, datetime, timedelta, timezone
 from decimal import Decimal
 from typing import Any
 
+from appliance.contract.duplicates import DEAD_CLOCK, FUTURE, NO_DATE, doubt
 from appliance.contract.events import Allergies, Identity, Marks, Sex, Urgency
 from appliance.contract.identifiers import station_text
 from appliance.contract.ids import spell
 from appliance.contract.metrics import STATUS_WORDS, TABLE, Metric, Status
-from appliance.contract.readings import Numeric, Reading
+from appliance.contract.readings import Numeric, Reading, Source
 from appliance.kiosk.speech import ALLERGIES, SEX, SOURCES, STATES, STATUSES, URGENCIES, Pair, Say, invalid, pair
 
 ZONE = timezone(timedelta(hours=7), "+07")
@@ -259,8 +260,38 @@ def _value(one: Numeric, it: Reading, t: Say) -> Value:
     return Value(one.metric.name, t(row.vi, row.en), text, row.unit, status_words(one.status, t, Status.TEST_DATA), moved)
 
 
-def reading(it: Reading, device: str, now: int, t: Say, marks: int = 0) -> ReadingShown:
-    """A reading for the screen. `device` is the name people know the device by, `marks` say how it came to its patient."""
+def own_time(it: Reading, ahead: int | None, t: Say) -> tuple[str, ...]:
+    """What must be said about a record from a device's memory: the device's own time as it was said, how far its clock is off, doubts.
+
+    `ahead` is the measured distance in seconds, None where the device was not asked. Nothing is corrected.
+    """
+    if it.source is not Source.MEMORY:
+        return ()
+    said = (it.device_time or "").replace("T", " ")
+    words = [t(f"giờ trên máy đo: {said}", f"the device's own time: {said}")] if said else []
+    if ahead is not None and abs(ahead) >= OFF_S:
+        off = span(abs(ahead) * 10, t)
+        fast = t("nhanh", "ahead") if ahead > 0 else t("chậm", "behind")
+        words.append(t(f"giờ trên máy đo lệch {off} ({fast})", f"the device's clock is {off} {fast}"))
+    why = doubt(it, ahead)
+    return (*words, t(*DOUBTS[why])) if why else tuple(words)
+
+
+OFF_S = 60
+"""A clock that is off by less than this is right: such devices show whole minutes."""
+DOUBTS: dict[str, Pair] = {
+    NO_DATE: ("máy đo không nói ngày giờ", "the device gives no date"),
+    DEAD_CLOCK: ("ngày trên máy đo không thể đúng: đồng hồ của máy chưa chỉnh", "the device's date cannot be right: clock not set"),
+    FUTURE: ("ngày trên máy đo nằm ở tương lai", "the device's date lies in the future"),
+}
+"""What is the matter with a device's time, in words."""
+
+
+def reading(it: Reading, device: str, now: int, t: Say, marks: int = 0, ahead: int | None = None) -> ReadingShown:
+    """A reading for the screen. `device` is the name people know the device by, `marks` say how it came to its patient.
+
+    `ahead`: by how many seconds the device's clock was off when its memory was read, where that is known.
+    """
     by_rank = sorted(it.numerics, key=lambda one: MAIN.index(one.metric) if one.metric in MAIN else len(MAIN) + one.metric)
     ranges = {metric for one in it.numerics for metric in _RANGES.get(one.metric, ())}
     shown = [(one.metric in MAIN, _value(one, it, t)) for one in by_rank if one.metric not in ranges]
@@ -273,7 +304,7 @@ def reading(it: Reading, device: str, now: int, t: Say, marks: int = 0) -> Readi
         at=second(it.stamp.wall, now),
         device=device,
         source=t(*SOURCES[it.source]),
-        said=status_words(it.status, t, Status.NOT_AVAILABLE) + mark_words(marks, t),
+        said=status_words(it.status, t, Status.NOT_AVAILABLE) + mark_words(marks, t) + own_time(it, ahead, t),
         test_data=bool(it.status & (Status.TEST_DATA | Status.DEMO_DATA)),
     )
 

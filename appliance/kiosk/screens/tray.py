@@ -3,6 +3,8 @@
 Beside it: readings of a patient's own session that nobody saved before the page was left; they need two identifiers too.
 """
 
+from dataclasses import replace
+
 from flask import Blueprint, request
 from werkzeug.wrappers import Response
 
@@ -14,7 +16,7 @@ from appliance.kiosk.forms import clean
 from appliance.kiosk.screens.confirm import ERROR, ticked
 from appliance.kiosk.screens.measure import commit
 from appliance.kiosk.speech import WHY, pair
-from appliance.store import boots, measuring, patients
+from appliance.store import boots, measuring, memory, patients
 from appliance.store.measuring import ASSIGN_TENTHS, Held, MeasurementRow, State
 
 screen = Blueprint("tray", __name__)
@@ -65,7 +67,10 @@ def _left(row: MeasurementRow, now: Stamp) -> int:
 
 
 def _shown(row: MeasurementRow) -> present.ReadingShown:
-    return present.reading(row.reading, here.device_name(row.device), here.now(), here.speech())
+    conn, t = here.db(), here.speech()
+    shown = present.reading(row.reading, here.device_name(row.device), here.now(), t, ahead=memory.offset(conn, row.reading))
+    copies = memory.copies(conn, row.id)
+    return replace(shown, said=(*shown.said, t("cũng có trong bộ nhớ máy", "also in the device's memory"))) if copies else shown
 
 
 @screen.get("/tray/<int:measurement>")
