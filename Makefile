@@ -1,6 +1,6 @@
 # The list of all commands; each does its work in script/.
 
-.PHONY: help setup demo test check bench prove lock stranger
+.PHONY: help setup demo test check bench bench-peers prove fuzz lock stranger
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## /{printf "  make %-10s %s\n", $$1, $$2}' Makefile
@@ -23,6 +23,11 @@ bench: setup ## Measure speed, bytes and memory beside their yardsticks
 SIZE ?= commit
 prove: ## Try to break the delivery contract (SIZE=commit, night or release) and print what was found
 	@script/prove $(SIZE)
+
+MEGABYTES ?= 100
+SEED ?= 20261122
+fuzz: ## Hostile bytes into every device driver (MEGABYTES=100 for each, SEED=N); prints what became of them
+	@.venv/bin/python -m tests.fuzz --megabytes $(MEGABYTES) --seed $(SEED)
 
 lock: ## Make requirements/*.txt anew from pyproject.toml
 	@script/lock

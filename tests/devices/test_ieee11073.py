@@ -19,6 +19,7 @@ from appliance.devices.drivers.ieee11073 import ROW, Ieee11073
 from appliance.devices.events import Noise, Notice, Sample, Send, Word
 from appliance.devices.sim.ieee11073 import association, event, extended, fixed, float32, listed, pressures, prst, sfloat, u16
 from tests.devices.lines_of import Wire, heard, no_value_in_noise, values
+from tests.fuzz.streams import clean
 from tests.lines import GARBAGE, every_way, feed, samples
 
 NAME = "ieee11073"
@@ -463,3 +464,13 @@ def test_other_answers_are_frames() -> None:
     said = feed(Ieee11073(listen=True), [prst(5, 0x0205, bytes(8)) + prst(6, 0x0300, bytes(4))], bound=ROW.bound)
     assert all(isinstance(each, Notice) and each.frame for each in said)
     assert not any(isinstance(each, Sample) for each in said)
+
+
+def test_a_report_damaged_in_any_bit_raises_nothing() -> None:
+    """Also where a compound value's own length promises more than its attribute holds."""
+    frames = clean("ieee11073")
+    report = next(each for each in frames if each[0] == 0xE7 and bytes.fromhex("00030006") in each)
+    for at in range(len(report)):
+        for bit in range(8):
+            data = report[:at] + bytes([report[at] ^ 1 << bit]) + report[at + 1 :]
+            feed(ROW.listen(), [CUFF, data], bound=ROW.bound)

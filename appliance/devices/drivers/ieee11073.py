@@ -381,9 +381,11 @@ def _values(one: Observation, thing: Thing) -> list[tuple[int, bytes]]:
             return [(thing.codes[0], got[attribute])]
     for attribute, size in ((COMPOUND, 2), (COMPOUND_SIMPLE, 4)):
         if attribute in got:
-            data = _Bytes(got[attribute])
-            count, body = data.u16(), data.octets()
-            if count == len(thing.codes) and len(body) == count * size:
+            # Whatever its lengths say: a compound that does not hold what it promises has no values.
+            data = got[attribute]
+            count, length = int.from_bytes(data[:2], "big"), int.from_bytes(data[2:4], "big")
+            body = data[4 : 4 + length]
+            if count == len(thing.codes) and len(body) == length == count * size:
                 return [(code, body[at * size : at * size + size]) for at, code in enumerate(thing.codes)]
     return []
 

@@ -1,0 +1,122 @@
+"""Hostile bytes by the megabyte: line noise, noise of a format's own letters, frames of which every one is damaged, frames cut up.
+
+Everything follows from a seed. What a driver makes of it is counted by `tests/fuzz/count.py`.
+"""
+
+import random
+from collections.abc import Callable, Iterator
+from functools import cache
+
+from appliance.devices.driver import SECOND
+from appliance.devices.events import Noise, Notice, Sample, Send
+from appliance.devices.registry import ROWS
+from appliance.devices.sim.script import simulate
+
+PIECE = 65_536
+"""Bytes of one piece: one recording of its own, with a driver and a settler of its own."""
+OPTIONS: dict[str, dict[str, str]] = {
+    "contec-cms50": {"finger": "in", "stored": "60"},
+    "contec-cms50-v5": {"finger": "in", "stored": "60"},
+    "nonin": {"finger": "in"},
+    "beurer": {"cycle": "0.3"},
+    "and-ua767": {"cycle": "0.3"},
+    "bpm-pro2": {"cycle": "0.3"},
+    "maibobo": {"cycle": "0.3"},
+    "ieee11073": {"kind": "cuff", "cycle": "0.3"},
+    "suntech-nibp": {"cycle": "2"},
+}
+"""What the simulated devices are told, so that half a minute of them has frames of all kinds."""
+
+
+@cache
+def clean(name: str) -> tuple[bytes, ...]:
+    """The frames of half a minute of the simulated device, answered as its driver does; of a memory, if it says nothing else."""
+    row = ROWS[name]
+    script, driver, now, data = simulate(name, seed=11, options=OPTIONS.get(name, {})), row.make(1.0), SECOND, b""
+
+    def take(said: list[object]) -> None:
+        for each in said:
+            if isinstance(each, Send):
+                script.feed(each.data, now)
+
+    take([*driver.begin(now)])
+    if row.commanded:
+        take([*driver.start("adult", now, now + 3 * SECOND)])
+    for turn in range(1500):
+        now += SECOND // 50
+        if turn == 1000 and not data and hasattr(driver, "recall"):
+            take([*driver.recall(now)])
+        heard = script.output(now)
+        data += heard
+        take([*driver.feed(heard, now), *driver.tick(now)])
+    listening = row.listen()
+    pieces = [*listening.feed(data, 0), *listening.flush()]
+    frames = tuple(each.frame for each in pieces if isinstance(each, Sample | Notice) and each.frame)
+    return frames or tuple(each.data for each in pieces if isinstance(each, Noise))
+
+
+def noise(_name: str, chance: random.Random) -> bytes:
+    """Every byte by chance, as an open line gives them."""
+    return chance.randbytes(PIECE)
+
+
+def letters(name: str, chance: random.Random) -> bytes:
+    """Bytes of the format's own kind, in no order: the hardest noise for a format without a checksum."""
+    return bytes(chance.choices(b"".join(clean(name)), k=PIECE))
+
+
+def heads(name: str, chance: random.Random) -> bytes:
+    """The beginnings of true frames, each with noise behind it."""
+    frames, out = clean(name), bytearray()
+    while len(out) < PIECE:
+        frame = chance.choice(frames)
+        out += frame[: chance.randint(1, max(1, len(frame) // 2))] + chance.randbytes(chance.randint(1, len(frame) + 4))
+    return bytes(out)
+
+
+def damaged(name: str, chance: random.Random) -> bytes:
+    """True frames in their order, each with one byte that came wrong, twice, or not at all."""
+    frames, out, at = clean(name), bytearray(), 0
+    while len(out) < PIECE:
+        out += _hurt(frames[at % len(frames)], chance)
+        at += 1
+    return bytes(out)
+
+
+def _hurt(frame: bytes, chance: random.Random) -> bytes:
+    at, how = chance.randrange(len(frame)), chance.randrange(4)
+    if how == 0:
+        return frame[:at] + bytes([frame[at] ^ 1 << chance.randrange(8)]) + frame[at + 1 :]
+    if how == 1:
+        return frame[:at] + bytes([(frame[at] + chance.randint(1, 255)) % 256]) + frame[at + 1 :]
+    if how == 2:
+        return frame[:at] + frame[at + 1 :]
+    return frame[: at + 1] + frame[at:]
+
+
+def shuffled(name: str, chance: random.Random) -> bytes:
+    """Halves of true frames in any order."""
+    frames, out = clean(name), bytearray()
+    while len(out) < PIECE:
+        frame = chance.choice(frames)
+        at = chance.randint(1, len(frame))
+        out += chance.choice((frame[:at], frame[at:]))
+    return bytes(out)
+
+
+KINDS: dict[str, Callable[[str, random.Random], bytes]] = {
+    "noise": noise,
+    "letters": letters,
+    "heads": heads,
+    "damaged": damaged,
+    "shuffled": shuffled,
+}
+"""Every kind by its name."""
+
+
+def pieces(name: str, seed: int, size: int) -> Iterator[tuple[str, bytes]]:
+    """About `size` bytes in pieces of every kind in turn, each with the name of its kind."""
+    chance = random.Random(f"{name}:{seed}")
+    for number in range(max(len(KINDS), size // PIECE)):
+        kind = list(KINDS)[number % len(KINDS)]
+        yield kind, KINDS[kind](name, chance)[: max(1024, min(PIECE, size // len(KINDS)))]
