@@ -71,7 +71,7 @@ TABLE: dict[Metric, MetricRow] = {
     Metric.WINDOW: MetricRow(None, None, "s", "s", 1, 0, 3600, "Thời gian đo", "Window", Metric.SPO2),
     Metric.USABLE: MetricRow(None, None, "%", "%", 0, 0, 100, "Mẫu dùng được", "Usable samples", Metric.SPO2),
     Metric.CONSCIOUSNESS: MetricRow(None, "80288-4", "", "{score}", 0, 1, 5, "Tri giác", "Consciousness"),
-    Metric.OXYGEN_FLOW: MetricRow(None, "3151-8", "l/min", "L/min", 1, 0, 100, "Thở oxy", "Oxygen"),
+    Metric.OXYGEN_FLOW: MetricRow(None, "3151-8", "l/min", "L/min", 1, 0, 100, "Oxy", "Oxygen"),
 }
 
 
@@ -93,7 +93,7 @@ WORDS: dict[Metric, dict[int, Coded]] = {
         4: Coded("P", "450847001", "Đáp ứng khi đau", "Responds to pain"),
         5: Coded("U", "422768004", "Không đáp ứng", "Unresponsive"),
     },
-    Metric.OXYGEN_FLOW: {0: Coded("", None, "thở khí trời", "on air")},
+    Metric.OXYGEN_FLOW: {0: Coded("", None, "khí trời", "room air")},
 }
 """Values that people read as words; what is not here is read as a number. They are names, not grades: no order is meant.
 

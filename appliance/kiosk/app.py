@@ -33,8 +33,10 @@ from appliance.kiosk.screens import (
     consult,
     correct,
     emergency,
+    guided,
     history,
     home,
+    manual,
     measure,
     memory,
     merge,
@@ -111,6 +113,7 @@ def make_app(
     app.extensions["kiosk"] = parts
     for one in (
         home, people, consents, merge, confirm, measure, tray, memory, consult, status, correct, history, paper, emergency, staff, pictures, bag,
+        manual, guided,
     ):  # fmt: skip
         app.register_blueprint(one.screen)
     app.before_request(_enter)

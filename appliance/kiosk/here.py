@@ -18,7 +18,7 @@ from appliance.kiosk.cuff import Cuffs
 from appliance.kiosk.desk import Desk, Desks
 from appliance.kiosk.speech import Say, say
 from appliance.settings import Duty, Settings
-from appliance.store import duty, patients, pins, staff
+from appliance.store import duty, manual, patients, pins, staff
 from appliance.store.duty import Roster
 from appliance.store.opening import secret_file
 from appliance.store.staff import Staff
@@ -189,6 +189,8 @@ class Elsewhere(RequestRedirect):
 
 def device_name(device: str) -> str:
     """The name people know a device by."""
+    if manual.is_manual(device):
+        return manual.NAME
     known = kiosk().settings.devices.get(device)
     return known.name or device if known is not None else device
 

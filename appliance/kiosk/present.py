@@ -13,9 +13,10 @@ from typing import Any
 
 from appliance.contract.duplicates import DEAD_CLOCK, FUTURE, NO_DATE, doubt
 from appliance.contract.events import Allergies, Identity, Marks, Sex, Urgency
+from appliance.contract.guided import HAND_RULES
 from appliance.contract.identifiers import station_text
 from appliance.contract.ids import spell
-from appliance.contract.metrics import STATUS_WORDS, TABLE, Metric, Status
+from appliance.contract.metrics import STATUS_WORDS, TABLE, Metric, Status, coded
 from appliance.contract.readings import Numeric, Reading, Source
 from appliance.kiosk.speech import ALLERGIES, SEX, SOURCES, STATES, STATUSES, URGENCIES, Pair, Say, invalid, pair
 
@@ -209,6 +210,7 @@ class Value:
     unit: str
     said: tuple[str, ...]
     range: str = ""
+    words: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -228,7 +230,7 @@ class ReadingShown:
 
 MAIN = (
     Metric.SPO2, Metric.SYSTOLIC, Metric.DIASTOLIC, Metric.PULSE_RATE, Metric.TEMPERATURE,
-    Metric.RESPIRATION, Metric.GLUCOSE, Metric.WEIGHT, Metric.HEIGHT,
+    Metric.RESPIRATION, Metric.GLUCOSE, Metric.WEIGHT, Metric.HEIGHT, Metric.OXYGEN_FLOW, Metric.CONSCIOUSNESS,
 )  # fmt: skip
 """The metrics shown huge, in this order; every other metric stands below them, small."""
 
@@ -253,11 +255,19 @@ _RANGES: dict[Metric, tuple[Metric, Metric]] = {
 
 def _value(one: Numeric, it: Reading, t: Say) -> Value:
     row, number = TABLE[one.metric], one.number
-    text = "" if number is None else number_text(number, t)
+    spoken = coded_text(one.metric, one.value, t)
+    text = "" if number is None else spoken or number_text(number, t)
     ends = [it.value(metric) for metric in _RANGES.get(one.metric, ())]
     low_high = [number_text(end, t) for end in ends if end is not None]
     moved = t("từ ", "from ") + t(" đến ", " to ").join(low_high) if len(low_high) == 2 else ""
-    return Value(one.metric.name, t(row.vi, row.en), text, row.unit, status_words(one.status, t, Status.TEST_DATA), moved)
+    unit = "" if spoken else row.unit
+    return Value(one.metric.name, t(row.vi, row.en), text, unit, status_words(one.status, t, Status.TEST_DATA), moved, bool(spoken))
+
+
+def coded_text(metric: Metric, value: int | None, t: Say) -> str:
+    """The words that a value stands for: ``V – Đáp ứng khi gọi``; empty for a number like any other."""
+    found = coded(metric, value)
+    return "" if found is None else " – ".join(part for part in (found.letter, t(found.vi, found.en)) if part)
 
 
 def own_time(it: Reading, ahead: int | None, t: Say) -> tuple[str, ...]:
@@ -304,9 +314,15 @@ def reading(it: Reading, device: str, now: int, t: Say, marks: int = 0, ahead: i
         at=second(it.stamp.wall, now),
         device=device,
         source=t(*SOURCES[it.source]),
-        said=status_words(it.status, t, Status.NOT_AVAILABLE) + mark_words(marks, t) + own_time(it, ahead, t),
+        said=status_words(it.status, t, Status.NOT_AVAILABLE) + mark_words(marks, t) + _made_words(it, t) + own_time(it, ahead, t),
         test_data=bool(it.status & (Status.TEST_DATA | Status.DEMO_DATA)),
     )
+
+
+def _made_words(it: Reading, t: Say) -> tuple[str, ...]:
+    """How a person made the value, where that has to be said: over how long breaths were counted."""
+    words = t(*HAND_RULES.get(it.rule, ("", ""))) if it.source is Source.MANUAL else ""
+    return (words,) if words else ()
 
 
 def headline(it: Reading, t: Say) -> str:
@@ -321,6 +337,10 @@ def headline(it: Reading, t: Say) -> str:
             row = TABLE[metric]
             gap = "" if row.unit == "%" else " "
             number = it.value(metric)
+            value = next(one.value for one in it.numerics if one.metric is metric)
+            if spoken := coded_text(metric, value, t):
+                parts.append(f"{t(row.vi, row.en)}: {spoken}")
+                continue
             parts.append(f"{t(row.vi, row.en)} {_or_dash(number, t)}{gap + row.unit if number is not None else ''}")
     return " · ".join(parts)
 

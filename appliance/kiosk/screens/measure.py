@@ -21,7 +21,7 @@ from appliance.kiosk import here, live, present
 from appliance.kiosk.desk import Desk
 from appliance.kiosk.here import Kiosk
 from appliance.kiosk.speech import DISCARDS, PATIENT_TYPES, REFUSED, WHY, Pair, pair
-from appliance.store import boots, measuring
+from appliance.store import boots, guided, manual, measuring
 from appliance.store.measuring import MeasurementRow, Session, State
 
 screen = Blueprint("measure", __name__)
@@ -52,8 +52,24 @@ def _devices(identity: Identity, errors: dict[str, Pair] | None = None, status: 
     asked = [] if here.desk().is_confirmed(identity.patient) else present.identifiers(identity, here.speech())
     return here.page(
         "devices.html", status, banner=here.banner_of(identity), identifiers=asked, errors=errors or {},
-        devices=[_device(name) for name in here.kiosk().settings.devices],
+        devices=[_device(name) for name in here.kiosk().settings.devices], typing=manual.DEVICE,
+        guided=[(f"{GUIDED}{name}", here.device_name(name)) for name in _cuffs()], going_on=_going_on(identity.patient),
     )  # fmt: skip
+
+
+GUIDED = "guided:"
+"""What stands before a device's name where a guided blood pressure with it is asked for."""
+
+
+def _cuffs() -> list[str]:
+    """What a guided blood pressure can be taken with: every device that declares a systolic pressure, and typing."""
+    return [*(name for name in here.kiosk().settings.devices if Metric.SYSTOLIC in _metrics(name)), manual.DEVICE]
+
+
+def _going_on(patient: int) -> str:
+    """The guided series of this patient that the person at this window has begun, as the tile's value; empty where there is none."""
+    found = guided.going_on(here.db(), patient=patient, staff=here.desk().staff, now=here.stamp())
+    return "" if found is None else GUIDED + (manual.DEVICE if manual.is_manual(found.device) else found.device)
 
 
 def _device(name: str) -> dict[str, str]:
@@ -94,7 +110,7 @@ def choose(patient: int) -> Response:
         return here.go(f"/patients/{patient}/confirm?device={device}")
     done = request.form.get("done", "")
     if done.isascii() and done.isdigit() and len(done) < 18 and int(done) in window.sessions:
-        _end(window, int(done), "finished")
+        close(window, int(done), "finished")
     return begin(identity, device)
 
 
@@ -121,17 +137,31 @@ def _reconnected(device: str, since: float) -> bool:
 
 def begin(identity: Identity, device: str) -> Response:
     """Open a measuring session for a confirmed patient and show its page; whoever had the device loses it."""
-    parts, window = here.kiosk(), here.desk()
-    if device not in parts.settings.devices:
+    from appliance.kiosk.screens import guided as guiding
+    from appliance.kiosk.screens import manual as typing  # these two are drawn with this page's parts
+
+    if device.startswith(GUIDED) and device.removeprefix(GUIDED) in _cuffs():
+        return guiding.begin(identity, device.removeprefix(GUIDED))
+    if manual.is_manual(device):
+        return typing.begin(identity)
+    if device not in here.kiosk().settings.devices:
         raise here.Gone(
             ("Trạm không có máy đo này. Chọn lại máy.", "This station has no such device. Choose again."),
             f"/patients/{identity.patient}/measure",
         )
-    parts.cuffs.stop(device)
-    opened = measuring.open_session(here.db(), patient=identity.patient, staff=window.staff, device=device, now=here.stamp())
-    window.sessions.add(opened.id)
-    parts.cuffs.opened(opened.id, device)
-    return here.go(f"/sessions/{opened.id}")
+    return here.go(f"/sessions/{opened(identity, device).id}")
+
+
+def opened(identity: Identity, device: str) -> Session:
+    """A new measuring session at this window; a cuff that was on somebody is let go first."""
+    parts, window = here.kiosk(), here.desk()
+    if not manual.is_manual(device):
+        parts.cuffs.stop(device)
+    it = measuring.open_session(here.db(), patient=identity.patient, staff=window.staff, device=device, now=here.stamp())
+    window.sessions.add(it.id)
+    if not manual.is_manual(device):
+        parts.cuffs.opened(it.id, device)
+    return it
 
 
 # --- the measuring page -------------------------------------------------------------------------------------------------------------
@@ -143,8 +173,28 @@ def show(session: int) -> Response:
     it = _session_or_404(session)
     identity = here.patient_or_404(it.patient)
     if not here.desk().is_confirmed(it.patient) or session not in here.desk().sessions:
-        return here.go(f"/patients/{it.patient}/confirm?device={it.device}")
-    return _page(it, identity)
+        return here.go(f"/patients/{it.patient}/confirm?device={_asked_as(it)}")
+    return _onward(it) or _page(it, identity)
+
+
+def _asked_as(it: Session) -> str:
+    """What leads back to where the session was, once the patient is confirmed again: its device, or the series it was opened for."""
+    series = guided.of_session(here.db(), it.id)
+    device = manual.DEVICE if manual.is_manual(it.device) else it.device
+    return device if series is None or not series.open_at(here.stamp()) else GUIDED + device
+
+
+def _onward(it: Session) -> Response | None:
+    """Where the way goes on when nothing waits for a decision here: the steps of a guided series, the list of what can be typed."""
+    rows = measuring.latest(here.db(), it.id)
+    if _pending(it, rows) is not None:
+        return None
+    series = guided.of_session(here.db(), it.id)
+    if series is not None and (_over(it) or any(one.state is State.RECORDED for one in rows)):
+        return here.go(f"/guided/{series.id}")
+    if manual.is_manual(it.device) and not _over(it):
+        return here.go(f"/sessions/{it.id}/type" + ("/pressure" if series is not None else ""))
+    return None
 
 
 def _page(it: Session, identity: Identity, refused: str = "", errors: dict[str, Pair] | None = None, status: int = 200) -> Response:
@@ -154,15 +204,21 @@ def _page(it: Session, identity: Identity, refused: str = "", errors: dict[str, 
     metrics, held = _metrics(it.device), parts.cuffs.holds(it.device, it.id)
     shown = _live(it, metrics)
     page = {
-        "session": it.id, "device": it.device, "live": f"/live/{it.device}.json?session={it.id}", "mark": _mark(it, rows, held=held),
+        "session": it.id, "device": _asked_as(it), "mark": _mark(it, rows, held=held),
+        "live": "" if manual.is_manual(it.device) else f"/live/{it.device}.json?session={it.id}",
         "phase": "result" if pending is not None else "ended" if over else "live", "commanded": _commanded(it.device), "held": held,
          "shown": shown, "lost": t("Mất kết nối máy", "Device connection lost"), "wave": Metric.SPO2 in metrics,
         "tiles": [_tile(one, shown) for one in metrics if one in present.MAIN],
         "types": [(one, t(*PATIENT_TYPES[one])) for one in _types(it.device)],
         "typed": {"patient_type": parts.cuffs.patient_type(it.id)}, "ended": _ended_words(over),
-        "attempts": [_attempt(one) for one in rows if one is not pending],
+        "attempts": [attempt(one) for one in rows if one is not pending],
         "others": [(one, here.device_name(one)) for one in parts.settings.devices if one != it.device],
     }  # fmt: skip
+    series = guided.of_session(here.db(), it.id)
+    if series is not None:
+        from appliance.kiosk.screens import guided as guiding
+
+        page["guided"] = guiding.place(series)
     if pending is not None:
         page |= {
             "measurement": pending.id,
@@ -183,7 +239,8 @@ def _types(device: str) -> tuple[str, ...]:
     return () if known is None else tuple(one for one in known.patient_types if one in PATIENT_TYPES)
 
 
-def _attempt(row: MeasurementRow) -> dict[str, object]:
+def attempt(row: MeasurementRow) -> dict[str, object]:
+    """A measurement of a session in one line: what, when, and what became of it."""
     t = here.speech()
     word = t(*STATES[row.state])
     if row.state is State.DISCARDED and row.why:
@@ -401,7 +458,7 @@ _NOT_WAITING: Pair = (
 
 def commit(row: MeasurementRow, *, kept: bool) -> None:
     """Observation and event in one transaction; then the journal's line of the step."""
-    done = measuring.record(here.db(), row.id, staff=here.desk().staff, now=here.stamp(), kept=kept)
+    done = guided.record(here.db(), row.id, staff=here.desk().staff, now=here.stamp(), kept=kept)
     _epoch_id, epoch = boots.epoch(here.db())
     journal.step(here.kiosk().log, "record", reading_key=done.key, measurement=row.id, epoch=epoch, lane=done.lane, seq=done.seq)
 
@@ -438,17 +495,19 @@ def end(session: int) -> Response:
     """Done with this patient at this device."""
     it = _session_or_404(session)
     if session in here.desk().sessions:
-        _end(here.desk(), session, "finished")
-    return here.go(f"/patients/{it.patient}")
+        close(here.desk(), session, "finished")
+    series = guided.of_session(here.db(), session)
+    return here.go(f"/patients/{it.patient}" if series is None else f"/guided/{series.id}")
 
 
 def end_open(window: Desk, reason: str) -> None:
     """End every session this window still holds."""
     for session in list(window.sessions):
-        _end(window, session, reason)
+        close(window, session, reason)
 
 
-def _end(window: Desk, session: int, reason: str) -> None:
+def close(window: Desk, session: int, reason: str) -> None:
+    """End one session of this window."""
     window.sessions.discard(session)
     here.kiosk().cuffs.shut(session)
     measuring.end_session(here.db(), session, reason, here.stamp())
@@ -484,5 +543,5 @@ def _mine(session: int) -> tuple[Session, Identity]:
     """A session of this window whose patient is still confirmed; Conflict otherwise."""
     it = _session_or_404(session)
     if session not in here.desk().sessions or not here.desk().is_confirmed(it.patient):
-        raise here.Conflict(_NOT_WAITING, f"/patients/{it.patient}/confirm?device={it.device}")
+        raise here.Conflict(_NOT_WAITING, f"/patients/{it.patient}/confirm?device={_asked_as(it)}")
     return it, here.patient_or_404(it.patient)

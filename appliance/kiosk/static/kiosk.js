@@ -203,6 +203,48 @@
     });
   }
 
+  /* --- a clock that runs down: at its end the page is drawn anew --- */
+  const clock = document.querySelector("[data-left]");
+  if (clock) {
+    const end = performance.now() + Number(clock.dataset.left) * 1000;
+    const tick = () => {
+      const left = Math.max(0, Math.ceil((end - performance.now()) / 1000));
+      clock.textContent = Math.floor(left / 60) + ":" + String(left % 60).padStart(2, "0");
+      if (left > 0) setTimeout(tick, 250); else if (Number(clock.dataset.left) > 0 && !leaving()) location.reload();
+    };
+    tick();
+  }
+
+  /* --- breaths are counted by tapping: the first tap starts the clock, each later one is a breath --- */
+  const counter = document.querySelector("[data-counter]");
+  if (counter) {
+    const button = counter.querySelector(".tap"), shown = button.querySelector("b"), words = button.querySelector("span");
+    const field = counter.querySelector("input[name=count]");
+    let count = -1, end = 0;
+    const seconds = () => Number((counter.querySelector("input[name=seconds]:checked") || { value: 60 }).value);
+    const lock = (on) => { for (const one of counter.querySelectorAll("input[name=seconds]")) one.disabled = on; };
+    const say = (number, text) => { shown.textContent = number; words.textContent = text; };
+    const rest = () => { count = -1; lock(false); say("", button.dataset.start); };
+    const tick = () => {
+      const left = Math.ceil((end - performance.now()) / 1000);
+      if (left > 0) { say(count, left + " s · " + counter.dataset.tap); setTimeout(tick, 200); return; }
+      field.value = String(count);
+      field.dispatchEvent(new Event("input", { bubbles: true }));
+      say(count, counter.dataset.ended);
+      count = -2;
+      lock(false);
+      setTimeout(() => { if (count === -2) { count = -1; words.textContent = counter.dataset.ended + " · " + counter.dataset.again; } }, 1500);
+    };
+    button.addEventListener("pointerdown", () => {
+      if (count === -2) return; /* the taps that come after the time is up */
+      if (count === -1) { count = 0; field.value = ""; end = performance.now() + seconds() * 1000; lock(true); tick(); return; }
+      count += 1;
+      shown.textContent = String(count);
+    });
+    button.hidden = false;
+    rest();
+  }
+
   /* --- two identifiers before the button wakes up; a text field that belongs to one choice --- */
   for (const form of document.querySelectorAll("form[data-least]")) {
     const check = () => {
@@ -278,6 +320,7 @@
   ];
   const NUMBERS = [["1", "2", "3", "4", "5"], ["6", "7", "8", "9", "0"], ["abc", "/", "-", ".", "⌫", "✓"]];
   const DIGITS = [["1", "2", "3", "4", "5"], ["6", "7", "8", "9", "0"], ["/", "⌫", "✓"]];
+  const DECIMAL = [["1", "2", "3", "4", "5"], ["6", "7", "8", "9", "0"], [",", "⌫", "✓"]];
   const WORDS = { " ": body.dataset.space, "✓": body.dataset.done, "´": "á", "`": "à", "ˀ": "ả", "˜": "ã", "·": "ạ" };
   let pad = null, field = null, touch = false, capital = false;
 
@@ -362,7 +405,7 @@
       body.append(pad);
       body.classList.add("typing");
     }
-    draw(field.dataset.keys === "letters" ? LETTERS : DIGITS);
+    draw({ letters: LETTERS, decimal: DECIMAL }[field.dataset.keys] || DIGITS);
     field.scrollIntoView({ block: "center" });
   };
   document.addEventListener("click", (event) => {
