@@ -149,7 +149,7 @@ class Collector:
 
         self._port: Port | None = None
         self._driver: Driver = which.make(None)
-        self._settler = Settler()
+        self._settler = Settler(which.averaging)
         self._course = Course(which.silence_s)
         self._said_state = State.OPENING  # what the journal heard last
         self._gather_ns = 0  # the line is not looked at before this

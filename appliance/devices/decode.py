@@ -15,7 +15,7 @@ from appliance.contract.readings import Source
 from appliance.devices.driver import SECOND, Driver, Row
 from appliance.devices.events import Measurement, Noise, Notice, Said, Sample, shown
 from appliance.devices.registry import UnknownDriverError, row
-from appliance.devices.settle import RULES, Settler
+from appliance.devices.settle import Settler, rule_words
 
 CHUNK = 4096
 """Bytes fed at once; the result does not depend on it (tests feed the same recordings byte by byte)."""
@@ -116,7 +116,7 @@ class Time:
 
 def decode(which: Row, data: bytes, *, samples: bool = False) -> Iterator[dict[str, Any]]:
     """The lines of one recording: measurements (and samples, if asked for) in the order they come, totals last."""
-    driver, settler, totals, time = which.listen(), Settler(), Totals(bytes=len(data)), Time(which.pace)
+    driver, settler, totals, time = which.listen(), Settler(which.averaging), Totals(bytes=len(data)), Time(which.pace)
     for said in _said(driver, data, which):
         for each in said:
             yield from _one(each, settler, totals, which, time, samples)
@@ -170,7 +170,7 @@ def measurement_line(measurement: Measurement) -> dict[str, Any]:
     statistics = [shown(each) for each in measurement.numerics if each.metric in STATISTICS]
     if statistics:
         line["statistics"] = statistics
-    return line | _origin(measurement) | {"rule": RULES[measurement.rule]}
+    return line | _origin(measurement) | {"rule": rule_words(measurement.rule)}
 
 
 def _origin(one: Measurement | Sample) -> dict[str, Any]:

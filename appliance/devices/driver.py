@@ -120,7 +120,8 @@ class Row:
     anything at all, `commanded` that a measurement starts by a command to the device. `silence_s` is how long the
     line may be silent before the live view says *stale*. A row with `service = False` decodes but is refused by
     `tram collect` in production. `bound` is the most bytes the driver ever holds. A family that comes over the
-    network is served by a systemd `unit` of its own; `tram collect` refuses it and names that unit.
+    network is served by a systemd `unit` of its own; `tram collect` refuses it and names that unit. `averaging` numbers which of the
+    device's averages its samples are (`settle.AVERAGING`): the same finger gives another number under another.
     """
 
     name: str
@@ -137,3 +138,4 @@ class Row:
     silence_s: float = 3.0
     service: bool = True
     unit: str = ""
+    averaging: int = 0

@@ -60,13 +60,34 @@ RULES = {
     UNSTABLE: "median of up to 30 s that never got stable (questionable)",
 }
 
+STEP = 10
+"""A reading's rule is one of `RULES` plus this times a number of `AVERAGING`."""
+AVERAGING = {
+    0: "the device's own average; its length is not stated",
+    1: "the device's 4-beat average, not the field that holds the last value for its display",
+    2: "the averaging time that is set at the monitor",
+}
+"""Which field of the device was used, as it travels with a reading: same finger, same second, other numbers (fact sheet, averaging)."""
+
+
+def rule_words(rule: int) -> str:
+    """What a reading's rule number says.
+
+    >>> rule_words(11)
+    "median of the last 10 s of stable usable samples; the device's 4-beat average, not the field that holds the last value for its display"
+    """
+    window, averaging = RULES[rule % STEP], AVERAGING[rule // STEP]
+    return f"{window}; {averaging}" if rule // STEP else window
+
+
 _Point = tuple[int, int, int, int | None, bool]  # at_ns, SpO2, pulse, perfusion, flagged by the device
 
 
 class Settler:
-    """Turns the samples of one device into measurements; holds at most `MOST` of them."""
+    """Turns the samples of one device into measurements; holds at most `MOST` of them. `averaging`: what the samples are (`AVERAGING`)."""
 
-    def __init__(self) -> None:
+    def __init__(self, averaging: int = 0) -> None:
+        self._averaging = STEP * averaging
         self._points: deque[_Point] = deque(maxlen=MOST)
         self._bad: deque[int] = deque(maxlen=MOST)  # when samples were unusable, within the window
         self._first: Sample | None = None
@@ -237,7 +258,7 @@ class Settler:
             source=self._first.source,
             device_time=self._first.device_time,
             ordinal=self._first.ordinal,
-            rule=rule,
+            rule=rule + self._averaging,
             raw=self._frame,
         )
 

@@ -116,5 +116,6 @@ ROW = Row(
     listen=MasimoAscii1,
     writes=False,
     silence_s=5.0,
+    averaging=2,
 )
 """This family in the registry."""

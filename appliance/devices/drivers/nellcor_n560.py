@@ -112,5 +112,6 @@ ROW = Row(
     listen=NellcorN560,
     writes=False,
     silence_s=7.0,
+    averaging=2,
 )
 """This family in the registry."""

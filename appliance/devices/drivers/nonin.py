@@ -391,5 +391,6 @@ ROW = Row(
     make=lambda rest_s: Nonin(),  # noqa: ARG005 - no cycles, no rest between them
     listen=Nonin,
     writes=False,
+    averaging=1,
 )
 """This family in the registry."""
