@@ -9,9 +9,10 @@ Urgent lanes have a queue of their own at the broker: after an outage the rest i
 help sent now must not stand at its end.
 """
 
+import time
 import zlib
 from collections import deque
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any, Protocol
 
 from appliance.contract.lanes import AT_ONCE, Lane
@@ -21,8 +22,12 @@ from appliance.relay.link import Broker, MqttLink, tls_context
 from appliance.settings import Settings
 
 GROUP_BYTES = 12 * 1024
-"""Payload of a backlog that is handed over at a time: 1,000 to 2,400 readings, about a quarter of a second's work. An urgent message
-waits so long at most, and a commit is a small part of it."""
+"""Payload of the first group of a backlog: 500 to 1,000 events. How long it took says how large the next one is."""
+GROUP_SECONDS = 0.3
+"""What a group is to take, commit included: an urgent message that arrives meanwhile waits so long, and a commit is a small part of it."""
+LEAST_GROUP, MOST_GROUP = 2 * 1024, 64 * 1024
+FLOOR = 20
+"""One part in so many of a group is the rest's while urgent messages never stop."""
 OPENING = 0.05
 """Seconds between two looks at the second line while it is being connected."""
 KEEPALIVE = 60
@@ -66,17 +71,33 @@ def filters(shard: int, *, urgent: bool) -> list[str]:
     return [f"v1/{shard:02d}/+/{UP}/{lane:d}" for lane in Lane if (lane in AT_ONCE) is urgent]
 
 
+def next_group(size: int, given: int, seconds: float) -> int:
+    """The bytes of the next group, after `given` of at most `size` took so many seconds.
+
+    >>> next_group(12_288, 12_288, 3.0), next_group(12_288, 12_288, 0.2), next_group(12_288, 1_024, 0.01)
+    (2048, 18431, 24576)
+    """
+    fits = int(given * GROUP_SECONDS / max(seconds, 0.001))
+    return max(LEAST_GROUP, min(fits, 2 * size, MOST_GROUP))
+
+
 class Express:
     """Two MQTT sessions as one link: urgent lanes, and the way down, have one to themselves. Satisfies `Source`.
 
-    It is up while both are. A token is that of its session doubled, odd for the second one.
+    It is up while both are. A token is that of its session doubled, odd for the second one. What is urgent is handed over alone:
+    the relay commits it before it sees another group of the rest. `clock` gives seconds and never steps.
     """
 
-    def __init__(self, urgent: MqttLink, rest: MqttLink) -> None:
+    def __init__(self, urgent: MqttLink, rest: MqttLink, clock: Callable[[], float] = time.monotonic) -> None:
         self.links = (urgent, rest)
         self.up = False
         self._resumed: dict[int, bool] = {}
+        self._soon: deque[Message] = deque()
         self._later: deque[Message] = deque()
+        self._clock = clock
+        self._size = GROUP_BYTES
+        self._given: tuple[float, int] | None = None
+        self._passed = False
         self.beat = 0.0
 
     @property
@@ -106,7 +127,7 @@ class Express:
     @property
     def stirred(self) -> bool:
         """True when something has happened that is worth a turn."""
-        return bool(self._later) or any(one.stirred for one in self.links)
+        return bool(self._soon or self._later) or any(one.stirred for one in self.links)
 
     def open(self) -> None:
         """Begin to connect both."""
@@ -115,27 +136,34 @@ class Express:
             one.open()
 
     def happenings(self) -> Sequence[Happening]:
-        """What has happened since the last call: everything urgent, and a group of the rest."""
-        urgent: list[Happening] = [told for one in self.links[0].happenings() for told in self._told(0, one)]
-        for one in self.links[1].happenings():
-            if isinstance(one, Message):
-                self._later.append(Message(one.topic, one.payload, one.token << 1 | 1))
-            else:
-                urgent += self._told(1, one)
-        fallen = [one for one in urgent if isinstance(one, Down)]
-        if fallen:
-            self._later.clear()
-            return fallen[:1]
-        size = 0
-        while self._later and size < GROUP_BYTES:
-            message = self._later.popleft()
-            urgent.append(message)
-            size += len(message.payload)
-        return urgent
+        """What has happened since the last call, and a group of what is urgent or, where nothing is, of the rest."""
+        told: list[Happening] = []
+        for place, (link, queue) in enumerate(zip(self.links, (self._soon, self._later), strict=True)):
+            for one in link.happenings():
+                if isinstance(one, Message):
+                    queue.append(Message(one.topic, one.payload, one.token << 1 | place))
+                else:
+                    told += self._told(place, one)
+        fallen = [one for one in told if isinstance(one, Down)]
+        return fallen[:1] if fallen else [*told, *self._group()]
 
-    def publish(self, topic: str, payload: bytes) -> int:
+    def _group(self) -> list[Message]:
+        now = self._clock()
+        if self._given is not None:
+            since, size = self._given
+            self._size = next_group(self._size, size, now - since)
+        group = _front(self._soon, self._size)
+        share = 0 if group and not self._passed else self._size // FLOOR if group else self._size
+        self._passed = bool(group) and not share
+        group += _front(self._later, share)
+        size = sum(len(one.payload) for one in group)
+        more = self._soon or self._later  # without, the time until the next call may be spent waiting
+        self._given = (now, size) if size >= self._size and more else None
+        return group
+
+    def publish(self, topic: str, payload: bytes, *, sure: bool = True) -> int:
         """Hand one message to the broker; its token."""
-        return self.links[0].publish(topic, payload) << 1
+        return self.links[0].publish(topic, payload, sure=sure) << 1
 
     def done(self, token: int) -> None:
         """PUBACK a message, when it came by one of these connections."""
@@ -161,10 +189,8 @@ class Express:
         for one in self.links:
             one.close(reason)
 
-    def _told(self, place: int, one: Happening) -> list[Happening]:
+    def _told(self, place: int, one: Acked | Up | Down) -> list[Happening]:
         match one:
-            case Message():
-                return [Message(one.topic, one.payload, one.token << 1 | place)]
             case Acked():
                 return [Acked(one.token << 1 | place, one.refusal, one.nobody)]
             case Up():
@@ -184,9 +210,19 @@ class Express:
         return [down]
 
     def _forget(self) -> None:
-        self.up = False
+        self.up, self._given = False, None
         self._resumed.clear()
+        self._soon.clear()
         self._later.clear()
+
+
+def _front(queue: deque[Message], size: int) -> list[Message]:
+    """Messages off the front, until they hold `size` bytes."""
+    group: list[Message] = []
+    while queue and size > 0:
+        group.append(queue.popleft())
+        size -= len(group[-1].payload)
+    return group
 
 
 def source_of(settings: Settings, shards: Iterable[int]) -> Source:
