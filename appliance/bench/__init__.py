@@ -4,7 +4,7 @@ import importlib
 from collections.abc import Iterator
 from typing import Any
 
-NAMES = ("wire", "day", "outbox", "latency", "memory", "pages", "ingest", "drain", "wear")
+NAMES = ("wire", "day", "outbox", "latency", "memory", "pages", "ingest", "drain", "wear", "drivers")
 """The benches; each is a module here with ``run() -> dict``."""
 LONG = ("thin", "month")
 """Benches of real minutes on a thin link, as root: only when they are named (12 and up to 40 minutes)."""

@@ -33,7 +33,9 @@ from appliance.bench import wire
 from appliance.bench.secure import secure_broker
 from appliance.contract.events import AnswerRead, ConsultRequested, Event, ObservationRecorded
 from appliance.contract.lanes import Lane
+from appliance.contract.parcels import PARCEL
 from appliance.contract.readings import ClockQuality, Stamp
+from appliance.contract.receipts import HELLO, RECEIPT
 from appliance.contract.topics import DOWN, UP, shard_filter, station_filter, topic
 from appliance.database import Connection, connect, transaction
 from appliance.relay.line import Happening, Message
@@ -78,22 +80,38 @@ DOCTOR = Account("bs.thu", "BS. Thử Nghiệm", Role.DOCTOR, "", None, locked=F
 _KEY = bytes(range(32))
 
 
+_KINDS = {PARCEL: "parcels", RECEIPT: "receipts", HELLO: "hellos"}
+
+
 class CountedLink(MqttLink):
     """A link that knows how many messages it has said and heard."""
 
-    said = heard = told_bytes = heard_bytes = pings = 0
+    said = heard = pings = 0
 
-    def publish(self, topic: str, payload: bytes) -> int:
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        self.kinds: dict[str, list[int]] = {}
+        """What was said and heard, by kind: messages and bytes of payload."""
+
+    def _note(self, way: str, name: str, payload: bytes) -> None:
+        lane = f"_lane_{name[-1]}" if payload[0] == PARCEL else ""
+        kind = self.kinds.setdefault(f"{_KINDS.get(payload[0], 'other')}{lane}_{way}", [0, 0])
+        kind[0], kind[1] = kind[0] + 1, kind[1] + len(payload)
+
+    def publish(self, topic: str, payload: bytes, *, sure: bool = True) -> int:
         """Hand it over, and count it."""
-        token = super().publish(topic, payload)
-        self.said, self.told_bytes = self.said + 1, self.told_bytes + len(payload)
+        token = super().publish(topic, payload, sure=sure)
+        self.said += 1
+        self._note("out", topic, payload)
         return token
 
     def happenings(self) -> Sequence[Happening]:
         """What has happened, the messages counted."""
         happened = super().happenings()
         messages = [one for one in happened if isinstance(one, Message)]
-        self.heard, self.heard_bytes = self.heard + len(messages), self.heard_bytes + sum(len(one.payload) for one in messages)
+        self.heard += len(messages)
+        for one in messages:
+            self._note("in", one.topic, one.payload)
         return happened
 
     def _ask(self, within: float) -> None:
@@ -221,12 +239,14 @@ def run() -> dict[str, Any]:
         "seed": SEED,
         "events": len(events),
         "bytes": carried["bytes"],
+        "bytes_with_answers": carried["bytes_with_answers"],
         "limit": LIMIT_BYTES,
         "within": carried["bytes"] <= LIMIT_BYTES,
         "bytes_per_reading": round(carried["bytes"] / readings, 1),
         "bytes_per_event_without_pings_and_connection": round(carried["talk_bytes"] / len(events), 1),
         "parts": carried["parts"],
         "messages": carried["messages"],
+        "bare_acknowledgements": carried["bare_acknowledgements"],
         "contact": contacts | {"idle_limit": IDLE_BYTES},
         "one_message_an_event": beside | {"what": "QoS 1 on a kept connection, keepalive 60 s; the second figure with ours of 900 s"},
         "times_json": round(beside["json"]["bytes"] / carried["bytes"], 1),
@@ -237,24 +257,25 @@ def carry(ends: Ends, events: Sequence[Event], hours: int = 24) -> dict[str, Any
     """Live through a day: connect at midnight, the events at their times, and on until the clock has turned `hours` hours."""
     begin = ends.tenths
     ends.settle("connection")
-    for at, act in sorted([*_saved(ends, events), *_answered(ends, events)], key=lambda one: one[0]):
+    steps = [(at, "talk", act) for at, act in _saved(ends, events)] + [(at, "answers", act) for at, act in _answered(ends, events)]
+    for at, name, act in sorted(steps, key=lambda one: one[0]):
         ends.pass_to(at)
-        act()
-        ends.settle()
+        ends.settle(name, act)
     ends.pass_to(begin + hours * 36_000)
     waiting = ends.conn.execute("SELECT count(*) FROM outbox WHERE state < 2").fetchone()
     if waiting is None or waiting[0]:
         raise RuntimeError(f"{waiting} events were not received: the bench measures nothing")
     tally = ends.tally
     return {
-        "bytes": tally.bytes + SPLIT * HEADER_BYTES,
+        "bytes": tally.bytes + SPLIT * HEADER_BYTES - sum(tally.parts.get("answers", (0, 0))),
+        "bytes_with_answers": tally.bytes + SPLIT * HEADER_BYTES,
         "talk_bytes": sum(tally.parts.get("talk", (0, 0))),
         "parts": {
             name: {"up": up, "down": down, "times": tally.count[name]} for name, (up, down) in sorted(tally.parts.items())
         },
-        "messages": {
-            "up": ends.line.said, "up_payload": ends.line.told_bytes, "down": ends.line.heard, "down_payload": ends.line.heard_bytes,
-            "parcels": ends.station.pump.counts.published, "receipts": ends.station.pump.counts.receipts_in,
+        "messages": {name: {"times": times, "payload": size} for name, (times, size) in sorted(ends.line.kinds.items())},
+        "bare_acknowledgements": {
+            "up": HEADER_BYTES * ends.line.traffic.bare_out, "down": HEADER_BYTES * ends.line.traffic.bare_in,
         },
     }  # fmt: skip
 
@@ -378,7 +399,7 @@ def _stamp(tenths: int) -> Stamp:
 
 
 @contextmanager
-def both_ends(wall: int, gather: int = 60) -> Iterator[Ends]:
+def both_ends(wall: int, gather: int | None = None) -> Iterator[Ends]:
     """Station, broker and bridge; the clock stands at the midnight before `wall` (tenths since 1970)."""
     with ExitStack() as stack:
         folder = Path(stack.enter_context(TemporaryDirectory(prefix="tram-day-", ignore_cleanup_errors=True)))
@@ -395,7 +416,8 @@ def both_ends(wall: int, gather: int = 60) -> Iterator[Ends]:
         settings_file = folder / "tram.toml"
         settings_file.write_text(
             f'[station]\nid = "{STATION}"\nshard = {SHARD}\n[paths]\ndata = "."\nrun = "run"\n[store]\nballast_mb = 0\n'
-            f'[link]\nmetered = true\ngather_s = {gather}\n[wire]\nsealing = "off"\ndictionary = {DICTIONARY}\n',
+            f"[link]\nmetered = true\n{'' if gather is None else f'gather_s = {gather}'}\n"
+            f'[wire]\nsealing = "off"\ndictionary = {DICTIONARY}\n',
             encoding="utf-8",
         )
         clock = Clock(1, boot=1, boottime=now_ns, wall=now_ns, quality=lambda: ClockQuality.SYNCED)

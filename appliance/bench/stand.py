@@ -7,6 +7,7 @@ that it knows to the microsecond when a reading went into the serial line.
 import contextlib
 import json
 import os
+import signal
 import subprocess
 import time
 from collections.abc import Iterator
@@ -22,9 +23,11 @@ from appliance.demo.browser import Browser
 from appliance.demo.children import Children, Program
 from appliance.demo.loop import Loop
 from appliance.demo.person import Doctor
+from appliance.demo.proxy import Proxy
 from appliance.demo.state import open_state
 from appliance.devices.sim.pty import Terminal
 from appliance.devices.sim.suntech_nibp import result
+from appliance.settings import load
 
 DEVICE = "bench"
 READY_S = 30.0
@@ -37,7 +40,10 @@ class Stand:
     def __init__(
         self, loop: Loop, children: Children, laid: places.Places, terminal: Terminal, run: Path, console: str, kiosk: str, password: str
     ) -> None:
-        self._loop, self._children, self._laid = loop, children, laid
+        self._children, self._laid = children, laid
+        self.loop = loop
+        self.proxy: Proxy | None = None
+        """Between the box and the broker, where it was asked for."""
         self.terminal, self.run = terminal, run
         self.console, self.kiosk, self._password = console, kiosk, password
         self.steps: list[dict[str, Any]] = []
@@ -45,7 +51,7 @@ class Stand:
 
     def turn(self, seconds: float) -> None:
         """Let time pass, at most `seconds`."""
-        self._loop.turn(seconds)
+        self.loop.turn(seconds)
 
     def wait(self, done: Any, what: str, within: float = READY_S) -> None:
         """Turn until `done()`; TimeoutError says what was waited for."""
@@ -70,6 +76,27 @@ class Stand:
     def start(self, name: str, *words: str) -> int:
         """Start a program of the station; its process id."""
         return self._children.start(Program(name, places.tram("--config", self._laid.station, *words)))
+
+    @property
+    def bridge_database(self) -> str:
+        """The bridge's database, as its settings name it."""
+        return load([self._laid.bridge]).bridge.database
+
+    def kill(self, *names: str) -> None:
+        """SIGKILL programs, as a power cut does."""
+        running = self.pids()
+        for name in names:
+            os.killpg(running[name], signal.SIGKILL)
+
+    def restart(self, *names: str) -> None:
+        """Start again what was killed."""
+
+        def back() -> bool:
+            self._children.look()
+            return all(self._children.alive(name) for name in names)
+
+        self._children.look()  # notices that they are dead
+        self.wait(back, "the programs to come back")
 
     def pids(self) -> dict[str, int]:
         """Process ids by program."""
@@ -118,8 +145,8 @@ def _frames() -> Iterator[bytes]:
 
 
 @contextmanager
-def stand(*, driver: str = "suntech-nibp-unasked", metered: bool = False) -> Iterator[Stand]:
-    """Start everything but the collector; end everything."""
+def stand(*, driver: str = "suntech-nibp-unasked", metered: bool = False, proxied: bool = False) -> Iterator[Stand]:
+    """Start everything but the collector; end everything. `proxied`: the box reaches the broker through a proxy that can be cut."""
     with ExitStack() as stack:
         folder = Path(stack.enter_context(TemporaryDirectory(prefix="tram-bench-")))
         state = open_state(folder / "state", fresh=False)
@@ -131,7 +158,11 @@ def stand(*, driver: str = "suntech-nibp-unasked", metered: bool = False) -> Ite
         terminal.plug()
         stack.callback(terminal.unplug)
         broker_port, kiosk_port, console_port = broker.free_ports(3)
-        laid = places.lay_out(state, places.Ports(broker_port, broker_port, kiosk_port, console_port))
+        proxy = Proxy(loop, broker_port) if proxied else None
+        if proxy is not None:
+            stack.callback(proxy.close)
+        link_port = broker_port if proxy is None else proxy.port
+        laid = places.lay_out(state, places.Ports(broker_port, link_port, kiosk_port, console_port))
         _settle(laid, terminal_at=state.short / "tty-bench", driver=driver, metered=metered)
         heard: list[Stand] = []
         children = Children(loop, state.logs, lambda name, line: heard[0].hear(name, line) if heard else None, lambda _text: None)
@@ -148,6 +179,7 @@ def stand(*, driver: str = "suntech-nibp-unasked", metered: bool = False) -> Ite
             f"http://127.0.0.1:{kiosk_port}",
             state.password(places.DOCTOR),
         )
+        made.proxy = proxy
         heard.append(made)
         made.wait(lambda: broker.answers(broker_port), "the broker")
         for program, given in places.set_up(laid, state):

@@ -13,7 +13,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -96,7 +96,11 @@ class Ends:
         """Start a program in the namespace of a side."""
         with (self.folder / f"{name}.log").open("ab") as log:
             self.processes[name] = subprocess.Popen(
-                self.link.inside(side, command), stdout=log, stderr=log, cwd=self.folder, start_new_session=True
+                self.link.inside(side, command),
+                stdout=log,
+                stderr=log,
+                cwd=Path.cwd() if name == "carry" else self.folder,
+                start_new_session=True,
             )
 
     def arrived(self, lane: int) -> int:
@@ -150,8 +154,17 @@ class Ends:
 
 
 @contextmanager
-def ends(weather: Weather, *, metered: bool, before: Callable[[Connection, Clock], None] = lambda _conn, _clock: None) -> Iterator[Ends]:
-    """Both ends, the link up when this is entered as `weather` says; `before` fills the station's store before it first speaks."""
+def ends(
+    weather: Weather,
+    *,
+    metered: bool,
+    before: Callable[[Connection, Clock], None] = lambda _conn, _clock: None,
+    carrier: Sequence[str] = (),
+) -> Iterator[Ends]:
+    """Both ends, the link up when this is entered as `weather` says; `before` fills the station's store before it first speaks.
+
+    `carrier` is another command line for the station's carrier, `--config` and what follows excepted.
+    """
     with ExitStack() as stack:
         folder = Path(stack.enter_context(TemporaryDirectory(prefix="tram-thin-")))
         folder.chmod(0o755)
@@ -170,7 +183,7 @@ def ends(weather: Weather, *, metered: bool, before: Callable[[Connection, Clock
         link = stack.enter_context(thin_link(weather))
         here = Ends(folder, link, conn, engine, clock, {})
         stack.callback(_end, here)
-        _start(here)
+        _start(here, carrier or [sys.executable, "-m", "appliance.cli"])
         yield here
 
 
@@ -188,14 +201,14 @@ def _set_up(folder: Path) -> None:
         subprocess.run(command, cwd=folder, check=True, capture_output=True)
 
 
-def _start(here: Ends) -> None:
+def _start(here: Ends, carrier: Sequence[str]) -> None:
     mosquitto = shutil.which("mosquitto", path=f"{os.environ.get('PATH', os.defpath)}:{PLACES}")
     if mosquitto is None:
         raise RuntimeError("this bench needs mosquitto (apt-get install mosquitto)")
     (here.folder / "mosquitto.conf").write_text(_CONF.format(port=_PORT, folder=here.folder) + "user root\n")
     here.start("broker", "bridge", [mosquitto, "-c", "mosquitto.conf"])
     here.start("bridge", "bridge", [*_program("cloud_bridge.cli"), "carry"])
-    here.start("carry", "station", [*_program("appliance.cli"), "carry"])
+    here.start("carry", "station", [*carrier, "--config", str(here.folder / "tram.toml"), "carry"])
 
 
 def _end(here: Ends) -> None:
@@ -220,14 +233,14 @@ def run(minutes: float = 4.0) -> dict[str, Any]:
     return {"bench": "thin", "link": "20 kbit/s, 600 ms round trip; worst: 5 % loss", "profiles": found}
 
 
-def behind_a_photo(weather: Weather, seconds: float) -> dict[str, Any]:
+def behind_a_photo(weather: Weather, seconds: float, carrier: Sequence[str] = ()) -> dict[str, Any]:
     """Photos without end on the lowest lane and a request every ten seconds: seconds until the bridge has it, and the goodput.
 
     `payload_goodput`: bytes of parcels the bridge has vouched for, as a share of what the link could carry; its limit with
     1,200 B messages is 0.926 without TLS (dataplane.md §4). `event_goodput`: of these the bytes of events alone.
     """
     chance = random.Random(1)  # noqa: S311 - bytes of invented pictures
-    with ends(replace(weather), metered=True) as here:
+    with ends(replace(weather), metered=True, carrier=carrier) as here:
         here.patient()
         here.ask(1)
         here.until(lambda: here.query("SELECT count(*) FROM consult") > 0, 120, "the first request")

@@ -7,50 +7,19 @@ import random
 from collections.abc import Callable, Iterator
 from functools import cache
 
-from appliance.devices.driver import SECOND
-from appliance.devices.events import Noise, Notice, Sample, Send
+from appliance.bench.drivers import recording
+from appliance.devices.events import Noise, Notice, Sample
 from appliance.devices.registry import ROWS
-from appliance.devices.sim.script import simulate
 
 PIECE = 65_536
 """Bytes of one piece: one recording of its own, with a driver and a settler of its own."""
-OPTIONS: dict[str, dict[str, str]] = {
-    "contec-cms50": {"finger": "in", "stored": "60"},
-    "contec-cms50-v5": {"finger": "in", "stored": "60"},
-    "nonin": {"finger": "in"},
-    "beurer": {"cycle": "0.3"},
-    "and-ua767": {"cycle": "0.3"},
-    "bpm-pro2": {"cycle": "0.3"},
-    "maibobo": {"cycle": "0.3"},
-    "ieee11073": {"kind": "cuff", "cycle": "0.3"},
-    "suntech-nibp": {"cycle": "2"},
-}
-"""What the simulated devices are told, so that half a minute of them has frames of all kinds."""
 
 
 @cache
 def clean(name: str) -> tuple[bytes, ...]:
-    """The frames of half a minute of the simulated device, answered as its driver does; of a memory, if it says nothing else."""
-    row = ROWS[name]
-    script, driver, now, data = simulate(name, seed=11, options=OPTIONS.get(name, {})), row.make(1.0), SECOND, b""
-
-    def take(said: list[object]) -> None:
-        for each in said:
-            if isinstance(each, Send):
-                script.feed(each.data, now)
-
-    take([*driver.begin(now)])
-    if row.commanded:
-        take([*driver.start("adult", now, now + 3 * SECOND)])
-    for turn in range(1500):
-        now += SECOND // 50
-        if turn == 1000 and not data and hasattr(driver, "recall"):
-            take([*driver.recall(now)])
-        heard = script.output(now)
-        data += heard
-        take([*driver.feed(heard, now), *driver.tick(now)])
-    listening = row.listen()
-    pieces = [*listening.feed(data, 0), *listening.flush()]
+    """The frames of half a minute of the simulated device."""
+    listening = ROWS[name].listen()
+    pieces = [*listening.feed(recording(name), 0), *listening.flush()]
     frames = tuple(each.frame for each in pieces if isinstance(each, Sample | Notice) and each.frame)
     return frames or tuple(each.data for each in pieces if isinstance(each, Noise))
 

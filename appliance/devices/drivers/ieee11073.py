@@ -23,6 +23,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from datetime import datetime
 from decimal import ROUND_HALF_EVEN, Decimal
+from functools import lru_cache
 
 from appliance.contract.metrics import TABLE, Metric, Status
 from appliance.contract.readings import Numeric, ReadingKind, Source
@@ -345,6 +346,7 @@ def number(raw: bytes) -> Decimal | None:
     return Decimal(mantissa).scaleb(exponent)
 
 
+@lru_cache(64)
 def stamp(raw: bytes) -> str | None:
     """An absolute time, two decimal digits a byte, as ISO; None when it is no time.
 
@@ -355,7 +357,8 @@ def stamp(raw: bytes) -> str | None:
     if len(raw) != 8 or not text.isdecimal():
         return None
     try:
-        when = datetime.strptime(text[:14], "%Y%m%d%H%M%S").isoformat()  # noqa: DTZ007 - the device knows no zone
+        parts = (int(text[at : at + 2]) for at in (4, 6, 8, 10, 12))
+        when = datetime(int(text[:4]), *parts).isoformat()  # type: ignore[arg-type]  # noqa: DTZ001 - the device knows no zone
     except ValueError:
         return None
     return when if text[14:] == "00" else f"{when}.{text[14:]}"
@@ -390,11 +393,15 @@ def _values(one: Observation, thing: Thing) -> list[tuple[int, bytes]]:
     return []
 
 
+_GONE = Status.INVALID | Status.NOT_AVAILABLE | Status.CALIBRATION_ONGOING
+
+
+@lru_cache(512)
 def _numeric(metric: Metric, raw: bytes, unit: int | None, flags: Status) -> Numeric:
     """One number in its metric's own unit; without a usable number or a known unit it has no value."""
     value = number(raw)
     measures, factor = UNITS.get(unit or 0, (frozenset(), Decimal(1)))
-    gone = flags & (Status.INVALID | Status.NOT_AVAILABLE | Status.CALIBRATION_ONGOING)
+    gone = flags & _GONE
     # Past 10,000 nothing any of these devices measures is possible, and a device could make a number of 128 digits.
     if value is None or metric not in measures or gone or not 0 < value < 10_000 or (metric is Metric.SPO2 and value > 100):
         return numeric(metric, None, flags)
@@ -661,7 +668,7 @@ class Ieee11073(Uncommanded):
                 self._abort_ns = now_ns + ABORT_NS
                 said.append(Send(ABORT))
             return
-        found = [replace(each, source=self._source(each, now_ns)) for each in self._samples(apdu, what)]
+        found = [self._dated(each, now_ns) for each in self._samples(apdu, what)]
         if not found:
             self._release(said)
             said.append(Notice(Word.STATE, "empty-report", frame=apdu))
@@ -669,9 +676,13 @@ class Ieee11073(Uncommanded):
             self._oximeter(found[0], what.event >= SCANNER_REPORTS, now_ns, said)
         else:
             self._release(said)
-            said += [replace(each, result=True) for each in found]
+            said += [each if each.result else replace(each, result=True) for each in found]
         if what.choice == CONFIRMED_EVENT and not any(each.invalid == "unknown-configuration" for each in found):
             self._send(_acknowledged(what, b""), said)
+
+    def _dated(self, sample: Sample, now_ns: int) -> Sample:
+        source = self._source(sample, now_ns)
+        return sample if source is sample.source else replace(sample, source=source)
 
     def _source(self, sample: Sample, now_ns: int) -> Source:
         """Measured just now, or taken from the device's memory? A recording that holds no clock does not say."""
@@ -803,16 +814,13 @@ def _sample(group: list[Observation], known: Configuration | None, frame: bytes,
         for code, raw in _values(one, thing):
             if code in METRICS:
                 found.setdefault(METRICS[code], _numeric(METRICS[code], raw, thing.unit, own))
-                flags |= own
+                flags = flags | own if own else flags  # a flag's arithmetic costs more than its test
     if not found:
         return Sample(ReadingKind.VITAL_SIGNS, (), frame, invalid="unknown-configuration") if unknown and frame else None
     times = [stamp(one.attributes.get(STAMP) or one.attributes.get(CLOCK) or b"") for one in group]
     person = group[0].person
-    return replace(
-        _judged(found, flags, frame, spot),
-        device_time=next((each for each in times if each), None),
-        signals=() if person is None else (("person", person),),
-    )
+    signals = () if person is None else (("person", person),)
+    return _judged(found, flags, frame, spot, next((each for each in times if each), None), signals)
 
 
 def _meaning(one: Observation, known: Configuration | None, seen: list[Observation]) -> Thing | None:
@@ -850,7 +858,9 @@ NEEDED = {
 """Without these a sample has no value."""
 
 
-def _judged(found: dict[Metric, Numeric], flags: Status, frame: bytes, spot: bool) -> Sample:
+def _judged(
+    found: dict[Metric, Numeric], flags: Status, frame: bytes, spot: bool, device_time: str | None, signals: tuple[tuple[str, int], ...]
+) -> Sample:
     """The sample of what was found, with the reason when it is not usable."""
     kind = next((each for each, (first, *_) in ORDER.items() if first in found), None)
     if kind is None:
@@ -865,11 +875,14 @@ def _judged(found: dict[Metric, Numeric], flags: Status, frame: bytes, spot: boo
     missing = any(given[metric].value is None for metric in NEEDED[kind])
     why = _why(flags, missing, kind)
     numerics = tuple(numeric(each.metric, None, each.status) if why else each for each in given.values())
-    return Sample(kind, numerics, frame, invalid=why, result=kind is not ReadingKind.SPO2 or spot)
+    result = kind is not ReadingKind.SPO2 or spot
+    return Sample(kind, numerics, frame, invalid=why, result=result, device_time=device_time, signals=signals)
 
 
 def _why(flags: Status, missing: bool, kind: ReadingKind) -> str | None:
     """The device's own reason first."""
+    if not flags:
+        return "no-value" if missing else None
     for flag, word in (
         (Status.INVALID, "invalid"), (Status.NOT_AVAILABLE, "not-available"), (Status.CALIBRATION_ONGOING, "calibration-ongoing"),
     ):  # fmt: skip
