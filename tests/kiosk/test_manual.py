@@ -207,5 +207,9 @@ def test_a_station_without_devices_can_still_type(station: Station) -> None:
     """The choice shows typing and a guided pressure by typing, however many devices there are; two taps lead to the first form."""
     window = station.window()
     text = window.get(f"/patients/{station.first}/measure").text
-    assert 'value="manual"' in text and 'value="guided:manual"' in text and 'value="guided:cuff"' in text
-    assert 'value="guided:oxi"' not in text
+    assert 'value="manual"' in text and 'value="guided:cuff"' in text
+    assert 'value="guided:oxi"' not in text and 'value="guided:manual"' not in text
+    for name in list(station.settings.devices):
+        del station.settings.devices[name]  # type: ignore[attr-defined]
+    text = window.get(f"/patients/{station.first}/measure").text
+    assert 'value="manual"' in text and 'value="guided:manual"' in text and "chưa gắn máy đo nào" in text

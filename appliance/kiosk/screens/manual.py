@@ -140,7 +140,9 @@ _LABELS: dict[str, Pair] = {
 def _number(metric: Metric, t: Say, *, optional: bool) -> dict[str, object]:
     """One field for a number: its unit, an example, and the keys it needs."""
     row = TABLE[metric]
-    sample = "" if metric not in _EXAMPLES else t(f"ví dụ {_EXAMPLES[metric]}", f"such as {_EXAMPLES[metric].replace(',', '.')}")
+    sample = (
+        "" if optional or metric not in _EXAMPLES else t(f"ví dụ {_EXAMPLES[metric]}", f"such as {_EXAMPLES[metric].replace(',', '.')}")
+    )
     hint = " · ".join(part for part in (row.unit, sample, t("không bắt buộc", "optional") if optional else "") if part)
     return {
         "name": metric.name.lower(), "label": t(row.vi, row.en), "hint": hint, "pad": "decimal" if row.scale else "digits",

@@ -53,7 +53,7 @@ def _devices(identity: Identity, errors: dict[str, Pair] | None = None, status: 
     return here.page(
         "devices.html", status, banner=here.banner_of(identity), identifiers=asked, errors=errors or {},
         devices=[_device(name) for name in here.kiosk().settings.devices], typing=manual.DEVICE,
-        guided=[(f"{GUIDED}{name}", here.device_name(name)) for name in _cuffs()], going_on=_going_on(identity.patient),
+        guided=[(f"{GUIDED}{name}", here.device_name(name)) for name in _offered()], going_on=_going_on(identity.patient),
     )  # fmt: skip
 
 
@@ -64,6 +64,11 @@ GUIDED = "guided:"
 def _cuffs() -> list[str]:
     """What a guided blood pressure can be taken with: every device that declares a systolic pressure, and typing."""
     return [*(name for name in here.kiosk().settings.devices if Metric.SYSTOLIC in _metrics(name)), manual.DEVICE]
+
+
+def _offered() -> list[str]:
+    """Those that have a tile of their own: with a cuff at hand the typed one stands on the page of what can be typed."""
+    return _cuffs() if len(_cuffs()) == 1 else _cuffs()[:-1]
 
 
 def _going_on(patient: int) -> str:
