@@ -3,7 +3,7 @@
 .PHONY: help setup demo test check bench bench-peers prove fuzz lock stranger
 
 help: ## Show this list
-	@awk -F ':.*## ' '/^[a-z]+:.*## /{printf "  make %-10s %s\n", $$1, $$2}' Makefile
+	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-10s %s\n", $$1, $$2}' Makefile
 
 setup: ## Make .venv with everything a developer needs
 	@script/setup
@@ -28,6 +28,9 @@ MEGABYTES ?= 100
 SEED ?= 20261122
 fuzz: ## Hostile bytes into every device driver (MEGABYTES=100 for each, SEED=N); prints what became of them
 	@.venv/bin/python -m tests.fuzz --megabytes $(MEGABYTES) --seed $(SEED)
+
+bench-peers: setup ## Beside ThingsBoard's gateway and Node-RED, which are installed first (half an hour)
+	@script/bench-peers
 
 lock: ## Make requirements/*.txt anew from pyproject.toml
 	@script/lock
