@@ -16,9 +16,10 @@ A request that begins with 41 probably empties the memory: it does not exist in 
 import re
 from collections.abc import Callable, Generator
 from datetime import datetime
+from functools import lru_cache
 
 from appliance.contract.metrics import Metric
-from appliance.contract.readings import ReadingKind, Source
+from appliance.contract.readings import Numeric, ReadingKind, Source
 from appliance.devices.driver import SECOND, Hid, Row, Uncommanded
 from appliance.devices.events import Noise, Notice, Said, Sample, Send, Word, numeric
 from appliance.devices.framing import CUT, GARBAGE, Piece
@@ -67,7 +68,14 @@ def data_bytes(group: bytes) -> bytes:
     '00985e46711a03'
     """
     mask = group[0]
-    return bytes(byte & 0x7F | (mask >> at & 1) << 7 for at, byte in enumerate(group[1:]))
+    size = len(group) - 1
+    low = int.from_bytes(group[1:].translate(_LOW), "little")
+    return (low | _HIGH[mask & 0x7F] & (1 << 8 * size) - 1).to_bytes(size, "little")
+
+
+_LOW = bytes(byte & 0x7F for byte in range(256))
+_HIGH = tuple(sum(0x80 << 8 * at for at in range(7) if mask >> at & 1) for mask in range(128))
+"""By mask: the bits 7 of the seven bytes behind it, the first one lowest."""
 
 
 _REPORTS = re.compile(
@@ -256,11 +264,20 @@ class Contec08a(Uncommanded):
             signals.append(("implausible_time", 1))
         self._count += 1
         ordinal = place if time is None else None
-        values = {Metric.SYSTOLIC: systolic, Metric.DIASTOLIC: diastolic, Metric.MEAN: mean, Metric.PULSE_RATE: pulse}
+        numerics = _numerics(systolic, diastolic, mean, pulse) if why is None else _NO_NUMERICS
         return Sample(
-            ReadingKind.BLOOD_PRESSURE, tuple(numeric(metric, None if why else value or None) for metric, value in values.items()),
+            ReadingKind.BLOOD_PRESSURE, numerics,
             frame, invalid=why, result=True, source=Source.MEMORY, device_time=time, ordinal=ordinal, signals=tuple(signals),
         )  # fmt: skip
+
+
+@lru_cache(256)  # a download repeats what the last one said
+def _numerics(*values: int) -> tuple[Numeric, ...]:
+    return tuple([numeric(metric, value or None) for metric, value in zip(_METRICS, values, strict=True)])
+
+
+_METRICS = (Metric.SYSTOLIC, Metric.DIASTOLIC, Metric.MEAN, Metric.PULSE_RATE)
+_NO_NUMERICS = tuple(numeric(metric, None) for metric in _METRICS)
 
 
 def _is(first: int) -> Callable[[bytes], bool]:
@@ -271,6 +288,7 @@ def _is_record(frame: bytes) -> bool:
     return frame[0] >= 0x80
 
 
+@lru_cache(256)
 def _time(year: int, month: int, day: int, hour: int, minute: int) -> str | None:
     """To the minute, as the device says it; None when there is no such moment."""
     try:

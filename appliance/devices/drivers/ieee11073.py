@@ -112,19 +112,30 @@ class _Bytes:
 
     def take(self, count: int) -> bytes:
         """So many bytes; MalformedError when there are fewer."""
-        part = self.data[self.at : self.at + count]
-        if len(part) < count:
+        begin, end = self.at, self.at + count
+        if end > len(self.data):
             raise MalformedError
-        self.at += count
-        return part
+        self.at = end
+        return self.data[begin:end]
 
     def u16(self) -> int:
         """Two bytes."""
-        return int.from_bytes(self.take(2), "big")
+        at, data = self.at, self.data
+        if at + 2 > len(data):
+            raise MalformedError
+        self.at = at + 2
+        return data[at] << 8 | data[at + 1]
 
     def octets(self) -> bytes:
         """A length of two bytes and as many bytes."""
-        return self.take(self.u16())
+        data, begin = self.data, self.at + 2
+        if begin > len(data):
+            raise MalformedError
+        end = begin + (data[begin - 2] << 8 | data[begin - 1])
+        if end > len(data):
+            raise MalformedError
+        self.at = end
+        return data[begin:end]
 
     def items(self) -> "Iterator[_Bytes]":
         """A list: count, length, items; each must take what is its own, and all of them the length."""
@@ -143,6 +154,11 @@ class _Bytes:
             raise MalformedError
 
 
+@lru_cache(64)
+def _size(layout: tuple[tuple[int, int], ...]) -> int:
+    return sum(size for _, size in layout)
+
+
 @dataclass(frozen=True, slots=True)
 class Thing:
     """One object of a configuration: the codes of its values, its unit, the layout of its fixed reports, spot check or not."""
@@ -151,6 +167,11 @@ class Thing:
     unit: int | None
     layout: tuple[tuple[int, int], ...]
     spot: bool = False
+
+    @property
+    def size(self) -> int:
+        """Bytes of its fixed reports."""
+        return _size(self.layout)
 
 
 @dataclass(frozen=True, slots=True)
@@ -203,6 +224,7 @@ class Message:
 # --- APDUs ----------------------------------------------------------------------------------------------------------
 
 
+@lru_cache(4)  # the framer has looked at it just before
 def message(apdu: bytes) -> Message:
     """A data APDU taken apart; MalformedError when its lengths do not fit.
 
@@ -303,10 +325,13 @@ def _observed(item: _Bytes, form: str, person: int | None, known: Configuration 
     raw = item.octets()
     which = known or STANDARD.get(_shape(handle, raw))
     thing = which.things.get(handle) if which else None
-    if thing is None or sum(size for _, size in thing.layout) != len(raw):
+    if thing is None or thing.size != len(raw):
         return Observation(handle, person, {}, len(raw))
-    data = _Bytes(raw)
-    return Observation(handle, person, {code: data.take(size) for code, size in thing.layout}, len(raw))
+    found, at = {}, 0
+    for code, size in thing.layout:
+        found[code] = raw[at : at + size]
+        at += size
+    return Observation(handle, person, found, len(raw))
 
 
 def _grouped(raw: bytes, layout: tuple[tuple[int, int, int], ...], person: int | None) -> list[Observation]:
