@@ -22,6 +22,7 @@ from appliance.agent.commands import Abort, Command, Ear, Recall, Start, may_com
 from appliance.agent.live import LiveFile
 from appliance.agent.observing import InHand, Observing, Source, marked
 from appliance.agent.resting import CYCLES_PER_HOUR, REST_S, Arms, Squeeze
+from appliance.agent.waving import Waving
 from appliance.contract.readings import Numeric
 from appliance.contract.readings import Source as Origin
 from appliance.database import Connection, StoreError, data_version
@@ -31,9 +32,9 @@ from appliance.devices.events import Measurement, Noise, Notice, Said, Sample, S
 from appliance.devices.port import DeviceError, Port, PortAbsentError, PortUsedError, check_address, is_simulated, open_port
 from appliance.devices.registry import ROWS, row
 from appliance.devices.settle import OUT, Settler
-from appliance.devices.states import Course, State, Why
+from appliance.devices.states import Course, Health, State, Telling, Why
 from appliance.settings import Settings
-from appliance.store import measuring
+from appliance.store import measuring, register
 from appliance.store.errors import Refused
 
 GATHER_NS = SECOND // 20
@@ -71,8 +72,9 @@ class Job:
     `device` is the name of the device's section in the settings (live file, socket and sessions go by it), `title` its
     name for people. `simulated` marks every number as test data; a ``sim://`` port does so by itself. With `session` each
     settled measurement of that session is recorded at once, without a person's *Lưu*. With `once` the collector ends
-    after the first measurement that was committed. `rest_s` and `cycles_per_hour` spare the arm of a cuff; `cuffs` names the
-    cuffs that may sit on the same arm as this probe.
+    after the first measurement that was committed. `experimental` is the technician's leave to use a driver that is off
+    otherwise; `inventory`, `calibrated` and `next_calibration` (dates as ``2026-05-01``) go into the register. `rest_s` and
+    `cycles_per_hour` spare the arm of a cuff; `cuffs` names the cuffs that may sit on the same arm as this probe.
     """
 
     device: str
@@ -83,6 +85,10 @@ class Job:
     simulated: bool = False
     session: int | None = None
     once: bool = False
+    experimental: bool = False
+    inventory: str = ""
+    calibrated: str = ""
+    next_calibration: str = ""
     rest_s: float = REST_S
     cycles_per_hour: int = CYCLES_PER_HOUR
     cuffs: tuple[str, ...] = ()
@@ -105,7 +111,7 @@ def check(job: Job, environment: str) -> Row:
             f"Máy {job.device} gửi qua mạng của trạm, không qua cổng nối tiếp: {which.name} có dịch vụ riêng, {which.unit}.",
             f"{job.device}: {which.name} comes over the station's network and has its own unit, {which.unit}; collect does not serve it",
         )
-    if environment == "production" and (job.test_data or not which.service):
+    if environment == "production" and (job.test_data or not (which.service or job.experimental)):
         what = "simulated devices" if job.test_data else f"the driver {which.name}"
         raise NotInServiceError(
             f"Máy {job.device} là máy giả hoặc chỉ để thử, không được dùng thật.", f"{job.device}: {what} are refused in production"
@@ -144,17 +150,22 @@ class Collector:
         self._lock = _only_one(run / f".{job.device}.lock")
         self._ear = Ear(run / f"{job.device}.sock", allowed)
         self._live = LiveFile(run, job.device)
-        source = Source(job.device, job.title, job.driver, job.port, job.test_data)
+        source = Source(job.device, job.title, job.driver, job.port, job.test_data, job.inventory, job.calibrated, job.next_calibration)
         self._observing = Observing(source, conn=conn, clock=clock, log=log, session=job.session)
 
         self._port: Port | None = None
         self._driver: Driver = which.make(None)
         self._settler = Settler(which.averaging)
-        self._course = Course(which.silence_s)
-        self._said_state = State.OPENING  # what the journal heard last
+        # where it stands, what the journal heard of that last, and when the store is to hear how well it is heard
+        self._course, self._said_state, self._telling = (
+            Course(which.silence_s),
+            State.OPENING,
+            Telling(self._told_alarm(), clock.boottime_ns()),
+        )
         self._gather_ns = 0  # the line is not looked at before this
         self._read_ns = 0  # when bytes were last read
 
+        self._waving = Waving(run, log.warning)
         self._placed_ns: int | None = None  # when the placement under way began
         self._began: int | None = None  # the session at its first sample
         self._void: str | None = None  # why what is measured now belongs to nobody
@@ -339,6 +350,9 @@ class Collector:
     def _send(self, send: Send, now: int) -> None:
         if self._port is None:
             return
+        if not self._row.writes:  # no byte goes to a port whose driver says that it only listens
+            self._log.error("%s only listens and wanted to write", self._job.driver)
+            return
         try:
             self._port.write(send.data, now)
         except DeviceError as error:
@@ -359,6 +373,8 @@ class Collector:
             self._settler.squeezed(read_ns)
         if sample.result:
             self._began = self._cycle.session if self._cycle is not None else None if remembered(sample) else self._session_now()
+        if self._placed_ns is not None:
+            self._waving.offer(sample, read_ns)
         self._settled(self._settler.offer(sample, read_ns), read_ns, fed_ns)
         self._placement(sample)
 
@@ -380,6 +396,7 @@ class Collector:
             return
         if self._placed_ns is not None:
             self._void = None
+        self._waving.moved()
         self._placed_ns = since
         mine = since is not None and self._void is None and not (sample is not None and remembered(sample))
         self._began = self._session_now() if mine else None
@@ -387,6 +404,7 @@ class Collector:
     def _settled(self, measurement: Measurement | None, read_ns: int, fed_ns: int) -> None:
         if measurement is None:
             return
+        self._waving.settled(measurement)
         now = self._clock.boottime_ns()
         self._observing.take(InHand(measurement, self._began, self._void, read_ns, fed_ns, now))
         self._save(now)
@@ -460,6 +478,7 @@ class Collector:
         self._observing.save(now)
         if self._observing.count != before and self._observing.last is not None:
             self._measurement = self._observing.last.measurement or None
+            self._waving.committed(self._observing.last)
             if self._observing.last.state == "refused":
                 self._invalid, self._shown = "impossible", ()
 
@@ -563,6 +582,7 @@ class Collector:
     def _show(self, now: int) -> None:
         fresh = self._shown_ns is None or now - self._shown_ns < FRESH_NS
         state, health = self._course.state, self._course.health(now)
+        self._tell(health, now)
         quiet = state in (State.STALE, State.LOST, State.ABSENT, State.OPENING)
         numerics = self._numbers(self._shown) if fresh and not quiet else []
         view: dict[str, Any] = {
@@ -588,6 +608,29 @@ class Collector:
             self._live.show(view, now)
         except OSError as error:
             self._log.warning("%s", error)
+
+    def _told_alarm(self) -> bool:
+        try:
+            last = register.heard(self._conn, self._job.device)
+        except StoreError:
+            return True  # not known: nothing is told for an hour
+        return last is not None and last.alarm
+
+    def _tell(self, health: Health, now: int) -> None:
+        """Tell the store, and with it the bridge, when the alarm began or ended; a store that is away is told later."""
+        if not self._telling.due(health, now):
+            return
+        try:
+            heard = register.Heard(
+                self._job.device, self._observing.number(), health.alarm, round(1000 * health.bad_ratio), health.silence_s,
+                health.reopenings, 0,
+            )  # fmt: skip
+            register.tell(self._conn, heard, self._clock.stamp())
+        except StoreError as error:
+            self._log.warning("%s", error)
+            return
+        self._telling.told(health, now)
+        self._log.warning("%s: %.0f %% of the bytes are in no frame", self._job.device, 100 * health.bad_ratio)
 
     def _numbers(self, shown_now: tuple[Numeric, ...]) -> list[dict[str, Any]]:
         """The numbers as the live file has them, spelt once for as long as they stay the same."""

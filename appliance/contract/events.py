@@ -603,6 +603,22 @@ class PressureAveraged:
 
 
 @dataclass(frozen=True, slots=True)
+class ConsultStrip:
+    """The pulse wave of a reading and its SpO2 and pulse of each second (`strips`), which a person sends along with a request.
+
+    `key` is the reading's; `wave` is empty where the device gives none. Decision 26: only what was ticked or asked for goes up.
+    """
+
+    KIND: ClassVar[int] = 74
+    LANE: ClassVar[Lane] = Lane.CONSULT
+    consult: int = wire(1)
+    key: bytes = wire(2)
+    wave: bytes = wire(3)
+    spo2: bytes = wire(4, default=b"")
+    pulse: bytes = wire(5, default=b"")
+
+
+@dataclass(frozen=True, slots=True)
 class DeviceClockRead:
     """What a device's own clock `said` (local time as text) at the event's stamp, and by how many seconds it was `ahead` of the box's.
 
@@ -648,7 +664,7 @@ Body = (
     | EmergencyPressed | ConsultEscalated | QuestionShown | ReplySeen
     | AnswerSigned | AnswerCorrected | AnswerRead | AttachmentOffered | AttachmentChunk | AttachmentHeld | AnswerKept
     | DeviceRegistered | ClockAnchor | KeyPublished | Tombstone | StaffChanged | AuditHead | RotaPublished
-    | PressureTaken | PressureAveraged | DeviceClockRead | DeviceHealth | Unknown
+    | PressureTaken | PressureAveraged | ConsultStrip | DeviceClockRead | DeviceHealth | Unknown
 )  # fmt: skip
 
 KINDS: dict[int, type] = {
@@ -660,7 +676,7 @@ KINDS: dict[int, type] = {
         EmergencyPressed, ConsultEscalated, QuestionShown, ReplySeen,
         AnswerSigned, AnswerCorrected, AnswerRead, AttachmentOffered, AttachmentChunk, AttachmentHeld, AnswerKept,
         DeviceRegistered, ClockAnchor, KeyPublished, Tombstone, StaffChanged, AuditHead, RotaPublished,
-        PressureTaken, PressureAveraged, DeviceClockRead, DeviceHealth,
+        PressureTaken, PressureAveraged, ConsultStrip, DeviceClockRead, DeviceHealth,
     )
 }  # fmt: skip
 """Every kind this version can read, by its number."""
