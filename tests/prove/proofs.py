@@ -5,7 +5,7 @@ import importlib.util
 from collections.abc import Callable, Mapping
 from functools import partial
 
-from tests.prove import broker, fleet, histories, kills, lossy, power
+from tests.prove import broker, fleet, histories, kills, lossy, power, thin
 from tests.prove.result import Found, Proof, Size, SkippedError
 
 BAD = (
@@ -56,6 +56,8 @@ PROOFS: list[Proof] = [
     Proof("P3", "the same for whole unmodified commands on a disk that forgets what was not synced", lossy.attempt),
     Proof("P4", "exactly once in effect, on any schedule", histories.attempt),
     Proof("P5", "a real broker may die, be silent and lose its files", broker.attempt, beside=True),
+    Proof("P6", "thirty days offline: requests first, then readings, then photos", thin.month, beside=True),
+    Proof("P7", "a request raised while a photo travels leaves first", thin.behind_a_photo, beside=True),
     Proof(
         "P8",
         "a poison record delays nothing and is kept byte-exact",
@@ -82,4 +84,4 @@ PROOFS: list[Proof] = [
         _in("hostile_receipts", {"pinch": (200,), "commit": (10_000,), "night": (100_000,)}),
     ),
 ]
-"""P6 and P7 are measured by `tram bench thin`, P14 by the fuzz of the drivers (tests/devices), P16 by the rig."""
+"""P14 is the fuzz of the drivers (tests/devices, `make fuzz`), P16 belongs to the rig."""
