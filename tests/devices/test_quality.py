@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from appliance.contract.metrics import TABLE
-from appliance.devices import drivers
+from appliance.devices import drivers, reference
 from appliance.devices.driver import Hid
 from appliance.devices.registry import ROWS
 from tests.house.tree import ROOT
@@ -31,6 +31,7 @@ def test_every_rule_is_answered(name: str) -> None:
     """Done, or exempt with a reason of some words; proved on something known."""
     record = records()[name]
     proofs = record.pop("proved_on")
+    assert all(record.pop(word) for word in ("device", "gives", "starts"))
     assert proofs and set(proofs) <= PROOFS
     assert set(record) == set(records()["rules"])
     for rule, answer in record.items():
@@ -47,10 +48,33 @@ def test_records_agree_with_the_code(name: str) -> None:
         assert not hasattr(row.make(None), "recall")
 
 
+def test_the_reference_is_what_registry_and_record_say() -> None:
+    """Made anew it is the same: ``python -m appliance.devices.reference docs/reference/devices.md`` after a change."""
+    assert reference.main(["--check", str(ROOT / "docs" / "reference" / "devices.md")]) == 0
+
+
 def test_the_reference_names_every_driver() -> None:
-    """docs/reference/devices.md has a line for each row, with its speed, and says which are off in service."""
+    """A line for each row, with its speed or ids, and which are off in service."""
     lines = (ROOT / "docs" / "reference" / "devices.md").read_text().splitlines()
     for row in ROWS.values():
         (line,) = [each for each in lines if each.startswith(f"| `{row.name}` |")]
         assert (row.line.ids if isinstance(row.line, Hid) else str(row.line.baud)) in line
-        assert row.service or "refused in production" in line
+        assert row.service == ("refused in production" not in line)
+
+
+def test_a_stale_reference_is_found_and_mended(tmp_path: Path) -> None:
+    """A driver too few: the check says so, writing puts it back; prose around the tables stays."""
+    whole = (ROOT / "docs" / "reference" / "devices.md").read_text()
+    file = tmp_path / "devices.md"
+    file.write_text("".join(line for line in whole.splitlines(keepends=True) if not line.startswith("| `nonin`")))
+    assert reference.main(["--check", str(file)]) == 1
+    assert reference.main([str(file)]) == 0
+    assert file.read_text() == whole
+
+
+def test_a_file_without_places_is_refused(tmp_path: Path) -> None:
+    """Nothing is written where the tables have no place."""
+    file = tmp_path / "other.md"
+    file.write_text("# Other\n")
+    with pytest.raises(ValueError, match="families"):
+        reference.main([str(file)])
