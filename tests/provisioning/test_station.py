@@ -1,0 +1,207 @@
+"""The roles make a station and its bridge out of a bare Debian 13, in a container with real systemd, ssh, Mosquitto and PostgreSQL.
+
+One test, because one machine is made and provisioned twice; what it looks at stands in functions of their own, named for it.
+By hand, step by step: script/rig.
+"""
+
+import json
+import os
+import re
+import subprocess
+from pathlib import Path
+
+import pytest
+import yaml  # type: ignore[import-untyped]  # comes with ansible-core, without types
+
+from tests.certificates import certificate
+from tests.polling import until
+from tests.provisioning.nspawn import PROVISIONING, ROOT, Machine, MissingError, machine
+
+TRAM = "/opt/tram/current/bin/tram"
+ACTIVE = (
+    "tram-init.service", "tram-carry.service", "tram-carry.path", "tram-kiosk.socket", "tram-kiosk.service",
+    "tram-collect@oximeter.service", "tram-bridge-init.service", "tram-bridge-carry@0-63.service", "tram-bridge-console.service",
+    "tram-bridge-backup.timer", "mosquitto.service", "nftables.service", "postgresql.service", "ssh.service",
+)  # fmt: skip
+SCORES = {"tram-carry.service": 1.5, "tram-collect@oximeter.service": 1.5} | dict.fromkeys(
+    ("tram-init.service", "tram-kiosk.service", "tram-safe.service", "tram-bridge-init.service", "tram-bridge-carry@0-63.service",
+     "tram-bridge-console.service", "tram-bridge-backup.service"), 1.0,
+)  # fmt: skip
+"""What systemd-analyze security may say of a unit at most (docs/explanation/threat-model.md)."""
+SERVERS = {22, 8883}
+"""What may listen beyond loopback on a machine that is station and bridge at once: ssh and the broker."""
+
+
+@pytest.mark.slow
+def test_a_bare_debian_becomes_a_station_and_a_second_run_changes_nothing() -> None:
+    """Bare Debian 13, site.yml twice: services, walls, ports, the kiosk's page, a reading in the store and at the bridge."""
+    try:
+        with machine("tram-0001") as box:
+            inventory = inventory_for(box)
+            first = play(box, inventory)
+            assert re.search(r"failed=0 .*", first), first[-2000:]
+            second = play(box, inventory)
+            assert "changed=0" in second, changed_lines(second)
+            units_are_active(box)
+            walls_are_high_enough(box)
+            nothing_else_listens(box)
+            the_allow_list_is_loaded(box)
+            no_console_waits_for_a_keyboard(box)
+            the_kiosk_answers_without_a_network(box)
+            a_reading_reaches_the_store(box)
+            the_line_is_up(box)
+            the_screens_give_way_to_the_safe_page(box)
+    except MissingError as missing:
+        pytest.skip(str(missing))
+
+
+def inventory_for(box: Machine) -> Path:
+    """One machine that is station and bridge, everything in loopback; certificates of an authority made for this run."""
+    folder = box.place / "files"
+    folder.mkdir()
+    authority = certificate(folder, "ca")
+    for name in ("broker", "tram-bridge", "tram-0001"):
+        certificate(folder, name, authority)
+    wheels = box.place / "wheels.tar"
+    subprocess.run([PROVISIONING / "wheelhouse", wheels, "3.13", os.uname().machine], check=True, capture_output=True, cwd=ROOT)
+    said = {
+        "ansible_host": "127.0.0.1",
+        "ansible_user": "root",
+        "ansible_ssh_private_key_file": str(box.key),
+        "ansible_ssh_common_args": "-o StrictHostKeyChecking=no -o UserKnownHostsFile=/dev/null",
+        "base_hostname": "tram-0001",
+        "base_update_lists": False,
+        "clock_run": False,
+        "program_wheelhouse": str(wheels),
+        "hardening_tcp_in": [8883],
+        "broker_ca": f"{folder}/ca.pem",
+        "broker_cert": f"{folder}/broker.pem",
+        "broker_key_file": f"{folder}/broker.key",
+        "broker_stations": {"tram-0001": 7},
+        "bridge_environment": "test",
+        "bridge_organisation": "Trung tâm Thử",
+        "bridge_ca": f"{folder}/ca.pem",
+        "bridge_cert": f"{folder}/tram-bridge.pem",
+        "bridge_key_file": f"{folder}/tram-bridge.key",
+        "station_id": "tram-0001",
+        "station_name": "Trạm Y tế Thử",
+        "station_shard": 7,
+        "station_environment": "test",
+        "station_broker_host": "127.0.0.1",
+        "station_ca": f"{folder}/ca.pem",
+        "station_cert": f"{folder}/tram-0001.pem",
+        "station_key_file": f"{folder}/tram-0001.key",
+        "station_devices": {"oximeter": {"driver": "contec-cms50", "port": "/run/sim/oximeter", "simulated": True}},
+    }
+    file = box.place / "hosts.yml"
+    hosts = {"hosts": {"rig": None}}
+    file.write_text(yaml.safe_dump({"stations": hosts, "bridges": hosts, "all": {"vars": said}}, allow_unicode=True))
+    return file
+
+
+def play(box: Machine, inventory: Path, *more: str, check: bool = True) -> str:
+    """site.yml over ssh; what Ansible printed."""
+    environment = {
+        **os.environ,
+        "ANSIBLE_HOME": str(box.place / "a"),
+        "ANSIBLE_CONFIG": str(PROVISIONING / "ansible.cfg"),
+        "ANSIBLE_NOCOLOR": "1",
+    }
+    playbook = str(ROOT / ".venv/bin/ansible-playbook")
+    where = {"cwd": PROVISIONING, "env": environment, "stdin": subprocess.DEVNULL}
+    return box.run(playbook, "-i", str(inventory), "site.yml", *more, network_alone=True, check=check, **where).stdout
+
+
+def changed_lines(output: str) -> str:
+    """What a run changed, each with its task."""
+    task, found = "", []
+    for line in output.splitlines():
+        task = line if line.startswith(("TASK", "RUNNING")) else task
+        if line.startswith("changed"):
+            found.append(f"{task}\n  {line}")
+    return "\n".join(found)
+
+
+def units_are_active(box: Machine) -> None:
+    """Every unit runs, and nothing has failed."""
+    for unit in ACTIVE:
+        state = until(lambda unit=unit: box.run("systemctl", "is-active", unit, check=False).stdout.strip() == "active" or None, 20,  # type: ignore[misc]
+                      every=0.5, what=unit)  # fmt: skip
+        assert state
+    assert box.said("systemctl", "--failed", "--no-legend", "--plain") == ""
+
+
+def walls_are_high_enough(box: Machine) -> None:
+    """systemd's own score of each unit is at most what was promised."""
+    found = {unit: box.said("systemd-analyze", "security", "--no-pager", unit).splitlines()[-1] for unit in SCORES}
+    scores = {unit: float(re.search(r": ([0-9.]+) ", line)[1]) for unit, line in found.items()}  # type: ignore[index]
+    assert {unit: score for unit, score in scores.items() if score > SCORES[unit]} == {}
+
+
+def nothing_else_listens(box: Machine) -> None:
+    """Beyond loopback there are ssh and the broker, and not one port more."""
+    lines = box.said("ss", "-Hltun").splitlines()
+    outside = [line.split()[4] for line in lines if not re.match(r"(127\.|\[::1\])", line.split()[4])]
+    assert {int(each.rpartition(":")[2]) for each in outside} <= SERVERS, lines
+
+
+def the_allow_list_is_loaded(box: Machine) -> None:
+    """Both chains drop what nobody named."""
+    rules = box.said("nft", "list", "table", "inet", "tram")
+    assert rules.count("policy drop;") == 3, rules
+
+
+def no_console_waits_for_a_keyboard(box: Machine) -> None:
+    """No login on the first screen, none behind Ctrl-Alt-Fn, no restart by three keys."""
+    for unit in ("getty@tty1.service", "autovt@tty2.service", "ctrl-alt-del.target"):
+        assert box.run("systemctl", "is-enabled", unit, check=False).stdout.strip() == "masked", unit
+
+
+def the_kiosk_answers_without_a_network(box: Machine) -> None:
+    """The page comes through systemd's socket; the program behind it has a network namespace of its own."""
+    assert "<html" in page(box, 8080)
+    pid = box.said("systemctl", "show", "--value", "--property=MainPID", "tram-kiosk")
+    assert box.said("readlink", f"/proc/{pid}/ns/net") != box.said("readlink", "/proc/1/ns/net")
+
+
+def page(box: Machine, port: int) -> str:
+    """What a browser on the machine would get."""
+    ask = "import sys, urllib.request as u\ntry: r = u.urlopen(sys.argv[1], timeout=20)\nexcept u.HTTPError as e: r = e\n"
+    return box.said("python3", "-c", ask + "print(r.status, r.read().decode())", f"http://127.0.0.1:{port}/")
+
+
+def a_reading_reaches_the_store(box: Machine) -> None:
+    """A simulated oximeter is plugged in; its collector, behind its walls, puts the measurement into the store."""
+    box.run("systemd-run", "--unit=sim", "--uid=tram-collect", "--gid=tram", "-p", "RuntimeDirectory=sim", TRAM, "simulate", "device",
+            "contec-cms50", "--link", "/run/sim/oximeter")  # fmt: skip
+    box.run(TRAM, "staff", "add", "an", "--name", "Điều dưỡng Thử", "--role", "nurse")
+    patient = json.loads(box.said(TRAM, "patient", "add", "--name", "Thử Nghiệm Một", "--staff", "an"))
+    session = json.loads(box.said(TRAM, "session", "open", "--patient", str(patient["id"]), "--device", "oximeter", "--staff", "an"))
+    observed = json.loads(box.said(TRAM, "observe", "--session", str(session["session"]), "--wait", "60", "--staff", "an").splitlines()[-1])
+    assert observed["test_data"] is True and observed["numerics"]
+
+
+def the_line_is_up(box: Machine) -> None:
+    """The station spoke TLS with the broker under its own certificate."""
+    until(lambda: "as tram-tram-0001" in box.said("journalctl", "-b", "-u", "mosquitto", "-o", "cat") or log_of_broker(box), 30, every=0.5)
+
+
+def log_of_broker(box: Machine) -> bool:
+    """Whether the broker's own log names the station."""
+    file = box.files / "var/log/mosquitto/mosquitto.log"
+    return file.exists() and "u'tram-0001'" in file.read_text(errors="replace")
+
+
+def the_screens_give_way_to_the_safe_page(box: Machine) -> None:
+    """Screens that die five times in a row are replaced by a page that says whom to call; the next try is the box's own."""
+
+    def safe() -> bool:
+        box.run("systemctl", "kill", "--signal=KILL", "tram-kiosk.service", check=False)
+        return box.run("systemctl", "is-active", "tram-safe.service", check=False).stdout.strip() == "active"
+
+    until(safe, 60, every=0.5, what="tram-safe.service")
+    shown = until(lambda: page(box, 8080) if box.run("ss", "-Hltn", "sport = :8080").stdout else "", 20, every=0.5)
+    assert shown.startswith("503 ") and "Cấp cứu: gọi ngay 115" in shown
+    box.run("systemctl", "reset-failed", "tram-kiosk.service")
+    box.run("systemctl", "start", "tram-kiosk.socket")
+    assert "<html" in page(box, 8080)
