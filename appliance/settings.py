@@ -226,9 +226,10 @@ class Link:
 
     metered: bool = setting(True, YES_NO, "Whether bytes cost money: then ordinary readings wait for 30 rows or gather_s.")
     gather_s: int = setting(
-        60,
-        whole(1, 7200, 1800),
-        "The longest that ordinary readings wait for one another on a metered line: 1800 halves what a day costs. Requests never wait.",
+        870,
+        whole(1, 7200, 60),
+        "How long ordinary readings wait on a metered line for the next contact, at most: 870 is a little less than its pulse. Requests "
+        "never wait, and take along what waits.",
     )
     keepalive_s: int = setting(300, whole(5, 900, 300), "The longest silence on the line in seconds.")
     connect_timeout_s: float = setting(15.0, seconds(1, 120, 15), "How long a connection may take to come up.")
@@ -385,6 +386,15 @@ class Bridge:
         None, path("/etc/tram-bridge/door.pem", empty=True), "Its certificate, with what stands between it and the authority."
     )
     door_key: Path | None = setting(None, path("/etc/tram-bridge/door.key", empty=True), "The key of its certificate.")
+    deny_file: Path | None = setting(
+        None, path("/etc/mosquitto/tram-revoked.pem", empty=True), "Where the broker reads revoked serials (its crlfile); empty: nowhere."
+    )
+    admin_cert: Path | None = setting(
+        None,
+        path("/etc/tram-bridge/admin.pem", empty=True),
+        "The certificate of tram-admin, which tells the broker's dynamic security whom to let in; empty: it is not told.",
+    )
+    admin_key: Path | None = setting(None, path("/etc/tram-bridge/admin.key", empty=True), "The key of that certificate.")
     organisation: str = setting("", text("Trung tâm Y tế khu vực Thử"), "Who answers, as people read it.")
     claim_s: int = setting(900, whole(60, 7200, 900), "Seconds a request stays with a doctor who does nothing on its page.")
     escalate_s: int = setting(600, whole(0, 86400, 600), "Seconds until an urgent request nobody opened goes to the next tier; 0: never.")

@@ -252,7 +252,7 @@ class NetLink:
         heard, self.heard = self.heard, []
         return heard
 
-    def publish(self, topic: str, payload: bytes) -> int:
+    def publish(self, topic: str, payload: bytes, *, sure: bool = True) -> int:  # noqa: ARG002 - the line's form
         """Give it to the net."""
         if not self.up:
             raise LinkError("down")

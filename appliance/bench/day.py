@@ -27,7 +27,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from sqlalchemy import Engine
 
 from appliance import journal
-from appliance.agent.carry import KEEPALIVE_METERED, Carrier, carrier
+from appliance.agent.carry import KEEPALIVE_METERED, Carrier, carrier, unanswered
 from appliance.agent.clock import Clock
 from appliance.bench import wire
 from appliance.bench.secure import secure_broker
@@ -263,8 +263,8 @@ def carry(ends: Ends, events: Sequence[Event], hours: int = 24) -> dict[str, Any
         ends.settle(name, act)
     ends.pass_to(begin + hours * 36_000)
     waiting = ends.conn.execute("SELECT count(*) FROM outbox WHERE state < 2").fetchone()
-    if waiting is None or waiting[0]:
-        raise RuntimeError(f"{waiting} events were not received: the bench measures nothing")
+    if waiting is None or waiting[0] or unanswered(ends.conn):
+        raise RuntimeError(f"{waiting} events were not received, or not every request was answered: the bench measures nothing")
     tally = ends.tally
     return {
         "bytes": tally.bytes + SPLIT * HEADER_BYTES - sum(tally.parts.get("answers", (0, 0))),
@@ -459,6 +459,7 @@ def _station_store(folder: Path) -> Connection:
     conn = connect(folder / "tram.db", key=_KEY)
     migrate(conn)
     with transaction(conn):
+        conn.execute("INSERT INTO meta (key, value) VALUES ('station', ?)", (STATION,))
         boots.open_epoch(conn, b"epoch--1", "first", 0)
         keys.make_station_key(conn, _KEY)
         for purpose in ("receipt", "answer"):

@@ -53,7 +53,7 @@ class NoLine:
         """Nothing happens."""
         return []
 
-    def publish(self, topic: str, payload: bytes) -> int:
+    def publish(self, topic: str, payload: bytes, *, sure: bool = True) -> int:  # noqa: ARG002 - the line's form
         """Nobody listens."""
         raise LinkError("bag", f"{len(payload)} bytes for {topic}")
 

@@ -92,8 +92,11 @@ class Link(Protocol):
         """What has happened since the last call, in order."""
         ...
 
-    def publish(self, topic: str, payload: bytes) -> int:
-        """Hand one message (QoS 1) to the broker; its token. LinkError when the line is down or `room` is 0."""
+    def publish(self, topic: str, payload: bytes, *, sure: bool = True) -> int:
+        """Hand one message to the broker; its token. LinkError when the line is down or `room` is 0.
+
+        QoS 1, or, not `sure`, QoS 0 where the broker has it: no `Acked` follows, and a reader who is away never gets it.
+        """
         ...
 
     def done(self, token: int) -> None:

@@ -165,6 +165,9 @@ class Traffic:
     segments_out: int = 0
     bytes_in: int = 0
     segments_in: int = 0
+    bare_out: int = 0
+    bare_in: int = 0
+    """Of the segments, those that carry nothing."""
 
     @property
     def up(self) -> int:
@@ -179,18 +182,19 @@ class Traffic:
 
 HEADER_BYTES = 52
 """IPv4 and TCP with timestamps, per segment (IPv6: 20 more)."""
-_INFO = struct.Struct("@120x QQ II 56x Q")
-"""linux/tcp.h, struct tcp_info: bytes_acked, bytes_received, segs_out, segs_in, and (from Linux 4.19) bytes_sent."""
+_INFO = struct.Struct("@120x QQ II 8x II 40x Q")
+"""linux/tcp.h, struct tcp_info: bytes_acked, bytes_received, segs_out, segs_in, data_segs_in, data_segs_out, and (from Linux 4.19)
+bytes_sent."""
 
 
 def traffic_of(sock: socket.socket) -> Traffic:
     """What the connection of `sock` has cost, by Linux's TCP_INFO; nothing where the system does not tell."""
     try:
         info = sock.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, 256)
-        _, received, segments_out, segments_in, sent = _INFO.unpack_from(info)
+        _, received, segments_out, segments_in, full_in, full_out, sent = _INFO.unpack_from(info)
     except (OSError, struct.error):
         return Traffic()
-    return Traffic(sent, segments_out, received, segments_in)
+    return Traffic(sent, segments_out, received, segments_in, segments_out - full_out, segments_in - full_in)
 
 
 @dataclass
@@ -302,7 +306,7 @@ class MqttLink:
         self._addresses = deque(found)
         self._dial()
 
-    def publish(self, topic: str, payload: bytes) -> int:
+    def publish(self, topic: str, payload: bytes, *, sure: bool = True) -> int:
         """Hand one message to the broker; its token."""
         if self._client is None or not self.up:
             raise LinkError("down")
@@ -310,18 +314,19 @@ class MqttLink:
             raise LinkError("window")
         if len(payload) > self.largest:
             raise LinkError("packet-size", f"{len(payload)} bytes, the broker takes {self.largest}")
-        info = self._client.publish(topic, payload, qos=1)
+        info = self._client.publish(topic, payload, qos=int(sure))
         self._raise_bug()
         if info.rc != MQTTErrorCode.MQTT_ERR_SUCCESS:
             if self._phase != "idle":
                 self._fail("lost", None)
             raise LinkError("lost", mqtt.error_string(info.rc))
-        self._flying.add(info.mid)
+        if sure:
+            self._flying.add(info.mid)
         return self._token(info.mid)
 
     def done(self, token: int) -> None:
-        """PUBACK a message, when it came by this connection."""
-        if self._client is not None and token >> 16 == self._generation:
+        """PUBACK a message, when it came by this connection and asks for one."""
+        if self._client is not None and token >> 16 == self._generation and token & 0xFFFF:
             self._client.ack(token & 0xFFFF, 1)
             self._raise_bug()
 
@@ -551,6 +556,8 @@ class MqttLink:
             self._happened.append(Up(self._resumed))
 
     def _on_publish(self, mid: int, reason: Any, _properties: Any) -> None:
+        if mid not in self._flying:
+            return  # QoS 0: paho says only that it has written it
         self._flying.discard(mid)
         refusal = _slug(str(reason)) if reason.is_failure else ""
         acked = Acked(self._token(mid), refusal, nobody=reason.value == 16)

@@ -605,8 +605,8 @@ class Pump:
                 safe = self._safe_receipts(tx, talk, now) if receipts else []
             try:
                 for payload in [*hellos, *receipts.values(), *safe]:
-                    for part in split(payload, self.limit):
-                        self.link.publish(topic(talk.shard, station, self.end.way, Lane.URGENT), part)
+                    for part in split(payload, self.limit):  # a hello's PUBACK says whether anybody is subscribed; a receipt needs none
+                        self.link.publish(topic(talk.shard, station, self.end.way, Lane.URGENT), part, sure=payload in hellos)
             except LinkError as error:
                 self.reason = error.reason
                 for stream in receipts:

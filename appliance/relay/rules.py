@@ -70,15 +70,18 @@ def resend_after(silent: int) -> float:
     return min(RESEND_MOST, RESEND * 2.0 ** min(silent, 16))
 
 
-def ready(lane: int, rows: int, age: float, metered: bool, since_last: float, rate: float, gather: float = BATCH_SECONDS) -> float:
+def ready(
+    lane: int, rows: int, age: float, metered: bool, since_last: float, rate: float, gather: float = BATCH_SECONDS, contact: float = 0.0
+) -> float:
     """Seconds until `rows` waiting events of a lane may leave (0: now). `age` is how long the oldest has been waiting,
     `since_last` how long ago lanes from READINGS on last made a parcel, `rate` how many of their rows leave in a second,
-    `gather` the longest wait on a metered link.
+    `gather` the longest wait on a metered link, `contact` how long ago a parcel of any lane left: after so long a pulse would
+    be due, and data in its place costs no contact of its own.
     """
     if lane in FULL_ALREADY or rows >= BATCH_ROWS:
         return 0.0
     if metered:
-        return max(0.0, gather - age)
+        return max(0.0, gather - max(age, contact))
     return max(0.0, GATHER - since_last) if rate > BUSY else 0.0
 
 

@@ -70,6 +70,7 @@ class Sender:
         self.turns = Turns()
         self.silent = 0
         self.gathered = float("-inf")
+        self.contact = float("inf")
         self.gather = BATCH_SECONDS
         self.rate = Rate()
 
@@ -156,6 +157,8 @@ class Sender:
         least urgent lane that may leave.
         """
         pieces: list[Piece] = []
+        if metered and self._leaving(now, again, most):
+            self.contact = float("-inf")  # what waits for a contact leaves with this one
         while len(pieces) < room and len(self.flying) < credit:
             ripe = self._ripe(now, metered, most)
             lanes = self._unsent(again, most) | set(ripe)
@@ -170,7 +173,13 @@ class Sender:
             piece = self._piece(tx, flight, now)
             self.turns.sent(lane, len(piece.payload), lanes)
             pieces.append(piece)
+        if pieces:
+            self.contact = now
         return pieces
+
+    def _leaving(self, now: float, again: bool, most: int) -> bool:
+        """True when something is to leave that others may go with: anything but pictures, which never end."""
+        return bool((self._unsent(again, most) | set(self._ripe(now, True, most))) - {Lane.ATTACHMENTS})
 
     def freeze_waiting(self, tx: Tx, most: int, at: int) -> bool:
         """Make up to `most` parcels of what waits, the most urgent first, for a post bag that leaves once; True when more can be
@@ -186,7 +195,7 @@ class Sender:
     def _ready(self, row: Waiting, since: float, now: float, metered: bool) -> float:
         held = self.held.get((row.stream, row.lane), now) - now
         rows, age, rate = row.next - 1 - row.frozen, now - since, self.rate.now(now)
-        return max(held, ready(row.lane, rows, age, metered, now - self.gathered, rate, self.gather))
+        return max(held, ready(row.lane, rows, age, metered, now - self.gathered, rate, self.gather, now - self.contact))
 
     def _unsent(self, again: bool, most: int) -> set[int]:
         """The lanes in which a parcel may leave."""

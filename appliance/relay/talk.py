@@ -57,7 +57,7 @@ class Talk:
 
     def connected(self, now: float) -> None:
         """A new connection: everything under way may be lost, and nobody has answered on it yet."""
-        self.answered, self.hello, self.up = False, None, now
+        self.answered, self.hello, self.up, self.sender.contact = False, None, now, now
         self.sender.lost()
         for stream, at in self.recent.items():
             if at > now - RECENT:  # these receipts may have been lost with the old connection

@@ -150,7 +150,7 @@ class AmqpLink:
             custom_ioloop=self._loop,
         )
 
-    def publish(self, topic: str, payload: bytes) -> int:
+    def publish(self, topic: str, payload: bytes, *, sure: bool = True) -> int:  # noqa: ARG002 - the line's form
         """Hand one message to the broker; its token."""
         if not self.up:
             raise LinkError("down")

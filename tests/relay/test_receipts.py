@@ -321,17 +321,14 @@ def test_an_urgent_event_passes_everything_that_waits(world: World) -> None:
     assert world.net.carried[before][0] == topic(SHARD, STATION, UP, 0)
 
 
-def test_a_metered_link_gathers_thirty_rows_or_a_minute_and_urgent_ones_go_at_once(worlds: Callable[..., World]) -> None:
-    """Decision 8, on a real outbox."""
+def test_a_metered_link_gathers_thirty_rows_or_the_wait_that_is_set(worlds: Callable[..., World]) -> None:
+    """Decision 8, on a real outbox; the wait of this one is a minute."""
     world = worlds(metered=True)
     world.settle()
     for _ in range(29):
         world.record(2)
     world.turn("station")
     assert parcels(world) == []
-    world.record(0)
-    world.turn("station")
-    assert (len(parcels(world)), len(parcels(world, 0))) == (0, 1)
     world.record(2)
     world.turn("station")
     assert len(parcels(world)) == 1
@@ -343,6 +340,27 @@ def test_a_metered_link_gathers_thirty_rows_or_a_minute_and_urgent_ones_go_at_on
     world.pass_time(2)
     world.turn("station")
     assert len(set(parcels(world))) == 2
+
+
+def test_on_a_metered_link_what_waits_leaves_with_the_next_contact(worlds: Callable[..., World]) -> None:
+    """With a request, which never waits; and at once where so long a silence has passed that a pulse would be due (decision 14)."""
+    world = worlds(metered=True)
+    world.settle()
+    world.record(2)
+    world.turn("station")
+    assert parcels(world) == []
+    world.record(0)
+    world.turn("station")
+    assert (len(parcels(world)), len(parcels(world, 0))) == (1, 1)
+    world.settle()
+    world.pass_time(61)
+    world.turn("station")
+    world.record(3)
+    world.turn("station")
+    assert len(parcels(world, 3)) == 1
+    world.record(3)
+    world.turn("station")
+    assert len(parcels(world, 3)) == 1
 
 
 def test_receipts_of_readings_come_once_in_two_seconds_those_of_requests_at_once(world: World) -> None:
