@@ -135,6 +135,73 @@ def _tenths(values: Sequence[int]) -> int:
     return (20 * sum(values) + len(values)) // (2 * len(values))
 
 
+Pair = tuple[str, str]
+"""Vietnamese, English."""
+
+POSTURES: dict[Posture, Pair] = {
+    Posture.SITTING: ("Ngồi", "Sitting"),
+    Posture.LYING: ("Nằm", "Lying"),
+    Posture.STANDING: ("Đứng", "Standing"),
+}
+ARMS: dict[Arm, Pair] = {Arm.LEFT: ("Tay trái", "Left arm"), Arm.RIGHT: ("Tay phải", "Right arm")}
+CUFFS: dict[Cuff, Pair] = {
+    Cuff.NEWBORN: ("Sơ sinh", "Newborn"),
+    Cuff.CHILD: ("Trẻ em", "Child"),
+    Cuff.SMALL_ADULT: ("Nhỏ", "Small"),
+    Cuff.ADULT: ("Người lớn", "Adult"),
+    Cuff.LARGE_ADULT: ("Lớn", "Large"),
+    Cuff.THIGH: ("Rất lớn", "Extra large"),
+}
+REASONS: dict[Unrested, Pair] = {
+    Unrested.URGENT: ("Cần biết ngay", "Needed at once"),
+    Unrested.RESTED_BEFORE: ("Đã ngồi nghỉ đủ trước đó", "Has rested already"),
+    Unrested.PATIENT_WISHES: ("Người bệnh không chờ được", "The patient cannot wait"),
+    Unrested.OTHER: ("Lý do khác", "Another reason"),
+}
+
+
+def cuff_pair(cuff: Cuff) -> Pair:
+    """A cuff's size, with the arm it is for.
+
+    >>> cuff_pair(Cuff.ADULT)
+    ('Người lớn (27–34 cm)', 'Adult (27–34 cm)')
+    """
+    vi, en = CUFFS[cuff]
+    bounds = CUFF_CM.get(cuff)
+    arm = "" if bounds is None else f" ({bounds[0]}–{bounds[1]} cm)"
+    return vi + arm, en + arm
+
+
+def taken_pair(posture: Posture, arm: Arm, cuff: Cuff, rested: int | None, unrested: Unrested) -> Pair:
+    """How a pressure was taken, in one line; `rested` in seconds, None where the rest is still to come. What was not said is left out."""
+    parts: list[Pair] = []
+    if posture in POSTURES:
+        parts.append(POSTURES[posture])
+    if arm in ARMS:
+        parts.append((ARMS[arm][0].lower(), ARMS[arm][1].lower()))
+    if cuff in CUFFS:
+        vi, en = cuff_pair(cuff)
+        parts.append((f"vòng bít {vi.lower()}", f"cuff {en.lower()}"))
+    if rested is not None:
+        why = REASONS.get(unrested)
+        minutes, seconds = divmod(rested, 60)
+        vi_span = " ".join(
+            one for one in (f"{minutes} phút" if minutes else "", f"{seconds} giây" if seconds or not minutes else "") if one
+        )
+        en_span = " ".join(one for one in (f"{minutes} min" if minutes else "", f"{seconds} s" if seconds or not minutes else "") if one)
+        parts.append((
+            f"nghỉ {vi_span}" + (f" ({why[0].lower()})" if why else ""), f"rested {en_span}" + (f" ({why[1].lower()})" if why else ""),
+        ))  # fmt: skip
+    return " · ".join(vi for vi, _ in parts), " · ".join(en for _, en in parts)
+
+
+def mean_pair(rule: int, count: int) -> Pair:
+    """What must stand beside every mean: of how many readings, by which rule; a rule of a later version by its number alone."""
+    known = PROTOCOLS.get(rule)
+    vi, en = ("", "") if known is None else (f": {known.vi}", f": {known.en}")
+    return f"trung bình của {count} lần (quy tắc {rule}{vi})", f"mean of {count} readings (rule {rule}{en})"
+
+
 TYPED, BREATHS_60, BREATHS_30 = 100, 101, 102
 """Numbers of the rules by which a person made a value; those of settling devices are below 100 (`devices.settle.RULES`)."""
 COUNTS: dict[int, int] = {BREATHS_60: 60, BREATHS_30: 30}

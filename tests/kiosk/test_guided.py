@@ -3,9 +3,10 @@ import re
 from appliance.contract.codec import read_event
 from appliance.contract.events import Body, ObservationRecorded, PressureAveraged, PressureTaken
 from appliance.contract.guided import Arm, Cuff, Posture, Unrested
-from appliance.store import guided, measuring
+from appliance.store import corrections, guided, measuring
 from appliance.store.guided import Series, State
 from tests.kiosk.station import DOCTOR, NURSE, Station, Window
+from tests.kiosk.test_paper import pages
 
 READY = {"posture": "1", "arm": "1", "cuff": "4"}
 
@@ -63,6 +64,11 @@ def sent(station: Station, *kinds: type) -> list[Body]:
     return [one for one in bodies if isinstance(one, kinds)]
 
 
+def slip(window: Window, patient: int) -> str:
+    """The text of the printed visit slip."""
+    return " ".join(pages(window.client.get(f"/patients/{patient}/slip.pdf?size=a5").data))
+
+
 def seen_before(station: Station) -> None:
     """The first patient was measured here on another day."""
     session = measuring.open_session(station.conn, patient=station.first, staff=NURSE, device="cuff", now=station.now)
@@ -98,6 +104,23 @@ def test_a_whole_series_sends_every_reading_how_it_was_taken_and_the_mean(statio
     assert sent(station, PressureTaken) == how
     assert sent(station, PressureAveraged) == [PressureAveraged(station.first, of(station, series).number, 1, keys, keys, 1475, 885, 715)]
     assert of(station, series).state is State.DONE
+    assert "147,5/88,5 mmHg" in window.get(f"/patients/{station.first}").text and "trung bình của 2 lần" in window.text
+    assert "quy tắc 1" in slip(window, station.first)
+
+
+def test_a_corrected_reading_takes_the_mean_away(station: Station) -> None:
+    """A reading of a finished series is marked as wrong: no page shows the mean any more."""
+    seen_before(station)
+    window, series = begin(station)
+    rest(station, window, series)
+    take(station, window, series, 150, 90)
+    wait(station, window, series, 60)
+    take(station, window, series, 148, 88)
+    window.post(f"/guided/{series}/finish")
+    wrong = guided.taken(station.conn, of(station, series))[0]
+    corrections.enter_in_error(station.conn, wrong.id, reason="vòng bít lỏng", staff=NURSE, now=station.now)
+    assert "trung bình của" not in window.get(f"/patients/{station.first}").text
+    assert "đã bị sửa" in window.get(f"/guided/{series}").text and "trung bình của" not in window.text
 
 
 def test_readings_that_differ_and_first_visits_want_a_third(station: Station) -> None:

@@ -8,7 +8,20 @@ from flask import Blueprint, request
 from werkzeug.wrappers import Response
 
 from appliance.contract.events import Identity
-from appliance.contract.guided import CUFF_CM, Arm, Cuff, Mean, Posture, Unrested
+from appliance.contract.guided import (
+    ARMS,
+    CUFFS,
+    POSTURES,
+    REASONS,
+    Arm,
+    Cuff,
+    Mean,
+    Posture,
+    Unrested,
+    cuff_pair,
+    mean_pair,
+    taken_pair,
+)
 from appliance.kiosk import here, present
 from appliance.kiosk.screens import measure
 from appliance.kiosk.speech import Pair, Say
@@ -18,26 +31,6 @@ from appliance.store.measuring import ObservationRow
 
 screen = Blueprint("guided", __name__)
 
-POSTURES: dict[Posture, Pair] = {
-    Posture.SITTING: ("Ngồi", "Sitting"),
-    Posture.LYING: ("Nằm", "Lying"),
-    Posture.STANDING: ("Đứng", "Standing"),
-}
-ARMS: dict[Arm, Pair] = {Arm.LEFT: ("Tay trái", "Left arm"), Arm.RIGHT: ("Tay phải", "Right arm")}
-CUFFS: dict[Cuff, Pair] = {
-    Cuff.NEWBORN: ("Sơ sinh", "Newborn"),
-    Cuff.CHILD: ("Trẻ em", "Child"),
-    Cuff.SMALL_ADULT: ("Nhỏ", "Small"),
-    Cuff.ADULT: ("Người lớn", "Adult"),
-    Cuff.LARGE_ADULT: ("Lớn", "Large"),
-    Cuff.THIGH: ("Rất lớn", "Extra large"),
-}
-REASONS: dict[Unrested, Pair] = {
-    Unrested.URGENT: ("Cần biết ngay", "Needed at once"),
-    Unrested.RESTED_BEFORE: ("Đã ngồi nghỉ đủ trước đó", "Has rested already"),
-    Unrested.PATIENT_WISHES: ("Người bệnh không chờ được", "The patient cannot wait"),
-    Unrested.OTHER: ("Lý do khác", "Another reason"),
-}
 ASKED: dict[str, Pair] = {
     "posture": ("Chọn tư thế.", "Choose the posture."),
     "arm": ("Chọn tay quấn vòng bít.", "Choose the arm with the cuff."),
@@ -210,33 +203,33 @@ def _mine(series: int) -> tuple[Series, Identity] | Response:
 
 def cuff_words(cuff: Cuff, t: Say) -> str:
     """A cuff's size, with the arm it is for: ``Người lớn (27–34 cm)``."""
-    bounds = CUFF_CM.get(cuff)
-    return t(*CUFFS[cuff]) + (f" ({bounds[0]}–{bounds[1]} cm)" if bounds else "")
+    return t(*cuff_pair(cuff))
 
 
 def taken_words(it: Series, t: Say) -> str:
     """How it is taken, in one line; empty before that was said."""
-    if it.arm is Arm.UNSAID:
-        return ""
-    parts = [t(*POSTURES[it.posture]), t(*ARMS[it.arm]), t("vòng bít ", "cuff ") + cuff_words(it.cuff, t).lower()]
-    if it.rested is not None:
-        parts.append(t("nghỉ ", "rested ") + present.span(it.rested * 10, t))
-        if it.unrested is not Unrested.NO:
-            parts[-1] += f" ({t(*REASONS[it.unrested]).lower()})"
-    return " · ".join(parts)
+    return "" if it.arm is Arm.UNSAID else t(*taken_pair(it.posture, it.arm, it.cuff, it.rested, it.unrested))
 
 
 def mean_words(it: Series, made: Mean, t: Say) -> dict[str, str]:
     """The mean, marked as what it is: of how many readings, by which rule."""
-    count = len(made.used)
     return {
         "pressure": f"{tenths(made.systolic, t)}/{tenths(made.diastolic, t)}",
         "pulse": "" if made.pulse is None else tenths(made.pulse, t),
-        "said": t(
-            f"trung bình của {count} lần (quy tắc {it.protocol.number}: {it.protocol.vi})",
-            f"mean of {count} readings (rule {it.protocol.number}: {it.protocol.en})",
-        ),
+        "said": t(*mean_pair(it.protocol.number, len(made.used))),
     }
+
+
+def means(patients: list[int], since: int = 0) -> list[dict[str, str]]:
+    """The means of these records that still hold, measured after `since` (tenths since 1970), the newest first, with when that was."""
+    t, conn, found = here.speech(), here.db(), []
+    for it in (one for patient in patients for one in guided.finished(conn, patient)):
+        rows = guided.taken(conn, it)
+        made = guided.result(it, rows)
+        if made is not None and rows[-1].wall >= since:
+            at = present.moment(rows[-1].wall, here.now())
+            found.append((rows[-1].wall, {**mean_words(it, made, t), "at": at, "taken": taken_words(it, t)}))
+    return [words for _wall, words in sorted(found, key=lambda one: -one[0])]
 
 
 def tenths(value: int, t: Say) -> str:

@@ -8,6 +8,7 @@ from appliance.contract.ids import spell
 from appliance.contract.metrics import Status
 from appliance.kiosk import here, paper, present, rows
 from appliance.kiosk.paper import Document, Line
+from appliance.kiosk.screens import guided
 from appliance.kiosk.screens.correct import struck
 from appliance.kiosk.screens.status import simulated
 from appliance.kiosk.speech import DEPARTMENTS, URGENCIES, Pair, Say
@@ -101,7 +102,8 @@ def _slip(identity: Identity, size: str) -> Document:
         size, t("Phiếu khám tại trạm", "Visit slip"),
         (
             *_top(t("PHIẾU KHÁM TẠI TRẠM", "VISIT SLIP")), *_who(identity, t), Line(look="rule"), Line(t("Kết quả đo", "Readings"), "head"),
-            *(values or [Line(t("Chưa có kết quả nào được lưu.", "No reading has been saved."))]), Line(look="rule"),
+            *(values or [Line(t("Chưa có kết quả nào được lưu.", "No reading has been saved."))]),
+            *_means(identity.patient, found, t), Line(look="rule"),
             Line(_NOT_A_DIAGNOSIS[0 if here.desk().language == "vi" else 1], "small"), Line(_printed(t), "small"),
             _code("P", identity.patient, t("Mã tại trạm", "Station code")),
         ),
@@ -113,6 +115,15 @@ _NOT_A_DIAGNOSIS: Pair = (
     "Số đo như máy cho, không phải chẩn đoán. Người bệnh hỏi nhân viên y tế về ý nghĩa.",
     "Values as the devices gave them, not a diagnosis. Ask the health staff what they mean.",
 )
+
+
+def _means(patient: int, found: list[Listed], t: Say) -> list[Line]:
+    """The means of the visit's guided series, below the readings they were made of, marked as means."""
+    if not found:
+        return []
+    made = guided.means(patients.group(here.db(), patient), min(one.row.wall for one in found))
+    lines = [(f"{one['pressure']} mmHg", f"{one['said']} · {one['at']} · {one['taken']}") for one in made]
+    return [line for value, about in lines for line in (Line(value, label=t("Trung bình", "Mean")), Line(about, "small"))]
 
 
 def _visit(patient: int) -> list[Listed]:

@@ -12,6 +12,7 @@ from appliance.contract.ids import short_number
 from appliance.kiosk import here, present
 from appliance.kiosk.desk import Enrol
 from appliance.kiosk.forms import Card, clean, read_card, read_patient
+from appliance.kiosk.screens import guided
 from appliance.kiosk.screens.consents import state
 from appliance.kiosk.screens.consult import summaries
 from appliance.kiosk.screens.correct import words
@@ -79,7 +80,7 @@ def show(patient: int) -> Response:
     return here.page(
         "patient.html", banner=here.banner_of(identity), readings=_readings(same), consults=asked, undecided=waiting,
         merged=[_merged(one) for one in merging.merged(here.db(), patient)], number=station_text(patient),
-        treat=state(consent.words(here.db(), patient).get(consent.TREAT)),
+        means=guided.means(same)[:1], treat=state(consent.words(here.db(), patient).get(consent.TREAT)),
     )  # fmt: skip
 
 
