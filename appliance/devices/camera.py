@@ -1,12 +1,15 @@
-"""The one door to the box's own camera (CSI). Nothing else in the project imports picamera2.
+"""The one door to the box's cameras: its own (CSI), else one on USB. Nothing else in the project imports picamera2.
 
-picamera2 belongs to the distribution's libcamera and exists only on the box: it is imported when a photo is taken, and
-where it is missing the error names the packages. The camera is on for the length of one photo, and off otherwise.
+picamera2 belongs to the distribution's libcamera and exists only on the box: it is imported when a photo is taken. Where it is
+missing, or finds no camera, the USB cameras are asked; where there is none either, the error names the packages. A camera
+is on for the length of one photo, and off otherwise.
 """
 
 import io
+from pathlib import Path
 from typing import Any
 
+from appliance.devices import v4l2
 from appliance.devices.port import DeviceError
 
 PACKAGES = "python3-picamera2 python3-libcamera"
@@ -21,11 +24,37 @@ class CameraError(DeviceError):
 
     def __init__(self, text: str) -> None:
         super().__init__("camera", text)
+        self.text = text
 
 
-def photograph() -> bytes:
-    """One photo as JPEG bytes, as the camera sees it now; CameraError."""
-    camera = _open()
+def photograph(folder: Path = Path("/dev")) -> bytes:
+    """One photo as JPEG bytes, as the camera sees it now; CameraError. `folder` is where the video nodes of USB cameras are."""
+    try:
+        camera = _open()
+    except CameraError as error:
+        photo = _over_usb(folder)
+        if photo is None:
+            raise CameraError(f"{error.text}; and no USB camera is there") from error
+        return photo
+    return _own(camera)
+
+
+def _over_usb(folder: Path) -> bytes | None:
+    """A photo of the first USB camera that gives one; None where there is none, CameraError when it cannot be used."""
+    failed: OSError | None = None
+    for node in v4l2.nodes(folder):
+        try:
+            return v4l2.grab(node)
+        except v4l2.NotThisOneError:
+            continue
+        except OSError as error:  # a second node of one camera, or one in use: another may answer
+            failed = error
+    if failed is not None:
+        raise CameraError(f"the USB camera cannot be used: {failed}") from failed
+    return None
+
+
+def _own(camera: Any) -> bytes:
     try:
         camera.configure(camera.create_still_configuration(main={"size": SIDE}))
         camera.start()
