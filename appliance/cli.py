@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from appliance.database import Connection
     from appliance.settings import Settings, SettingsError
     from appliance.store.bags import Post, PostOffice
+    from appliance.store.register import Binding
 
 DONE, REFUSED, USAGE, DAMAGED, LATER, CONFIG = 0, 1, 2, 65, 75, 78
 
@@ -61,10 +62,12 @@ def open_box(args: argparse.Namespace) -> Box:
     from appliance.agent.clock import boot_id, live_clock
     from appliance.store.boots import seq_of
     from appliance.store.opening import open_store
+    from appliance.store.register import in_force
 
     settings = settings_of(args)
     settings.need("station.id")
     conn = open_store(settings)
+    settings = in_force(conn, settings)
     boot_seq = seq_of(conn, boot_id(), time.time_ns() // 100_000_000)
     return Box(settings, conn, live_clock(boot_seq, data=settings.paths.data, run=settings.paths.run))
 
@@ -541,13 +544,18 @@ def _collect(args: argparse.Namespace) -> int:
     from appliance import journal
     from appliance.agent.collect import Collector, Job, check, cuffs_beside, run, stop_on_signals
     from appliance.agent.watchdog import Systemd, Watchdog, self_test
+    from appliance.devices.binding import open_bound
     from appliance.store.errors import Refused
 
     box = open_box(args)
-    device = box.settings.devices.get(args.device)
+    bound = _bound(args, box)
+    device = box.settings.devices.get(args.device) or (bound.settings if bound else None)
     if device is None:
         known = ", ".join(box.settings.devices) or "none"
-        raise Refused(f"Không có máy {args.device} trong cài đặt.", f"no device {args.device} in the settings (there: {known})")
+        raise Refused(
+            f"Không có máy {args.device} trong cài đặt, cũng chưa gắn.",
+            f"no device {args.device} in the settings or bound (there: {known})",
+        )
     job = Job(
         device=args.device,
         driver=device.driver,
@@ -560,13 +568,35 @@ def _collect(args: argparse.Namespace) -> int:
         rest_s=device.rest_s,
         cycles_per_hour=device.cycles_per_hour,
         cuffs=cuffs_beside(box.settings, args.device),
+        experimental=bound is not None and bound.experimental,
+        inventory=bound.inventory if bound else "",
+        calibrated=bound.calibrated if bound else "",
+        next_calibration=bound.next_calibration if bound else "",
     )
     which = check(job, box.settings.environment)
     stopping = stop_on_signals()
     log = journal.open(f"collect-{args.device}")
-    collector = Collector(job, which=which, conn=box.conn, clock=box.clock, run=box.settings.paths.run, log=log)
+    collector = Collector(job, which=which, conn=box.conn, clock=box.clock, run=box.settings.paths.run, log=log, opens=open_bound)
     watchdog = Watchdog(Systemd(), self_test(box.conn, box.settings.paths.data, f"collect-{args.device}"), log.warning)
     return run(collector, stopping=stopping, alive=lambda: watchdog.turn(box.clock.monotonic()))
+
+
+def _bound(args: argparse.Namespace, box: Box) -> "Binding | None":
+    """The binding of the named device. A HID device that is known by its ids alone binds itself; Refused where two speak of one device."""
+    from appliance.devices.binding import HID, known_hid
+    from appliance.devices.registry import ROWS
+    from appliance.store import register
+
+    known = known_hid(ROWS.values())
+    bound = register.get(box.conn, args.device)
+    if bound is None and args.device not in box.settings.devices and args.device in known:
+        row = known[args.device]
+        if row.service or box.settings.environment != "production":
+            new = register.Binding(args.device, HID, row.name, row.title[: register.LONGEST])
+            bound = register.bind(box.conn, new, actor="", now=box.clock.stamp())
+    if bound is not None:
+        register.refuse_clash(settings_of(args), [bound])
+    return bound
 
 
 def _nothing(parser: argparse.ArgumentParser) -> None:
@@ -824,6 +854,37 @@ def _time_set(args: argparse.Namespace) -> int:
     return _time_show(args)
 
 
+DEVICE = {
+    "list": "the ports that are there, and what is bound to them",
+    "bind": "say which device is behind a port: its driver may talk to it from then on",
+    "unbind": "take that back",
+    "test": "open a device, show what it says",
+    "monitor": "watch a device: values, state, frames and noise",
+    "record": "keep the bytes a device sends in a file that `tram device decode` reads",
+    "drivers": "the device families this version knows",
+    "rules": "udev rules for what is bound and for known USB devices",
+}
+"""What `cli_device` does; it is loaded for these alone."""
+
+
+def _device_arguments(word: str) -> Arguments:
+    def arguments(parser: argparse.ArgumentParser) -> None:
+        from appliance import cli_device
+
+        cli_device.ARGUMENTS[word](parser)
+
+    return arguments
+
+
+def _device_run(word: str) -> Run:
+    def run(args: argparse.Namespace) -> int:
+        from appliance import cli_device
+
+        return cli_device.RUNS[word](args, cli_device.Tools(open_box, settings_of, actor))
+
+    return run
+
+
 # --- devices without a station ----------------------------------------------------------------------------------------------------------
 
 
@@ -990,6 +1051,7 @@ COMMANDS: tuple[Command, ...] = (
     Command("time show", "what time it is, how that is known, and what was learnt", _nothing, _time_show),
     Command("time learn", "ask the bridge's door for the signed time now", _nothing, _time_learn),
     Command("time set", "say what time it is where nothing else can", _time_set_arguments, _time_set),
+    *(Command(f"device {word}", text, _device_arguments(word), _device_run(word)) for word, text in DEVICE.items()),
     Command("device decode", "what a recording of a device says, as JSON lines", _decode_arguments, _decode),
     Command("simulate device", "a device that does not exist, on a pseudo-terminal", _simulate_device_arguments, _simulate_device),
     Command("simulate play", "recorded bytes on a pseudo-terminal, at wire speed", _simulate_play_arguments, _simulate_play),
@@ -1027,7 +1089,7 @@ def parser(said: Sequence[str] = ()) -> argparse.ArgumentParser:
         "staff": "who works here",
         "patient": "who is cared for here",
         "session": "whose measurement the next one is",
-        "device": "devices without a station",
+        "device": "what is plugged in, and what it says",
         "time": "what the box knows about the time",
         "bag": "the post bag on a USB stick",
         "simulate": "devices, recordings and days that are invented",

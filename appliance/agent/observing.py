@@ -35,11 +35,17 @@ class Source:
     driver: str
     port: str
     test_data: bool
+    inventory: str = ""
+    calibrated: str = ""
+    next_calibration: str = ""
 
     @property
     def identity(self) -> str:
-        """Family and station port: the serial numbers of these families are worth nothing (all adapters say 0001)."""
-        return f"{self.driver}@{self.port}"
+        """Family and inventory number, so that a device in another port stays what it was; without a number, family and station port.
+
+        The serial numbers of these families are worth nothing (all adapters say 0001).
+        """
+        return f"{self.driver}#{self.inventory}" if self.inventory else f"{self.driver}@{self.port}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -177,12 +183,17 @@ class Observing:
             rule=measurement.rule,
         )
 
+    def number(self) -> int:
+        """The device's number, announced if it was not; StoreError while the store cannot be written."""
+        return self._device()
+
     def _device(self) -> int:
         if self._number is None:
             source = self._source
             self._number = devices.register(
                 self._conn, name=source.title or source.device, driver=source.driver, identity=source.identity, model=self._model,
-                serial="", test_data=source.test_data, now=self._clock.stamp(),
+                serial="", test_data=source.test_data, inventory=source.inventory, calibrated=source.calibrated,
+                next_calibration=source.next_calibration, now=self._clock.stamp(),
             )  # fmt: skip
         return self._number
 

@@ -17,6 +17,8 @@ from appliance.devices.events import Measurement, Noise, Notice, Said, Sample, s
 from appliance.devices.registry import UnknownDriverError, row
 from appliance.devices.settle import Settler, rule_words
 
+RECORDING = b"# tram recording 1"
+"""How a file of ``tram device record`` begins: hex with comments, read as such without being told."""
 CHUNK = 4096
 """Bytes fed at once; the result does not depend on it (tests feed the same recordings byte by byte)."""
 
@@ -200,7 +202,7 @@ def run(
     try:
         which = row(driver)
         content = read()
-        data = read_hex(content.decode("utf-8", "replace")) if hex_text else content
+        data = read_hex(content.decode("utf-8", "replace")) if hex_text or content.startswith(RECORDING) else content
     except UnknownDriverError as error:
         complain(str(error))
         return UNREADABLE

@@ -5,6 +5,7 @@ at once. Known HID devices are recognised by their own ids; those that are exper
 technician binds them. No rule speaks of an adapter's ids alone: the next 3G modem may have the same chip.
 """
 
+import re
 from collections.abc import Iterable, Sequence
 from typing import Protocol
 
@@ -15,6 +16,8 @@ from appliance.devices.registry import ROWS
 FILE = "/etc/udev/rules.d/60-tram.rules"
 """After 50-udev-default, which says who may open a tty, and before 99-systemd, which reads the tag."""
 UNITS = "/etc/systemd/system"
+BUILT_IN = re.compile(r"/dev/tty[A-Za-z]+\d+")
+"""A UART of the board: it is always there and keeps its name."""
 GROUP = "tram"
 LATENCY_MS = 1
 """FTDI's own 16 ms make request and reply slow (devices facts 23.7)."""
@@ -62,6 +65,8 @@ def _of_binding(one: Bound) -> list[str]:
     if one.port == HID:
         return _of_hid(one.name, row, wanted=True)
     head = f"# {one.name}: {row.title} ({row.name}) at {one.port}"
+    if BUILT_IN.fullmatch(one.port) is None and not one.port.startswith(USB):
+        return []  # a simulator's line, or a name that some other rule makes
     if not one.port.startswith(USB):
         return [head, f'SUBSYSTEM=="tty", KERNEL=="{one.port.rpartition("/")[2]}", {_ours(one.name, wanted=True)}', ""]
     interface = one.port.removeprefix(USB)
@@ -106,5 +111,5 @@ def drop_ins(bound: Sequence[Bound]) -> dict[str, str]:
     return {
         f"tram-collect@{one.name}.service.d/adapter.conf": f"[Unit]\nBindsTo=dev-tram-{one.name}.device\nAfter=dev-tram-{one.name}.device\n"
         for one in bound
-        if not one.port.startswith("sim://")
+        if one.port == HID or one.port.startswith(USB) or BUILT_IN.fullmatch(one.port)
     }

@@ -46,7 +46,9 @@ class Binding:
     @property
     def settings(self) -> DeviceSettings:
         """As the settings file would have it."""
-        return DeviceSettings(self.driver, self.port, self.title or self.name, self.patient_types, self.simulated)
+        return DeviceSettings(
+            driver=self.driver, port=self.port, name=self.title or self.name, patient_types=self.patient_types, simulated=self.simulated
+        )
 
 
 @dataclass(frozen=True, slots=True)
