@@ -30,7 +30,8 @@ from appliance.relay.link import Broker, MqttLink, tls_context
 from appliance.relay.pump import Pump
 from appliance.relay.rules import BUSY, Budget
 from appliance.settings import Settings, SettingsError
-from appliance.store import audit, keys, measuring
+from appliance.store import audit, enrolment, keys, measuring
+from appliance.store.errors import Refused
 from appliance.store.inbox import StationStore
 from appliance.store.machine import machine_of, renew
 from appliance.store.room import EVERY, Keeper
@@ -56,6 +57,8 @@ LOOK_SECONDS = 60.0
 """How often the consults are looked at to see whether one waits."""
 TRAY_SECONDS = 30.0
 """How often the unassigned tray is looked at: what nobody claimed in time is sent as nobody's (decision 14)."""
+RENEW_SECONDS = 3600.0
+"""How often it is looked whether the certificate must be renewed, and tried."""
 AUDIT_SECONDS = 600.0
 """How often the head of the audit log is sent at most (about 80 bytes, and only when something was added)."""
 BLAME = frozenset({"not-authorized", "bad-user-name-or-password", "certificate", "tls", "banned", "client-identifier-not-valid"})
@@ -128,6 +131,8 @@ class Carrier:
     walk: audit.Walk | None = None
     keeper: Keeper | None = None
     timekeeper: Timekeeper | None = None
+    renewal: Callable[[bool], None] | None = None
+    renew_due: float = float("-inf")
     waits: bool = False
     _probed: float = field(default=float("-inf"))
     _looked: float = field(default=float("-inf"))
@@ -140,6 +145,7 @@ class Carrier:
         try:
             version = data_version(self.conn)
             learnt = self.timekeeper is not None and self.timekeeper.turn(now)
+            self._renew(now)
             news = learnt or self._tray(now) or self._audit(now) or version != self.version
             if not (stirred or news or now >= self.due):
                 return self.due - now
@@ -154,6 +160,12 @@ class Carrier:
             wait, self.away = self.away, min(self.away * 2, AWAY_MOST)
         self.due = now + wait
         return wait
+
+    def _renew(self, now: float) -> None:
+        """The next certificate, asked for at contact; once an hour until it is there."""
+        if self.renewal is not None and now >= self.renew_due:
+            self.renew_due = now + RENEW_SECONDS
+            self.renewal(self.pump.link.up)
 
     def _tray(self, now: float) -> bool:
         """Send what lay in the unassigned tray too long; True when there was something."""
@@ -296,6 +308,36 @@ def door_of(conn: Connection, settings: Settings, clock: Clock) -> Callable[[], 
     return lambda: asking.ask_time(settings.door.host, settings.door.port, ca, trusted, lambda: clock.boottime_ns() // TICK_NS)
 
 
+def renewal(
+    conn: Connection, settings: Settings, clock: Clock, log: logging.Logger, context: ssl.SSLContext | None
+) -> Callable[[bool], None] | None:
+    """What renews an enrolled certificate in time, told whether the line is up; None where there is none, or no door to ask.
+
+    One that has ended keeps the line from coming up, so it is renewed without. What it needs is loaded when it is needed: 5 MiB, every
+    four months.
+    """
+    if context is None or not settings.door.host or enrolment.files_of(settings) is None:
+        return None
+
+    def turn(up: bool) -> None:
+        wall, last = clock.stamp().wall, enrolment.latest(conn)
+        if last is None or not enrolment.renewal_due(conn, wall) or not (up or wall >= last.ends):
+            return
+        from appliance.agent import enrol
+
+        try:
+            one = enrol.renew(conn, settings, clock)
+        except (OSError, Refused) as error:
+            log.warning("the certificate could not be renewed: %s", error)
+            return
+        log.info("the certificate was renewed: serial %s", one.serial)
+        found = enrolment.files_of(settings)
+        if found is not None and settings.broker.cert in (None, found.cert):
+            context.load_cert_chain(found.cert, found.key)
+
+    return turn
+
+
 def stop_on_signals() -> Callable[[], bool]:
     """A question that turns true with SIGTERM or Ctrl-C: the loop ends after its turn."""
     heard: list[int] = []
@@ -320,6 +362,7 @@ def run(conn: Connection, settings: Settings, clock: Clock, log: logging.Logger,
         link, routes = station_link(settings), Routes()
         loop = carrier(conn, settings, clock, log, link)
         loop.timekeeper = timekeeper(conn, settings, clock, log, link.broker.context)
+        loop.renewal = renewal(conn, settings, clock, log, link.broker.context)
         trim()
         watchdog = Watchdog(Systemd(), self_test(conn, settings.paths.data, "carry"), log.warning)
         try:

@@ -429,4 +429,8 @@ CREATE INDEX guided_session_guided ON guided_session (guided);
 CREATE TRIGGER guided_forgotten AFTER UPDATE OF erased ON patient WHEN NEW.erased = 1 BEGIN DELETE FROM guided_session WHERE guided IN (SELECT id FROM guided WHERE patient = NEW.id); DELETE FROM guided WHERE patient = NEW.id; END;
 """
 
-_ENROLMENT = ""
+_ENROLMENT = """
+CREATE TABLE enrolment (
+  id INTEGER PRIMARY KEY, at INTEGER NOT NULL, kind TEXT NOT NULL, serial TEXT NOT NULL, ends INTEGER NOT NULL,
+  technician TEXT NOT NULL, words TEXT NOT NULL, root BLOB NOT NULL);
+"""

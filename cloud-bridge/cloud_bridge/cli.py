@@ -507,29 +507,394 @@ def _key_file(file: Path) -> dict[str, Any]:
 
 
 def _stations_revoke(args: argparse.Namespace) -> int:
+    from cloud_bridge import enrolment
     from cloud_bridge.store import stations
     from cloud_bridge.store.engine import writing
 
-    _settings, engine = open_store(args)
+    settings, engine = open_store(args)
     with writing(engine) as tx:
         if stations.get(tx, args.station) is None:
             raise InputError("ID", args.station, "a station that is registered (tram-bridge stations list)", "tram-0001")
-        stations.revoke(tx, args.station, tenths())
-    say({"station": args.station, "revoked": True})
-    return DONE
+        gone = enrolment.revoke(tx, args.station, tenths(), _operator())
+    told = {"deny_file": _write_denied(settings, engine), "broker": _broker_told(settings, lambda one: one.shut_out(args.station))}
+    say({"station": args.station, "revoked": True, "certificates": gone} | told)
+    return LATER if told["broker"] == "away" else DONE
+
+
+def _operator() -> str:
+    """Who sits here, for the log."""
+    import getpass
+
+    return f"cli:{getpass.getuser()}"
+
+
+def _write_denied(settings: "Settings", engine: "Engine") -> str | None:
+    """The broker's list of revoked serials, written anew where the settings name one."""
+    from cloud_bridge import ca
+    from cloud_bridge.store import enrolment as rows
+    from cloud_bridge.store.engine import reading
+
+    file = settings.bridge.deny_file
+    if file is None or not ca.installed(settings.bridge.key_dir):
+        return None
+    with reading(engine) as tx:
+        serials = rows.denied(tx, tenths())
+    ca.replace_file(file, ca.load(settings.bridge.key_dir).revoked(serials, ca.now_utc()))
+    return str(file)
+
+
+def _broker_told(settings: "Settings", work: Callable[[Any], None]) -> str:
+    """Tell the broker's dynamic security: ``told``, ``away`` (say it again later), or ``not asked`` without admin_cert."""
+    from cloud_bridge import brokerdoor
+
+    if settings.bridge.admin_cert is None:
+        return "not asked"
+    try:
+        work(brokerdoor.BrokerDoor(settings))
+    except OSError as error:
+        print(f"tram-bridge: the broker was not told: {error}. Run this command again.", file=sys.stderr)
+        return "away"
+    return "told"
 
 
 def _stations_list(args: argparse.Namespace) -> int:
+    from datetime import UTC, datetime
+
+    from cloud_bridge.store import enrolment as rows
     from cloud_bridge.store import stations
     from cloud_bridge.store.engine import reading
 
     _settings, engine = open_store(args)
     with reading(engine) as tx:
+        waves = rows.waves(tx)
+        ends = {one.station: one.ends for one in rows.certificates(tx) if one.kind == rows.STATION and one.revoked is None}
         for one in stations.everyone(tx):
+            until = ends.get(one.id)
             say({
                 "station": one.id, "name": one.name, "shard": one.shard, "tier": one.tier, "revoked": one.revoked is not None,
+                "wave": waves.get(one.id, ""),
+                "certificate_until": None if until is None else datetime.fromtimestamp(until / 10, UTC).date().isoformat(),
                 "public": base64.b64encode(one.public).decode(),
             })  # fmt: skip
+    return DONE
+
+
+def _stations_wave_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("station", metavar="ID")
+    parser.add_argument("wave", metavar="WAVE", help="pilot, or a number from 1")
+
+
+def _stations_wave(args: argparse.Namespace) -> int:
+    import re
+
+    from cloud_bridge.store import enrolment as rows
+    from cloud_bridge.store import stations
+    from cloud_bridge.store.engine import writing
+
+    if not re.fullmatch(r"pilot|[1-9][0-9]?", args.wave):
+        raise InputError("WAVE", args.wave, "pilot, or a number from 1 to 99", "tram-bridge stations wave tram-0001 pilot")
+    _settings, engine = open_store(args)
+    with writing(engine) as tx:
+        if stations.get(tx, args.station) is None:
+            raise InputError("ID", args.station, "a station that is registered (tram-bridge stations list)", "tram-0001")
+        rows.set_wave(tx, args.station, args.wave)
+        rows.note(tx, "wave", tenths(), station=args.station, who=_operator(), detail=args.wave)
+    say({"station": args.station, "wave": args.wave})
+    return DONE
+
+
+# --- enrolment ------------------------------------------------------------------------------------------------------------------------
+
+
+def _stations_token_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("station", metavar="ID")
+    parser.add_argument("--technician", required=True, metavar="NAME", help="who carries the paper; it is written down")
+    parser.add_argument("--name", default="", help="the name that doctors see; default: what is registered, else the id")
+    parser.add_argument("--organisation", default="")
+    parser.add_argument("--shard", type=int, help="0-63; default: what is registered, else 0")
+    parser.add_argument("--tier", type=int, help="0 is a commune station; each tier above counts one more")
+    parser.add_argument("--pdf", metavar="FILE", type=Path, help="write the paper there instead of on the terminal")
+
+
+def _stations_token(args: argparse.Namespace) -> int:
+    import os
+    import unicodedata
+    from datetime import UTC, datetime
+
+    from appliance.contract import enrolment as wire
+    from appliance.contract.ids import is_station
+    from appliance.contract.topics import SHARDS
+    from cloud_bridge import ca, enrolment, tokenpaper, topicwalls
+    from cloud_bridge.store import stations
+    from cloud_bridge.store.engine import writing
+
+    if not is_station(args.station) or args.station in (topicwalls.CARRIER, topicwalls.ADMIN):
+        raise InputError("ID", args.station, "1-16 lower-case letters, digits and inner hyphens", "tram-0001")
+    settings, engine = open_store(args)
+    authority = ca.load(settings.bridge.key_dir)
+    host, port, technician = settings.need("door.host"), settings.door.port, unicodedata.normalize("NFC", args.technician).strip()
+    if not technician:
+        raise InputError("--technician", args.technician, "the name of whoever carries the paper", "'KTV. Lê Thử'")
+    with writing(engine) as tx:
+        there = stations.get(tx, args.station)
+        shard = args.shard if args.shard is not None else 0 if there is None else there.shard
+        if not 0 <= shard < SHARDS:
+            raise InputError("--shard", shard, f"a whole number from 0 to {SHARDS - 1}", "--shard 7")
+        name = unicodedata.normalize("NFC", args.name).strip()
+        ticket = enrolment.make_token(
+            tx, args.station, technician, tenths(), os.urandom, host=host, port=port, root=authority.root,
+            name=name or (there.name if there else args.station), shard=shard,
+            organisation=_organisation(args) or (there.organisation if there else ""),
+            tier=args.tier if args.tier is not None else there.tier if there else 0,
+        )  # fmt: skip
+    until = datetime.fromtimestamp(tenths() / 10 + wire.DAYS * 86_400, UTC).strftime("%d/%m/%Y")
+    paper = tokenpaper.Paper(args.station, technician, until, wire.qr_text(ticket), wire.spell(ticket.secret))
+    if args.pdf is None:
+        print(tokenpaper.on_terminal(paper))
+        return DONE
+    args.pdf.unlink(missing_ok=True)
+    ca.write_new(args.pdf, tokenpaper.pdf(paper), 0o600)
+    say({"station": args.station, "technician": technician, "until": until, "paper": str(args.pdf)})
+    return DONE
+
+
+def _desk(settings: "Settings", engine: "Engine") -> Any:
+    """What takes stations in."""
+    from cloud_bridge import ca, enrolment
+
+    return enrolment.Desk(engine, ca.load(settings.bridge.key_dir), _pins(settings), tenths)
+
+
+def _pins(settings: "Settings") -> Any:
+    from appliance.contract.enrolment import Pin
+    from cloud_bridge.store import keys
+
+    folder = settings.bridge.key_dir
+    return tuple(Pin(purpose, number, public) for purpose in keys.PURPOSES for number, public in keys.publics(folder, purpose).items())
+
+
+def _enrol_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--usb", metavar="FOLDER", type=Path, required=True, help="the stick: requests are answered beside themselves")
+
+
+def _enrol(args: argparse.Namespace) -> int:
+    """Answer the requests on a stick; 1 when one of them was refused."""
+    from appliance.contract.enrolment import REQUEST_MOST
+    from cloud_bridge import ca, enrolment
+
+    settings, engine = open_store(args)
+    desk, bad = _desk(settings, engine), False
+    found = sorted(args.usb.glob("tram-*.ask"))
+    if not found:
+        raise InputError("--usb", str(args.usb), "a folder with a request of tram enrol --usb", "tram-bridge enrol --usb /media/usb")
+    for file in found:
+        station = file.stem.removeprefix("tram-")
+        try:
+            with file.open("rb") as source:
+                answer = enrolment.enrol(desk, source.read(REQUEST_MOST + 1), _operator(), stick=True)
+        except enrolment.No as no:
+            bad = True
+            say({"station": station, "refused": no.why})
+            continue
+        ca.replace_file(file.with_suffix(".answer"), answer)
+        say({"station": station, "answer": str(file.with_suffix(".answer")), **_enrolled(settings, engine, station)})
+    return REFUSED if bad else DONE
+
+
+def _enrolled(settings: "Settings", engine: "Engine", station: str) -> dict[str, Any]:
+    """The six words to compare, and whether the broker knows the station."""
+    from cloud_bridge.store import enrolment as rows
+    from cloud_bridge.store.engine import reading
+
+    with reading(engine) as tx:
+        latest = next(one for one in rows.entries(tx, station) if one.what == "enrolled")
+    return {"words": latest.detail.split("; ")[1], "broker": _admit(settings, engine, station)}
+
+
+def _admit(settings: "Settings", engine: "Engine", station: str) -> str:
+    """The broker lets a station in that has just been enrolled; its old serials stay out."""
+    from cloud_bridge.store import stations
+    from cloud_bridge.store.engine import reading
+
+    with reading(engine) as tx:
+        one = stations.get(tx, station)
+    if one is None or one.revoked is not None:
+        return "not asked"
+    _write_denied(settings, engine)
+    return _broker_told(settings, lambda door: door.admit(one.id, one.shard))
+
+
+def _stations_log_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("station", metavar="ID", nargs="?", default="", help="one station; default: all")
+
+
+def _stations_log(args: argparse.Namespace) -> int:
+    """Who made, used, misused, renewed or revoked what, the latest first; the six words stand with *enrolled*."""
+    from dataclasses import asdict
+    from datetime import UTC, datetime
+
+    from cloud_bridge.store import enrolment as rows
+    from cloud_bridge.store.engine import reading
+
+    _settings, engine = open_store(args)
+    with reading(engine) as tx:
+        for one in rows.entries(tx, args.station):
+            say(asdict(one) | {"at": datetime.fromtimestamp(one.at / 10, UTC).isoformat()})
+    return DONE
+
+
+def _broker_acl_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--form", choices=("dynsec", "acl"), default="dynsec", help="dynamic security's file, or an acl_file")
+
+
+def _broker_acl(args: argparse.Namespace) -> int:
+    from cloud_bridge import topicwalls
+    from cloud_bridge.store import stations
+    from cloud_bridge.store.engine import reading
+
+    _settings, engine = open_store(args)
+    with reading(engine) as tx:
+        known = [topicwalls.Resident(one.id, one.shard, one.revoked is not None) for one in stations.everyone(tx)]
+    print((topicwalls.acl_file if args.form == "acl" else topicwalls.dynamic_security)(known), end="")
+    return DONE
+
+
+# --- the certificate authority ----------------------------------------------------------------------------------------------------------
+
+
+def _passphrase_arguments(parser: argparse.ArgumentParser) -> None:
+    how = "the first line of this file, - for standard input; default: asked on the terminal"
+    parser.add_argument("--passphrase-file", metavar="FILE", help=how)
+
+
+def _passphrase(args: argparse.Namespace, *, twice: bool) -> str:
+    import getpass
+
+    if args.passphrase_file == "-":  # noqa: S105 - standard input
+        return sys.stdin.readline().rstrip("\r\n")
+    if args.passphrase_file is not None:
+        return (Path(args.passphrase_file).read_text(encoding="utf-8").splitlines() or [""])[0]
+    if not sys.stdin.isatty():
+        raise InputError("--passphrase-file", None, "a file, or - for standard input", "--passphrase-file -")
+    given = getpass.getpass("Passphrase of the root: ")
+    if twice and getpass.getpass("Again: ") != given:
+        raise InputError("passphrase", "(two different ones)", "the same passphrase twice", "words that do not belong together")
+    return given
+
+
+def _ca_root_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--to", metavar="FOLDER", type=Path, required=True, help="on a stick that stays offline, in two copies")
+    _passphrase_arguments(parser)
+
+
+def _ca_root(args: argparse.Namespace) -> int:
+    from cloud_bridge import ca
+
+    made = ca.make_root(args.to, _passphrase(args, twice=True), ca.now_utc())
+    say({"root": str(args.to / ca.ROOT), "sha256": ca.fingerprint(made).hex(), "until": made.not_valid_after_utc.date().isoformat()})
+    return DONE
+
+
+def _ca_request_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--out", metavar="FILE", type=Path, required=True, help="for ca sign, where the root is")
+
+
+def _ca_request(args: argparse.Namespace) -> int:
+    from cloud_bridge import ca
+
+    ca.replace_file(args.out, ca.request_issuing(settings_of(args).bridge.key_dir))
+    say({"request": str(args.out)})
+    return DONE
+
+
+def _ca_sign_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("request", metavar="REQUEST", type=Path, help="what ca request wrote")
+    parser.add_argument("--root", metavar="FOLDER", type=Path, required=True, help="what ca root made")
+    parser.add_argument("--out", metavar="FILE", type=Path, required=True, help="for ca install, at the bridge")
+    _passphrase_arguments(parser)
+
+
+def _ca_sign(args: argparse.Namespace) -> int:
+    from cloud_bridge import ca
+
+    made = ca.sign_issuing(args.root, _passphrase(args, twice=False), args.request.read_bytes(), ca.now_utc())
+    ca.replace_file(args.out, made + (args.root / ca.ROOT).read_bytes())
+    say({"certificate": str(args.out)})
+    return DONE
+
+
+def _ca_install_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("file", metavar="FILE", type=Path, help="what ca sign wrote: our certificate and the root's")
+
+
+def _ca_install(args: argparse.Namespace) -> int:
+    from cloud_bridge import ca
+
+    issuing, root = ca.two(args.file.read_bytes())
+    ca.install_issuing(settings_of(args).bridge.key_dir, root, issuing)
+    return _ca_show(args)
+
+
+def _ca_init_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--root", metavar="FOLDER", type=Path, required=True, help="what ca root made, mounted on this machine")
+    _passphrase_arguments(parser)
+
+
+def _ca_init(args: argparse.Namespace) -> int:
+    """Request, sign and install in one: where the root's stick may be put into the bridge."""
+    from cloud_bridge import ca
+
+    folder = settings_of(args).bridge.key_dir
+    made = ca.sign_issuing(args.root, _passphrase(args, twice=False), ca.request_issuing(folder), ca.now_utc())
+    ca.install_issuing(folder, (args.root / ca.ROOT).read_bytes(), made)
+    return _ca_show(args)
+
+
+def _ca_show(args: argparse.Namespace) -> int:
+    from cloud_bridge import ca
+
+    one = ca.load(settings_of(args).bridge.key_dir)
+    for name, each in (("root", one.root), ("issuing", one.issuing)):
+        say({name: ca.fingerprint(each).hex(), "until": each.not_valid_after_utc.date().isoformat()})
+    return DONE
+
+
+def _ca_server_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("names", metavar="NAME", nargs="+", help="host names and addresses by which it is reached")
+    parser.add_argument("--to", metavar="FOLDER", type=Path, required=True, help="where its certificate, its key and ca.pem go")
+    parser.add_argument("--stem", default="server", help="the files' name; default: server")
+
+
+def _ca_server(args: argparse.Namespace) -> int:
+    return _issue_here(args, args.names, server=True)
+
+
+def _ca_member_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("name", metavar="NAME", choices=("tram-bridge", "tram-admin"), help="tram-bridge: carriers; tram-admin: revocation")
+    parser.add_argument("--to", metavar="FOLDER", type=Path, required=True, help="where its certificate, its key and ca.pem go")
+
+
+def _ca_member(args: argparse.Namespace) -> int:
+    args.stem = args.name
+    return _issue_here(args, [args.name], server=False)
+
+
+def _issue_here(args: argparse.Namespace, names: list[str], *, server: bool) -> int:
+    """A certificate for a program of ours, with its key; written down as every other."""
+    from cloud_bridge import ca
+    from cloud_bridge.store import enrolment as rows
+    from cloud_bridge.store.engine import writing
+
+    settings, engine = open_store(args)
+    authority, key = ca.load(settings.bridge.key_dir), ca.new_key()
+    made = authority.server(names, key.public_key(), ca.now_utc()) if server else authority.member(names[0], key.public_key(), ca.now_utc())
+    until = int(made.not_valid_after_utc.timestamp() * 10)
+    with writing(engine) as tx:
+        kind = rows.SERVER if server else rows.MEMBER
+        rows.add_certificate(tx, rows.Certificate(f"{made.serial_number:x}", "", kind, ca.der(made), tenths(), until, "", b"", None))
+        rows.note(tx, f"certificate.{kind}", tenths(), who=_operator(), detail=", ".join(names)[:200])
+    files = ca.issue_files(args.to, args.stem, made, key, authority)
+    say({"files": [str(one) for one in files], "until": made.not_valid_after_utc.date().isoformat()})
     return DONE
 
 
@@ -762,9 +1127,11 @@ def _door_arguments(parser: argparse.ArgumentParser) -> None:
 def _door(args: argparse.Namespace) -> int:
     import signal
     import time
+    from dataclasses import replace
 
     from appliance import journal
-    from cloud_bridge.door.rooms import Turnstile, application, rooms
+    from cloud_bridge import ca
+    from cloud_bridge.door.rooms import Lockout, Turnstile, application, rooms
     from cloud_bridge.door.server import DoorServer, context_of
     from cloud_bridge.store import keys
 
@@ -774,7 +1141,13 @@ def _door(args: argparse.Namespace) -> int:
     signal.signal(signal.SIGTERM, leave)
     settings = settings_of(args)
     context = context_of(settings.need("bridge.door_cert"), settings.need("bridge.door_key"))
-    table = rooms(keys.load(settings.bridge.key_dir, "time"), tenths)
+    desk = None
+    if ca.installed(settings.bridge.key_dir):
+        _settings, engine = _wait_for_store(args, lambda: False)
+        assert engine is not None
+        desk = _desk(settings, engine)
+        desk = replace(desk, welcome=lambda station: _admit(settings, engine, station))
+    table = rooms(keys.load(settings.bridge.key_dir, "time"), tenths, desk, Lockout(time.monotonic))
     address = (args.host or settings.bridge.door_host, settings.bridge.door_port if args.port is None else args.port)
     log = journal.open("bridge-door")
     with DoorServer(address, application(table, Turnstile(time.monotonic)), context, log) as server:
@@ -1149,6 +1522,19 @@ COMMANDS = (
     Command("stations add", "register a station by the key that its box exported", _stations_add_arguments, _stations_add),
     Command("stations revoke", "take nothing more from a station", _station_argument, _stations_revoke),
     Command("stations list", "every registered station", _nothing, _stations_list),
+    Command("stations token", "a paper with which one technician enrols one station, once", _stations_token_arguments, _stations_token),
+    Command("stations wave", "which wave of updates a station belongs to", _stations_wave_arguments, _stations_wave),
+    Command("stations log", "who enrolled, renewed, misused or revoked what", _stations_log_arguments, _stations_log),
+    Command("enrol", "answer the requests of boxes without a line, on a USB stick", _enrol_arguments, _enrol),
+    Command("broker-acl", "the broker's rights for every station, from one table", _broker_acl_arguments, _broker_acl),
+    Command("ca root", "the root of all certificates, made where no network is", _ca_root_arguments, _ca_root),
+    Command("ca request", "the bridge asks the root to be let sign", _ca_request_arguments, _ca_request),
+    Command("ca sign", "the root's word for a bridge, where no network is", _ca_sign_arguments, _ca_sign),
+    Command("ca install", "take the root's word into the bridge", _ca_install_arguments, _ca_install),
+    Command("ca init", "request, sign and install at once, with the root's stick in this machine", _ca_init_arguments, _ca_init),
+    Command("ca server", "a certificate for the broker or the door", _ca_server_arguments, _ca_server),
+    Command("ca member", "a certificate for the bridge's own programs at the broker", _ca_member_arguments, _ca_member),
+    Command("ca show", "the authority of this bridge", _nothing, _ca_show),
     Command("carry", "stations' messages into the database, doctors' words to the stations", _carry_arguments, _carry),
     Command("bag export", "put what waits for a station on a USB stick", _bag_export_arguments, _bag_export),
     Command("bag import", "take what USB sticks bring from stations", _bag_import_arguments, _bag_import),
@@ -1184,6 +1570,7 @@ def parser() -> argparse.ArgumentParser:
         "keys": "the bridge's own keys",
         "users": "who may use the console", "stations": "whom the bridge serves", "tiers": "who answers, in order",
         "bag": "the post bag on a USB stick",
+        "ca": "who signs certificates",
         "rota": "who is on duty", "quarantine": "what could not be read", "sms": "emergencies by telephone network",
     }  # fmt: skip
     for command in COMMANDS:
@@ -1204,6 +1591,7 @@ def _explained(key: str, value: object, expected: str, example: str) -> str:
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command; its exit code."""
     from appliance.settings import SettingsError
+    from cloud_bridge.ca import AuthorityError
     from cloud_bridge.store.keys import KeyFileError
 
     args = parser().parse_args(argv)
@@ -1219,9 +1607,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     except KeyFileError as error:
         print(_explained("key file", error.file, error.expected, "tram-bridge init"), file=sys.stderr)
         return CONFIG
-    except NotReadyError as error:
+    except (NotReadyError, AuthorityError) as error:
         print(f"tram-bridge: {error}", file=sys.stderr)
-        return CONFIG
+        return CONFIG if isinstance(error, NotReadyError) else REFUSED
     except OSError as error:
         if isinstance(error, BrokenPipeError):
             sys.stderr.close()  # the reader has gone: nothing is left to say

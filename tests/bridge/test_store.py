@@ -7,7 +7,7 @@ from argon2 import PasswordHasher
 from sqlalchemy import func, inspect, select
 from sqlalchemy.exc import IntegrityError
 
-from cloud_bridge.store import accounts, corrections, keys, migrations, relay_tables, rota_tables, stations, tables
+from cloud_bridge.store import accounts, corrections, enrolment_tables, keys, migrations, relay_tables, rota_tables, stations, tables
 from cloud_bridge.store.accounts import Account, Denied, Role
 from cloud_bridge.store.engine import DatabaseError, Pulse, open_engine, reading, writing
 from cloud_bridge.store.keys import KeyFileError
@@ -26,7 +26,12 @@ def test_migrations_make_exactly_the_tables_of_the_code(database_url):
     with reading(engine) as tx:
         context = MigrationContext.configure(tx, opts={"compare_type": True, "target_metadata": tables.METADATA})
         assert compare_metadata(context, tables.METADATA) == []
-    assert {relay_tables.event.name, rota_tables.shift.name, corrections.correction_look.name} <= tables.METADATA.tables.keys()
+    assert {
+        relay_tables.event.name,
+        enrolment_tables.token.name,
+        rota_tables.shift.name,
+        corrections.correction_look.name,
+    } <= tables.METADATA.tables.keys()
     engine.dispose()
 
 

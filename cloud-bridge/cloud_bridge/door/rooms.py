@@ -2,16 +2,22 @@
 
 ``POST /v1/time`` says what time it is, signed (`appliance.contract.signedtime`). It asks for no certificate, because a
 box that does not know the time cannot judge ours yet, and it tells nobody anything but the time.
+
+``POST /v1/enrol`` takes a station in against a token, ``POST /v1/renew`` gives its next certificate (`cloud_bridge.enrolment`).
+Neither asks for a certificate either: one has none yet, the other may have one that has ended.
 """
 
 from collections import OrderedDict
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any, NamedTuple
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
+from appliance.contract import enrolment as wire
 from appliance.contract.signedtime import NONCE_LEAST, NONCE_MOST, PATH, RADIUS, TimeSaid, seal_time
+from cloud_bridge import enrolment
 
 
 class Request(NamedTuple):
@@ -56,9 +62,76 @@ def time_room(sign: tuple[int, Ed25519PrivateKey], now: Callable[[], int]) -> Ro
     return Room(answer, NONCE_MOST)
 
 
-def rooms(sign: tuple[int, Ed25519PrivateKey], now: Callable[[], int]) -> dict[tuple[str, str], Room]:
-    """Every room there is; add a row to add one."""
-    return {("POST", PATH): time_room(sign, now)}
+def rooms(
+    sign: tuple[int, Ed25519PrivateKey], now: Callable[[], int], desk: enrolment.Desk | None = None, lockout: "Lockout | None" = None
+) -> dict[tuple[str, str], Room]:
+    """Every room there is; add a row to add one. Without a `desk` nobody is enrolled here."""
+    table = {("POST", PATH): time_room(sign, now)}
+    if desk is not None and lockout is not None:
+        table["POST", wire.ENROL] = Room(partial(_counted, partial(_enrol, desk), lockout), wire.REQUEST_MOST)
+        table["POST", wire.RENEW] = Room(partial(_counted, partial(_renew, desk), lockout), wire.REQUEST_MOST)
+    return table
+
+
+def _counted(answer: Callable[[Request], bytes], lockout: "Lockout", request: Request) -> Reply:
+    """An answer for whoever has not guessed too often; a refusal says its one word."""
+    if not lockout.lets(request.address):
+        return refused("429 Too Many Requests")
+    try:
+        return Reply("200 OK", answer(request))
+    except enrolment.No as no:
+        if no.why in enrolment.GUESSES:
+            lockout.wrong(request.address)
+        return Reply("403 Forbidden", no.why.encode() + b"\n", "text/plain; charset=utf-8")
+    except OSError:  # the database is away
+        return refused("503 Service Unavailable")
+
+
+def _enrol(desk: enrolment.Desk, request: Request) -> bytes:
+    """A greeting is short and has no code at its end; everything else is a request."""
+    try:
+        wire.read(wire.Hello, request.body)
+    except ValueError:
+        return enrolment.enrol(desk, request.body, request.address)
+    try:
+        return enrolment.greet(desk, request.body)
+    except enrolment.No as no:
+        enrolment.refused(desk, "greeting.refused", no, "", request.address)
+        raise
+
+
+def _renew(desk: enrolment.Desk, request: Request) -> bytes:
+    return enrolment.renew(desk, request.body, request.address)
+
+
+@dataclass
+class Lockout:
+    """Who has come with wrong tokens `most` times stays out for `seconds`; a right one in between forgives nothing.
+
+    Guessing 110 bits is hopeless anyway: this is so that nobody tries, and the log stays readable. It is kept in memory; addresses
+    that were wrong longest ago are forgotten first.
+    """
+
+    clock: Callable[[], float]
+    most: int = 5
+    seconds: float = 900.0
+    room: int = 4096
+    _wrong: OrderedDict[str, tuple[int, float]] = field(default_factory=OrderedDict)
+
+    def lets(self, address: str) -> bool:
+        """True when who comes from there may try."""
+        count, since = self._wrong.get(address, (0, 0.0))
+        if count and self.clock() - since >= self.seconds:
+            self._wrong.pop(address, None)
+            return True
+        return count < self.most
+
+    def wrong(self, address: str) -> None:
+        """One more wrong token from there."""
+        count, _ = self._wrong.pop(address, (0, 0.0))
+        self._wrong[address] = (count + 1, self.clock())
+        if len(self._wrong) > self.room:
+            self._wrong.popitem(last=False)
 
 
 @dataclass

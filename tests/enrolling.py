@@ -1,0 +1,133 @@
+"""A bridge with an authority and a door, and boxes that want to be known to it: real stores, real TLS."""
+
+import io
+import os
+import threading
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from sqlalchemy import Engine
+
+from appliance import journal
+from appliance.agent.clock import Clock, live_clock
+from appliance.contract.enrolment import Pin, Ticket
+from appliance.database import Connection
+from appliance.settings import Door, Paths, Settings, Station, Store, Wire
+from appliance.store.init import initialise
+from appliance.store.opening import open_store
+from cloud_bridge import ca, enrolment
+from cloud_bridge.door.rooms import Lockout, Turnstile, application, rooms
+from cloud_bridge.door.server import DoorServer, context_of
+from cloud_bridge.store.engine import writing
+
+PASSPHRASE = "muoi hai chu thu nghiem"
+PINS = {"receipt": 1, "answer": 2, "time": 3, "seal": 4}
+TIME_KEY = Ed25519PrivateKey.from_private_bytes(bytes([3]) * 32)
+
+
+def pins() -> tuple[Pin, ...]:
+    """Public keys of a bridge: all kinds there are."""
+    from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
+
+    signs = [
+        Pin(one, 0, Ed25519PrivateKey.from_private_bytes(bytes([n]) * 32).public_key().public_bytes_raw())
+        for one, n in PINS.items() if one != "seal"
+    ]  # fmt: skip
+    return (*signs, Pin("seal", 0, X25519PrivateKey.from_private_bytes(bytes([4]) * 32).public_key().public_bytes_raw()))
+
+
+def authority(folder: Path) -> ca.Authority:
+    """A root and an issuing authority made as an operator makes them."""
+    now = ca.now_utc()
+    ca.make_root(folder / "root", PASSPHRASE, now)
+    made = ca.sign_issuing(folder / "root", PASSPHRASE, ca.request_issuing(folder / "keys"), now)
+    ca.install_issuing(folder / "keys", (folder / "root" / ca.ROOT).read_bytes(), made)
+    return ca.load(folder / "keys")
+
+
+@dataclass
+class Bridge:
+    """The bridge's side: `wall` is its clock in tenths since 1970, `seconds` that of the lock-out; both are turned by hand."""
+
+    folder: Path
+    engine: Engine
+    authority: ca.Authority
+    wall: int = 0
+    seconds: float = 0.0
+    server: DoorServer | None = None
+    thread: threading.Thread | None = None
+    welcomed: list[str] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        """The clock begins now."""
+        self.wall = int(ca.now_utc().timestamp() * 10)
+
+    @property
+    def desk(self) -> enrolment.Desk:
+        """What takes stations in."""
+        return enrolment.Desk(self.engine, self.authority, pins(), lambda: self.wall, self.welcomed.append)
+
+    def open(self) -> None:
+        """The door, on a free port."""
+        key = ca.new_key()
+        made = self.authority.server(["127.0.0.1"], key.public_key(), ca.now_utc())
+        ca.issue_files(self.folder / "door", "door", made, key, self.authority)
+        table = rooms((0, TIME_KEY), lambda: self.wall, self.desk, Lockout(lambda: self.seconds))
+        context = context_of(self.folder / "door" / "door.pem", self.folder / "door" / "door.key")
+        self.server = DoorServer(
+            ("127.0.0.1", 0), application(table, Turnstile(lambda: self.seconds)), context, journal.open("bridge-door", io.StringIO())
+        )
+        self.thread = threading.Thread(target=self.server.serve_forever, kwargs={"poll_interval": 0.02})
+        self.thread.start()
+
+    def close(self) -> None:
+        """Shut it."""
+        if self.server is not None and self.thread is not None:
+            self.server.shutdown()
+            self.thread.join()
+            self.server.server_close()
+
+    @property
+    def port(self) -> int:
+        """Where the door is."""
+        assert self.server is not None
+        return int(self.server.server_port)
+
+    def paper(self, station: str = "tram-0001", shard: int = 7) -> Ticket:
+        """A paper for a station."""
+        with writing(self.engine) as tx:
+            return enrolment.make_token(
+                tx, station, "KTV. Thử", self.wall, os.urandom, host="127.0.0.1", port=8443, root=self.authority.root,
+                name="Trạm Thử", organisation="Thử", shard=shard, tier=0,
+            )  # fmt: skip
+
+
+@dataclass
+class Box:
+    """A station's side: a real store."""
+
+    settings: Settings
+    conn: Connection
+    clock: Clock
+
+
+def box(folder: Path, station: str = "tram-0001", shard: int = 7, port: int = 8443) -> Box:
+    """A box as `tram init` leaves it."""
+    settings = Settings(
+        environment="test",
+        station=Station(id=station, shard=shard),
+        paths=Paths(data=folder / "data", run=folder / "run"),
+        store=Store(key_file=folder / "store.key", ballast_mb=0, group=""),
+        door=Door(host="127.0.0.1", port=port),
+        wire=Wire(),
+    )
+    folder.mkdir(parents=True, exist_ok=True)
+    stamp = live_clock(1, data=settings.paths.data, run=settings.paths.run).stamp
+    initialise(settings, boot_id="b", stamp=lambda _seq: stamp(), random=os.urandom, machine="m")
+    return Box(settings, open_store(settings), live_clock(1, data=settings.paths.data, run=settings.paths.run))
+
+
+def moved(settings: Settings, **door: object) -> Settings:
+    """The settings with another door."""
+    return replace(settings, door=replace(settings.door, **door))  # type: ignore[arg-type]
