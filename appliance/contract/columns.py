@@ -32,7 +32,7 @@ from appliance.contract.events import (
     Unknown,
 )
 from appliance.contract.expected import How, Memory, Moment, Person, Shape, Who
-from appliance.contract.metrics import Status
+from appliance.contract.metrics import Metric, Status
 from appliance.contract.pile import PILE_BYTES, press, unpress
 from appliance.contract.readings import ClockQuality, Numeric, Reading, Source, Stamp
 from appliance.contract.wiring import give
@@ -59,6 +59,9 @@ _ALPHABETS = tuple(
 _SOURCES = {int(one): one for one in Source}
 _QUALITIES = {int(one): one for one in ClockQuality}
 _STATUSES: dict[int, Status] = {}
+_NUMBERS: dict[tuple[int, int | None, int, int], Numeric] = {}
+_MOST_NUMBERS = 2048
+"""A pulse of 72 without a remark is made once for all patients; so many different ones are remembered."""
 
 _INSIDE: dict[int, tuple[int, str]] = {
     MeasurementUnassigned.KIND: (1, "reading"),
@@ -733,7 +736,7 @@ class _Reader:
         if shape.known and how.source in _SOURCES:
             numerics = tuple(
                 [
-                    Numeric(metric, value, _status(each >> 1), scale)
+                    _NUMBERS.get((metric, value, each, scale)) or _numeric(metric, value, each, scale)
                     for (metric, scale), value, each in zip(shape.metrics, values, pattern, strict=True)
                 ]
             )
@@ -752,6 +755,14 @@ class _Reader:
         if not isinstance(device_time, str | None) or not (ordinal is None or type(ordinal) is int):
             raise WireError("shape", "the device's own time")
         return device_time, ordinal
+
+
+def _numeric(metric: Metric, value: int | None, each: int, scale: int) -> Numeric:
+    """A number; the next one like it is the same object."""
+    if len(_NUMBERS) >= _MOST_NUMBERS:
+        _NUMBERS.clear()
+    found = _NUMBERS[metric, value, each, scale] = Numeric(metric, value, _status(each >> 1), scale)
+    return found
 
 
 def _status(value: int) -> Status:

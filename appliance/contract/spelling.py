@@ -10,7 +10,7 @@ from appliance.contract import cbor
 from appliance.contract.events import Event, ObservationRecorded
 from appliance.contract.readings import Numeric, Reading, Stamp
 
-_SMALL = tuple(bytes([n]) for n in range(24))
+_SMALL = tuple(bytes([n]) if n < 24 else bytes([24, n]) for n in range(256))
 _NUMERICS: dict[tuple[int, int | None, int, int], bytes] = {}
 _MOST_NUMERICS = 2048
 """A pulse of 72 without a remark is spelt once for all patients; so many different ones are remembered."""
@@ -18,7 +18,7 @@ _MOST_NUMERICS = 2048
 
 def whole(n: int) -> bytes:
     """An integer (RFC 8949, major types 0 and 1; beyond 64 bits a bignum)."""
-    if 0 <= n < 24:
+    if 0 <= n < 256:
         return _SMALL[n]
     major, rest = (0x00, n) if n >= 0 else (0x20, -1 - n)
     if rest < 24:
