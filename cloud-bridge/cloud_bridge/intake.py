@@ -24,7 +24,9 @@ from appliance.contract.events import (
     ConsentWithdrawn,
     ConsultReply,
     ConsultRequested,
+    ConsultStrip,
     ConsultWithdrawn,
+    DeviceClockRead,
     DeviceHealth,
     DeviceRegistered,
     EmergencyPressed,
@@ -38,6 +40,8 @@ from appliance.contract.events import (
     PatientMerged,
     PatientRegistered,
     PatientUnmerged,
+    PressureAveraged,
+    PressureTaken,
     QuestionShown,
     StaffChanged,
     Tombstone,
@@ -53,6 +57,8 @@ from cloud_bridge.store import (
     observations,
     patients,
     pictures,
+    pressures,
+    series,
     staff,
     tables,
     times,
@@ -243,7 +249,7 @@ def _unassigned(tx: Connection, station: str, event: Event, body: MeasurementUna
     reading = body.reading
     once(
         tx, tables.unassigned, station=station, key=reading.key, kind=int(reading.kind), reading=observations.reading_bytes(reading),
-        device=reading.device, status=int(reading.status), reason=body.reason, wall=event.stamp.wall, received=at,
+        device=reading.device, status=int(reading.status), reason=body.reason, wall=event.stamp.wall, received=at, twin=body.twin or None,
     )  # fmt: skip
 
 
@@ -364,6 +370,15 @@ def _health(tx: Connection, station: str, event: Event, body: DeviceHealth, at: 
     devices.heard(tx, station, body, event.stamp.wall, at)
 
 
+def _strip(tx: Connection, station: str, _event: Event, body: ConsultStrip, at: int, _key: Key) -> None:
+    if not patients.erased(tx, station, consults.patient_of(tx, station, body.consult)):
+        series.take(tx, station, body, at)
+
+
+def _clock(tx: Connection, station: str, event: Event, body: DeviceClockRead, at: int, _key: Key) -> None:
+    series.hear(tx, station, body, event.stamp.wall, at)
+
+
 def _anchor(tx: Connection, station: str, _event: Event, body: ClockAnchor, at: int, key: Key) -> None:
     row = {"boot": body.boot, "ticks": body.ticks, "true_wall": body.wall, "error": body.error, "source": body.source}
     once(tx, tables.anchor, **_place(station, key), **row, received=at)
@@ -382,13 +397,25 @@ def _audit_head(tx: Connection, station: str, event: Event, body: AuditHead, at:
     audit.take(tx, station, event, body, at, key)
 
 
+def _pressure(tx: Connection, station: str, _event: Event, body: PressureTaken, at: int, _key: Key) -> None:
+    if not patients.erased(tx, station, body.patient):
+        pressures.take(tx, station, body, at)
+
+
+def _mean(tx: Connection, station: str, event: Event, body: PressureAveraged, at: int, _key: Key) -> None:
+    if not patients.erased(tx, station, body.patient):
+        pressures.average(tx, station, event, body, at)
+
+
 def _tombstone(tx: Connection, station: str, event: Event, body: Tombstone, at: int, _key: Key) -> None:
     once(tx, tables.tombstone, station=station, patient=body.patient, reason=body.reason, **_said(event, at))
     patients.forget(tx, station, body.patient)
     observations.forget(tx, station, body.patient)
+    pressures.forget(tx, station, body.patient)
     numbers = consults.numbers_of(tx, station, body.patient)
     consents.forget(tx, station, body.patient, numbers)
     pictures.forget(tx, station, numbers)
+    series.forget(tx, station, numbers)
     consults.forget(tx, station, numbers)
 
 
@@ -420,10 +447,14 @@ _TAKERS: dict[type, Callable[..., None]] = {
     AttachmentChunk: _chunk,
     DeviceRegistered: _device,
     DeviceHealth: _health,
+    DeviceClockRead: _clock,
+    ConsultStrip: _strip,
     ClockAnchor: _anchor,
     EmergencyPressed: _emergency,
     StaffChanged: _staff,
     AuditHead: _audit_head,
+    PressureTaken: _pressure,
+    PressureAveraged: _mean,
     Tombstone: _tombstone,
 }
 """What stations say. Keys and whatever only a bridge may say have no place here."""

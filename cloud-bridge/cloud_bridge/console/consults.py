@@ -12,12 +12,25 @@ from werkzeug.wrappers import Response as AnyResponse
 from appliance import journal
 from appliance.contract.answers import Answer, read_answer
 from appliance.contract.ids import short_number, spell, unspell
+from appliance.contract.readings import Source
 from cloud_bridge import answers as doctor
 from cloud_bridge.answers import Advice, Refused
 from cloud_bridge.console import fresh, guard, present, queue, sessions, vitals
 from cloud_bridge.console.desk import desk
 from cloud_bridge.console.words import ANSWER_FIELDS, BASES, DEPARTMENTS, FIELDS, REFUSALS, URGENCIES
-from cloud_bridge.store import accounts, answers, completeness, consents, consults, corrections, devices, observations, patients, pictures
+from cloud_bridge.store import (
+    accounts,
+    answers,
+    completeness,
+    consents,
+    consults,
+    corrections,
+    devices,
+    observations,
+    patients,
+    pictures,
+    series,
+)
 from cloud_bridge.store.accounts import Denied
 from cloud_bridge.store.consults import Consult
 from cloud_bridge.store.engine import reading, writing
@@ -128,30 +141,33 @@ def _load(tx: Connection, station: str, number: int) -> dict[str, Any]:
     joined = [each for number in patients.records(tx, station, one.patient)[1:] if (each := patients.get(tx, station, number)) is not None]
     who, ground = patients.warned(who, joined), consents.basis(tx, station, number)
     whole = completeness.of_station(tx, station)
-    found = _values(one, who, cited, others, named, names, said, given)
+    waves = series.of_consult(tx, station, number)
+    clocks = series.ahead(tx, station, {each.reading.device for each in [*cited, *others] if each.reading.source is Source.MEMORY})
+    found = _values(one, who, cited, others, named, names, said, given, waves, clocks)
+    found["cited"], found["others"] = vitals.noted(tx, station, one.patient, found["cited"], found["others"])
     told = corrections.corrections_for(tx, station, number, guard.me())
     found["corrections"] = [(each, present.values(each.reading, guard.say()) if each.reading else ()) for each in told]
     found["complete"] = present.completeness(whole, found["now"], guard.say())
     found["pictures"] = pictures.of_consult(tx, station, number)
     found["joined"], found["ground"] = joined, guard.say()(*BASES[ground]) if ground in BASES else ""
-    found["version"] = present.fingerprint(found["version"], told, whole.mark, found["pictures"], joined, ground)
+    found["version"] = present.fingerprint(found["version"], told, whole.mark, found["pictures"], joined, ground, [row.notes for row in (*found["cited"], *found["others"])])
     return found
 
 
 def _values(
     one: Consult, who: Any, cited: list[Observation], others: list[Observation], named: dict[int, str], names: dict[str, str],
-    said: list[Any], given: list[dict[str, Any]],
+    said: list[Any], given: list[dict[str, Any]], waves: dict[bytes, series.Wave], clocks: vitals.Clocks,
 ) -> dict[str, Any]:  # fmt: skip
     t, now, me = guard.say(), desk().now(), guard.me()
     last: Answer | None = given[-1]["said"] if given else None
     signed, seen = (last.at, frozenset(last.seen)) if last else (None, frozenset())
     holder = one.held_by(now)
-    cited_rows = vitals.rows(cited, one.patient, named, cited=True, signed=signed, seen=seen)
-    other_rows = vitals.rows(others[: vitals.LISTED], one.patient, named, signed=signed, seen=seen)
+    cited_rows = vitals.rows(cited, one.patient, named, cited=True, signed=signed, seen=seen, waves=waves, clocks=clocks)
+    other_rows = vitals.rows(others[: vitals.LISTED], one.patient, named, signed=signed, seen=seen, clocks=clocks)
     every = sorted([*cited, *others], key=lambda each: each.when)
     until = one.claimed_until if holder else 0
     shown_until = until // 600 if holder != me.login else 0  # another's hold is shown to the minute
-    version = present.fingerprint(one, who, every, named, names, said, given, holder, shown_until, t.language, me.login)
+    version = present.fingerprint(one, who, every, named, names, said, given, waves, clocks, holder, shown_until, t.language, me.login)
     return {
         "one": one, "who": present.banner(who, present.local(now).date(), t), "renamed": who.name != one.asked.name, "now": now,
         "urgency": t(*URGENCIES[one.urgency]), "department": t(*DEPARTMENTS[one.department]), "field": t(*FIELDS[one.kind]),

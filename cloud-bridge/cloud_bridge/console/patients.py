@@ -80,7 +80,7 @@ def _load(tx: Connection, station: str, patient: int, *, chart: bool = True) -> 
     said = consents.latest(tx, station, patients.records(tx, station, patient))
     place = stations.get(tx, station)
     whole = completeness.of_station(tx, station)
-    rows = vitals.rows(found[: vitals.LISTED], patient, named)
+    (rows,) = vitals.noted(tx, station, patient, vitals.rows(found[: vitals.LISTED], patient, named))
     attempts = [present.attempt(observations.read_reading(one), why, wall, t) for one, why, wall in patients.attempts(tx, station, patient)]
     return {
         "station": station, "patient": patient, "place": place.name if place else station, "code": spell(patient), "now": now,
@@ -90,7 +90,7 @@ def _load(tx: Connection, station: str, patient: int, *, chart: bool = True) -> 
         "test_data": any(bool(one.reading.status & Status.TEST_DATA) for one in carried) or any(one.test_data for one in asked),
         "complete": present.completeness(whole, now, t),
         "trend": year.year(history.year(tx, station, patient, now - history.YEAR), t) if found and chart else {"panels": []},
-        "version": present.fingerprint(who, carried, asked, named, [one["who"] for one in merged], said, attempts, whole.mark, t.language),
+        "version": present.fingerprint(who, carried, asked, named, [one["who"] for one in merged], said, attempts, whole.mark, t.language, [row.notes for row in rows]),
     }  # fmt: skip
 
 

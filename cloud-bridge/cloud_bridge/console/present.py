@@ -12,15 +12,20 @@ from datetime import UTC, date, datetime, timedelta, timezone
 from decimal import Decimal
 from typing import Any
 
+from appliance.contract import guided
+from appliance.contract.duplicates import DEAD_CLOCK, FUTURE, NO_DATE, doubt, measured_at, twins
 from appliance.contract.events import Allergies, Identity, Marks, Sex, Urgency
+from appliance.contract.guided import HAND_RULES, Arm, Cuff, Posture, Unrested
 from appliance.contract.ids import spell
-from appliance.contract.metrics import TABLE, Metric, Status
+from appliance.contract.metrics import TABLE, Metric, Status, coded
 from appliance.contract.readings import ClockQuality, Numeric, Reading, ReadingKind, Source
 from cloud_bridge.console.words import ALLERGIES, CLOCKS, KINDS, SEXES, SOURCES, STATUSES, Say
 from cloud_bridge.store.completeness import Completeness
 from cloud_bridge.store.consults import Consult
 from cloud_bridge.store.devices import Names
 from cloud_bridge.store.observations import Observation
+from cloud_bridge.store.pressures import Average, Taken
+from cloud_bridge.store.series import Wave
 
 ZONE = timezone(timedelta(hours=7), "+07")
 _LAST = 2_533_706_784_000
@@ -225,12 +230,15 @@ class ReadingRow:
     cited: bool
     late: str
     copies: int
+    wave: "WaveShown | None" = None
 
 
 def number_text(numeric: Numeric, t: Say) -> str:
     """The value with as many decimals as it was measured with: ``37,2`` in Vietnamese, ``37.2`` in English."""
-    number = numeric.number
+    number, spoken = numeric.number, coded(numeric.metric, numeric.value)
     assert number is not None
+    if spoken is not None:
+        return " – ".join(part for part in (spoken.letter, t(spoken.vi, spoken.en)) if part)
     return format(number, f".{numeric.scale}f").replace(".", t(",", "."))
 
 
@@ -245,7 +253,8 @@ def values(reading: Reading, t: Say) -> tuple[Value, ...]:
     for numeric in sorted(rest, key=lambda one: (one.metric not in main, TABLE[one.metric].of is not None)):
         row = TABLE[numeric.metric]
         text = number_text(numeric, t) if numeric.value is not None else ""
-        shown.append(Value(t(row.vi, row.en), text, row.unit, _why(numeric, t), numeric.metric in main))
+        unit = "" if coded(numeric.metric, numeric.value) else row.unit
+        shown.append(Value(t(row.vi, row.en), text, unit, _why(numeric, t), numeric.metric in main))
     return tuple(shown)
 
 
@@ -277,6 +286,19 @@ def missing(reading: Reading, t: Say) -> tuple[str, ...]:
     return tuple(t(TABLE[metric].vi, TABLE[metric].en) for metric in EXPECTED.get(reading.kind, ()) if metric not in there)
 
 
+def taken_pair(how: Taken) -> tuple[str, str]:
+    """How a pressure was taken, in Vietnamese and English; a choice of a later version is left out."""
+    known = [kind(value) if value in set(kind) else kind(0) for kind, value in ((Posture, how.posture), (Arm, how.arm), (Cuff, how.cuff))]
+    why = Unrested(how.unrested) if how.unrested in set(Unrested) else Unrested.OTHER
+    return guided.taken_pair(Posture(known[0]), Arm(known[1]), Cuff(known[2]), how.rested, why)
+
+
+def mean_text(mean: Average, t: Say) -> str:
+    """The mean of a series with what must stand beside it: ``147,5/88,5 mmHg, trung bình của 2 lần (quy tắc 1: …)``."""
+    high, low = (f"{value / 10:g}".replace(".", t(",", ".")) for value in (mean.systolic, mean.diastolic))
+    return f"{high}/{low} mmHg, {t(*guided.mean_pair(mean.rule, mean.used))}"
+
+
 def not_measured(readings: Sequence[Reading], t: Say) -> tuple[str, ...]:
     """The vital signs that none of these readings has a value for, by name."""
     there = {numeric.metric for reading in readings for numeric in reading.numerics if numeric.value is not None}
@@ -285,9 +307,10 @@ def not_measured(readings: Sequence[Reading], t: Say) -> tuple[str, ...]:
 
 
 def reading_row(
-    one: Observation, patient: int, devices: Mapping[int, str], t: Say, *, cited: bool = False, late: str = "", copies: int = 1
-) -> ReadingRow:
-    """A reading of a patient's page."""
+    one: Observation, patient: int, devices: Mapping[int, str], t: Say, *, cited: bool = False, late: str = "", copies: int = 1,
+    ahead: int | None = None, wave: Wave | None = None,
+) -> ReadingRow:  # fmt: skip
+    """A reading of a patient's page. `ahead`: by how many seconds its device's clock was off; `wave`: what was sent along with it."""
     reading = one.reading
     stamp = reading.stamp
     notes = [t(*STATUSES[flag]) for flag in STATUSES if reading.status & flag and not flag & _SAID]
@@ -295,13 +318,14 @@ def reading_row(
         notes.append(t("gán sau", "assigned later"))
     if one.marks & Marks.KEPT:
         notes.append(t("trạm giữ dù máy hỏi đo lại", "kept although asked to measure again"))
-    if reading.source is Source.MEMORY and reading.device_time:
-        notes.append(t(f"giờ của máy đo: {reading.device_time}", f"device's own time: {reading.device_time}"))
+    notes += own_time(reading, ahead, t)
     overdue = _overdue(devices, reading.device, one.when, t)
     if overdue:
         notes.append(overdue)
     if copies > 1:
         notes.append(t(f"{copies} bản của cùng một lần đo", f"{copies} copies of one measurement"))
+    if reading.source is Source.MANUAL and any(HAND_RULES.get(reading.rule, ("", ""))):
+        notes.append(t(*HAND_RULES[reading.rule]))
     by_hand = t("không có máy", "no device") if reading.source is Source.MANUAL else ""
     return ReadingRow(
         key=one.key.hex(), values=values(reading, t), missing=missing(reading, t),
@@ -309,6 +333,7 @@ def reading_row(
         source=t(*SOURCES[reading.source]), clock=clock(one.when), day=day(one.when), quality=quality_text(one, t),
         certain=bool(stamp.quality) and one.bar < SURE, notes=tuple(notes), warnings=tuple(warnings(one, patient, t)),
         test_data=bool(reading.status & Status.TEST_DATA), struck=not one.stands_for(patient), cited=cited, late=late, copies=copies,
+        wave=wave_shown(wave),
     )  # fmt: skip
 
 
@@ -322,6 +347,70 @@ def _overdue(devices: Mapping[int, str], device: int, when: int, t: Say) -> str:
     if local(when).date() <= last:
         return ""
     return t(f"quá hạn hiệu chuẩn từ {last:%d/%m/%Y}", f"calibration overdue since {last:%d/%m/%Y}")
+
+
+OFF_S = 60
+"""A device's clock that is off by less than this is right: such devices show whole minutes."""
+DOUBTS = {
+    NO_DATE: ("máy đo không nói ngày giờ", "the device gives no date"),
+    DEAD_CLOCK: ("ngày trên máy đo không thể đúng", "the device's date cannot be right"),
+    FUTURE: ("ngày trên máy đo nằm ở tương lai", "the device's date lies in the future"),
+}
+
+
+def own_time(reading: Reading, ahead: int | None, t: Say) -> list[str]:
+    """What must be said about a record of a device's memory: its own time, how far its clock was off, doubts. Nothing is corrected."""
+    if reading.source is not Source.MEMORY:
+        return []
+    said = []
+    if reading.device_time:
+        said.append(t(f"giờ của máy đo: {reading.device_time}", f"device's own time: {reading.device_time}"))
+    if ahead is not None and abs(ahead) >= OFF_S:
+        minutes = round(abs(ahead) / 60)
+        size, vi, en = next(row for row in ((1440, "ngày", "d"), (60, "giờ", "h"), (1, "phút", "min")) if minutes >= row[0])
+        way = t("nhanh", "ahead") if ahead > 0 else t("chậm", "behind")
+        said.append(t(f"giờ trên máy đo lệch {minutes // size} {vi} ({way})", f"the device's clock is {minutes // size} {en} {way}"))
+    why = doubt(reading, ahead)
+    return [*said, t(*DOUBTS[why])] if why else said
+
+
+@dataclass(frozen=True, slots=True)
+class WaveShown:
+    """A pulse wave as the page draws it: points of a line in a box of `width` × 60, one row a second of SpO2 and pulse beside it."""
+
+    points: str
+    width: int
+    seconds: int
+    spo2: str
+    pulse: str
+
+
+_HEIGHT = 60
+_A_SECOND = 20
+"""Units of the box and points of the line for each second: finer is not seen."""
+
+
+def wave_shown(wave: Wave | None) -> WaveShown | None:
+    """The line of a strip, stretched to the box's height as every monitor does: a pulse wave has no unit. None where nothing was sent."""
+    if wave is None or (wave.wave is None and wave.spo2 is None):
+        return None
+    seconds, points = 0, ""
+    if wave.wave is not None and wave.wave.samples:
+        low, high = min(wave.wave.samples), max(wave.wave.samples)
+        step, count = max(1, wave.wave.rate // _A_SECOND), len(wave.wave.samples)
+        seconds = round(count / wave.wave.rate)
+        points = " ".join(
+            f"{at * _A_SECOND / wave.wave.rate:.0f},{_HEIGHT - (wave.wave.samples[at] - low) * _HEIGHT / max(1, high - low):.0f}"
+            for at in range(0, count, step)
+        )
+    said = [_span(one.samples) if one is not None else "" for one in (wave.spo2, wave.pulse)]
+    return WaveShown(points, max(1, seconds) * _A_SECOND, seconds or len(wave.spo2.samples if wave.spo2 else ()), said[0], said[1])
+
+
+def _span(samples: Sequence[int]) -> str:
+    """The values of a series once a second: lowest to highest, seconds without a value left out."""
+    there = [one for one in samples if one]
+    return f"{min(there)}–{max(there)}" if there else ""
 
 
 def bar_text(tenths: int, t: Say) -> str:
@@ -408,24 +497,12 @@ def folded(readings: Sequence[Observation]) -> list[tuple[Observation, int]]:
 
 
 def _twins(one: Observation, other: Observation) -> bool:
-    a, b = one.reading, other.reading
-    if {a.source, b.source} != {Source.LIVE, Source.MEMORY} or (a.device, a.kind) != (b.device, b.kind):
-        return False
-    if [(n.metric, n.value, n.scale) for n in a.numerics] != [(n.metric, n.value, n.scale) for n in b.numerics]:
-        return False
-    times = measured(one), measured(other)
-    return abs(times[0] - times[1]) <= TWIN
+    return twins(one.reading, other.reading, measured(one) - measured(other))
 
 
 def measured(one: Observation) -> int:
     """When it was measured, in tenths since 1970: by the device's own clock for what comes out of its memory, where that can be read."""
-    reading = one.reading
-    if reading.source is Source.MEMORY and reading.device_time:
-        try:
-            return int(datetime.fromisoformat(reading.device_time).replace(tzinfo=ZONE).timestamp() * 10)
-        except ValueError:
-            pass
-    return one.when
+    return measured_at(one.reading, one.when)
 
 
 # --- the chart ----------------------------------------------------------------------------------------------------------------------

@@ -1,6 +1,8 @@
 """Readings on a page: the same rows for a request and for a patient, for people and for programs."""
 
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
+from types import MappingProxyType
 from typing import Any
 
 from sqlalchemy import Connection
@@ -11,9 +13,12 @@ from appliance.contract.metrics import TABLE, words
 from cloud_bridge.console import guard, present
 from cloud_bridge.console.desk import desk
 from cloud_bridge.console.present import ReadingRow
-from cloud_bridge.store import observations
+from cloud_bridge.store import observations, pressures, series
 from cloud_bridge.store.engine import writing
 from cloud_bridge.store.observations import Observation
+from cloud_bridge.store.series import Wave
+
+Clocks = dict[int, list[tuple[int, int]]]
 
 LISTED = 40
 """Readings of a table; the chart beside it draws all that the page was made of."""
@@ -21,13 +26,45 @@ LISTED = 40
 
 def rows(
     readings: Sequence[Observation], patient: int, devices: Mapping[int, str], *, cited: bool = False, signed: int | None = None,
-    seen: frozenset[bytes] = frozenset(),
+    seen: frozenset[bytes] = frozenset(), waves: Mapping[bytes, Wave] = MappingProxyType({}), clocks: Clocks | None = None,
 ) -> list[ReadingRow]:  # fmt: skip
-    """The rows of a table; what the doctor had not in view when signing says so."""
+    """The rows of a table; what the doctor had not in view when signing says so.
+
+    `waves` by reading key, `clocks` as `series.ahead` has them.
+    """
     t = guard.say()
     return [
-        present.reading_row(one, patient, devices, t, cited=cited, copies=copies, late=present.after_signing(one, signed, seen, cited, t))
+        present.reading_row(
+            one,
+            patient,
+            devices,
+            t,
+            cited=cited,
+            copies=copies,
+            late=present.after_signing(one, signed, seen, cited, t),
+            ahead=series.at(clocks or {}, one.reading.device, one.reading.stamp.wall),
+            wave=waves.get(one.key),
+        )
         for one, copies in present.folded(readings)
+    ]
+
+
+def noted(tx: Connection, station: str, patient: int, *lists: list[ReadingRow]) -> list[list[ReadingRow]]:
+    """The rows of some tables, with how their blood pressures were taken; a guided series' last reading also says the mean of the series.
+
+    A mean of which a reading is not among these rows, or does not stand any more, is not said.
+    """
+    t = guard.say()
+    keys = [bytes.fromhex(row.key) for rows in lists for row in rows]
+    said: dict[bytes, list[str]] = {}
+    for key, how in pressures.taken(tx, station, keys).items():
+        said.setdefault(key, []).append(t(*present.taken_pair(how)))
+    stand = {bytes.fromhex(row.key) for rows in lists for row in rows if not row.struck}
+    for mean in pressures.averages(tx, station, patient) if said else ():
+        if mean.keys and stand.issuperset(mean.keys):
+            said.setdefault(mean.keys[-1], []).append(present.mean_text(mean, t))
+    return [
+        [replace(row, notes=(*row.notes, *said.get(bytes.fromhex(row.key), ()))) for row in rows] for rows in lists
     ]
 
 

@@ -5,7 +5,7 @@ messages in quarantine, which are read again after a fix (`tram-bridge quarantin
 from collections.abc import Collection, Sequence
 from typing import Any, NamedTuple
 
-from sqlalchemy import ColumnElement, Connection, Engine, func, select, tuple_, update
+from sqlalchemy import ColumnElement, Connection, Engine, func, or_, select, tuple_, update
 
 from appliance.contract.readings import Reading
 from appliance.relay.pump import End
@@ -16,7 +16,7 @@ from cloud_bridge.store import relay_tables
 from cloud_bridge.store.inbox import REDEEMED, BridgeStore
 from cloud_bridge.store.observations import read_reading
 from cloud_bridge.store.patients import living
-from cloud_bridge.store.tables import answer, conflict, consult, consult_reading, correction, observation, unassigned
+from cloud_bridge.store.tables import answer, conflict, consult, consult_reading, correction, discarded, observation, unassigned
 
 
 class Nobodys(NamedTuple):
@@ -80,8 +80,12 @@ def looked(tx: Connection, station: str, number: int, login: str, at: int) -> in
 
 
 def nobodys(tx: Connection, stations: Collection[str], limit: int = 100) -> list[Nobodys]:
-    """The newest unassigned measurements of some stations."""
-    mine = select(unassigned).where(unassigned.c.station.in_(sorted(stations)))
+    """The newest unassigned measurements of some stations; a device's own copy of one that is here is not listed beside it."""
+    here = [
+        select(one.c.key).where(one.c.station == unassigned.c.station, one.c.key == unassigned.c.twin).exists()
+        for one in (observation, discarded, unassigned.alias())
+    ]
+    mine = select(unassigned).where(unassigned.c.station.in_(sorted(stations)), ~or_(*here))
     rows = tx.execute(mine.order_by(unassigned.c.received.desc(), unassigned.c.key).limit(limit))
     return [Nobodys(row.station, read_reading(row.reading), row.reason, row.received) for row in rows]
 

@@ -192,8 +192,33 @@ unassigned = Table(
     Column("reason", Text, nullable=False),
     Column("wall", BigInteger, nullable=False),
     Column("received", BigInteger, nullable=False),
+    Column("twin", LargeBinary),
 )  # fmt: skip
-"""A measurement that belongs to nobody (decision 14). No machine gives it to a patient."""
+"""A measurement that belongs to nobody (decision 14). No machine gives it to a patient. `twin` is the reading key of the live measurement
+that a record of a device's memory is a copy of."""
+
+device_clock = Table(
+    "device_clock", METADATA,
+    _station(),
+    Column("device", BigInteger, primary_key=True, autoincrement=False),
+    Column("wall", BigInteger, primary_key=True, autoincrement=False),
+    Column("said", Text, nullable=False),
+    Column("ahead", BigInteger),
+    Column("received", BigInteger, nullable=False),
+)  # fmt: skip
+"""What a device's own clock said, and by how many seconds it was ahead of its station's."""
+
+consult_strip = Table(
+    "consult_strip", METADATA,
+    _station(),
+    Column("consult", BigInteger, primary_key=True, autoincrement=False),
+    Column("key", LargeBinary, primary_key=True),
+    Column("wave", LargeBinary, nullable=False),
+    Column("spo2", LargeBinary, nullable=False),
+    Column("pulse", LargeBinary, nullable=False),
+    Column("received", BigInteger, nullable=False),
+)  # fmt: skip
+"""The pulse wave of a reading and its seconds, which a person sent along with a request (`contract.strips`)."""
 
 discarded = Table(
     "discarded", METADATA,
