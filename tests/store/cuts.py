@@ -14,8 +14,9 @@ from pathlib import Path
 
 from appliance.contract.codec import read_event
 from appliance.contract.events import Department, Urgency
+from appliance.contract.guided import Arm, Cuff, Posture, Unrested
 from appliance.database import Connection
-from appliance.store import consults, corrections, measuring, patients
+from appliance.store import consults, corrections, guided, measuring, patients
 from appliance.store.consults import ConsultDraft
 from appliance.store.patients import PatientDraft
 from tests.store.station import Doctor, Station, station_at
@@ -34,6 +35,29 @@ def _settled(station: Station) -> int:
     station.later(1)
     session = measuring.open_session(station.conn, patient=1, staff="an", device="cuff", now=station.now)
     return station.observe(session.id).measurement
+
+
+def _in_series(station: Station) -> int:
+    """A settled reading of a guided series."""
+    station.later(1)
+    series = guided.begin(station.conn, patient=1, staff="an", device="cuff", now=station.now)
+    guided.prepare(station.conn, series, arm=Arm.LEFT, cuff=Cuff.ADULT, posture=Posture.SITTING, now=station.now)
+    series = guided.begin(station.conn, patient=1, staff="an", device="cuff", now=station.now)
+    guided.end_rest(station.conn, series, unrested=Unrested.URGENT, now=station.now)
+    session = measuring.open_session(station.conn, patient=1, staff="an", device="cuff", now=station.now)
+    again = guided.get(station.conn, series.id)
+    assert again is not None
+    guided.attach(station.conn, again, session.id, station.now)
+    return station.observe(session.id).measurement
+
+
+def _taken(conn: Connection, measurement: int) -> tuple[bool, ...]:
+    """The observation, and how it was taken."""
+    row = conn.execute("SELECT key FROM observation WHERE measurement = ?", (measurement,)).fetchone()
+    said = [read_event(bytes(one[0])).body for one in conn.execute("SELECT body FROM outbox WHERE kind = 70").fetchall()]
+    saved = conn.execute("SELECT count(*) FROM observation").fetchone()[0]
+    told = len(said) != saved if row is None else any(getattr(one, "key", b"") == bytes(row[0]) for one in said)
+    return *_observed(conn, measurement), told
 
 
 def _stray(station: Station) -> int:
@@ -95,6 +119,7 @@ def _corrected(conn: Connection, observation: int) -> tuple[bool, ...]:
 
 STEPS: dict[str, tuple[Prepared, Step, Left]] = {
     "record": (_settled, lambda at, number: measuring.record(at.conn, number, staff="an", now=at.now), _observed),
+    "record in a series": (_in_series, lambda at, number: guided.record(at.conn, number, staff="an", now=at.now), _taken),
     "assign": (_stray, lambda at, number: measuring.assign(at.conn, number, patient=1, staff="an", now=at.now), _observed),
     "request": (
         _number,
