@@ -48,7 +48,7 @@ from appliance.store.migrations import migrate
 from appliance.store.outbox import queue
 from cloud_bridge import answers, intake
 from cloud_bridge.answers import Advice, Seal
-from cloud_bridge.carrier import Loop, bridge_end
+from cloud_bridge.carrier import LINGER, Loop, bridge_end
 from cloud_bridge.store import migrations, stations
 from cloud_bridge.store.accounts import Account, Role
 from cloud_bridge.store.engine import open_engine, writing
@@ -180,6 +180,8 @@ class Ends:
         deadline = time.monotonic() + PATIENCE_S
         self._turn(0.0)
         while self._under_way():
+            if self._lingers():
+                self.tenths += 1  # less than a delayed acknowledgement takes
             if time.monotonic() > deadline:
                 raise TimeoutError(f"nothing moves any more at {self.tenths}")
             self._turn(0.01)
@@ -197,7 +199,14 @@ class Ends:
         self.station.turn(stirred=self.line.stirred)
         self.bridge.turn(self.tenths / 10, self.tenths, stirred=self.other.stirred)
 
+    def _lingers(self) -> bool:
+        """True when nothing moves but a receipt that waits for what else may come with its contact."""
+        return not self._moving() and 0 < self.bridge.pump.due - self.tenths / 10 <= LINGER
+
     def _under_way(self) -> bool:
+        return self._moving() or self._lingers()
+
+    def _moving(self) -> bool:
         return (
             self.line.owed
             or self.other.owed
@@ -430,7 +439,7 @@ def both_ends(wall: int, gather: int | None = None) -> Iterator[Ends]:
         end = bridge_end(
             BridgeStore(engine, [SHARD]), (0, _key()), apply=intake.apply_many,
             station_key=lambda _tx, name: (0, _key().public_key().public_bytes_raw()) if name == STATION else None,
-            now=lambda: now_ns() // 100_000_000, say=lambda *_args, **_ids: None,
+            now=lambda: now_ns() // 100_000_000, say=lambda *_args, **_ids: None, linger=LINGER,
         )  # fmt: skip
         bridge = Loop(Pump(BridgeStore(engine, [SHARD]), other, end), log)
         stack.callback(line.close)

@@ -56,7 +56,7 @@ class End:
     speak in for a station, the current one last. `mine`: whether a stream of the other end is for us. `keys`: the
     other end's receipt keys by id, None for a station that is not ours to serve. `apply`: gives new events to the clinic.
     `renew`: our store is older than what the other end has from us: become another incarnation. `random`: that many random
-    bytes; `dice`: a number in [0, 1). `seals`: our keys.
+    bytes; `dice`: a number in [0, 1). `linger`: seconds for which a receipt waits for what came with the same contact. `seals`: our keys.
     """
 
     way: str
@@ -73,6 +73,7 @@ class End:
     metered: bool = False
     gather: float = BATCH_SECONDS
     software: str = ""
+    linger: float = 0.0
     dictionary: int = 0
     seals: Seals = field(default_factory=Clear)
 
@@ -309,7 +310,7 @@ class Pump:
         for stream, events in taken.events.items():
             talk = self._talk(stream.station, shards[stream.station])
             talk.address = talk.address or stream
-            talk.owe(stream, events, sorted(taken.lanes[stream]), now)
+            talk.owe(stream, events, sorted(taken.lanes[stream]), now + self.end.linger)
         for station, digests in taken.refused.items():
             talk = self._talk(station, shards[station])
             talk.refused = (talk.refused + [one for one in digests if one not in talk.refused])[-REFUSED:]

@@ -33,6 +33,9 @@ from cloud_bridge.store.shards import held
 
 POLL = 0.2
 """How often the outbox is asked for what doctors have said."""
+LINGER = 0.02
+"""A receipt waits so many seconds for what a station said in the same breath: a request takes along what waits, and one receipt
+answers both (a receipt costs 294 B of the wire)."""
 GC_THRESHOLD = (50_000, 20, 100)
 """A group of messages is some 50,000 objects that live until its commit; looking through them again and again finds nothing to free
 (a tenth of the decoder's time, measured)."""
@@ -60,6 +63,7 @@ def bridge_end(
     randomly: Callable[[int], bytes] = os.urandom,
     dice: Callable[[], float] = random.random,
     seals: Seals | None = None,
+    linger: float = 0.0,
 ) -> End:
     """The bridge's end of the relay. `sign` is its receipt key, `now` gives tenths of a second since 1970; `seals`: what opens
     and seals parcels, without which everything is clear.
@@ -86,6 +90,7 @@ def bridge_end(
         dice=dice,
         say=say,
         software=__version__,
+        linger=linger,
         seals=seals or Clear(),
     )
 
@@ -121,7 +126,9 @@ def run(
     shards = sorted(set(shards))
     link, store = source_of(settings, shards), BridgeStore(engine, shards)
     seals = seals_of(settings, station_key, os.urandom)
-    end = bridge_end(store, sign, apply=apply, station_key=station_key, now=_tenths, say=partial(journal.step, log), seals=seals)
+    end = bridge_end(
+        store, sign, apply=apply, station_key=station_key, now=_tenths, say=partial(journal.step, log), seals=seals, linger=LINGER
+    )
     loop = Loop(Pump(store, link, end), log, chores)
     with held(engine, shards):
         collect_rarely()

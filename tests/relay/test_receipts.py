@@ -1,6 +1,7 @@
 """Receipts decide what is sent again: signed, fresh, and believed only as far as they may be."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from random import Random
 from typing import Any
@@ -361,6 +362,25 @@ def test_on_a_metered_link_what_waits_leaves_with_the_next_contact(worlds: Calla
     world.record(3)
     world.turn("station")
     assert len(parcels(world, 3)) == 1
+
+
+def test_what_a_station_says_in_one_breath_is_answered_by_one_receipt(world: World) -> None:
+    """A bridge that lingers for 20 ms; without it there are two."""
+    world.settle()
+    world.pass_time(5)
+    world.bridge.end = replace(world.bridge.end, linger=0.02)
+    before = world.bridge.counts.receipts_out
+    for lane in (0, 2):
+        world.record(lane)
+        world.turn("station")
+        world.turn("bridge")
+    assert world.bridge.counts.receipts_out == before
+    world.pass_time(0.1)
+    for _ in range(3):
+        world.turn("bridge")
+        world.turn("station")
+    assert world.bridge.counts.receipts_out == before + 1
+    assert not world.station.talks[STATION].sender.busy
 
 
 def test_receipts_of_readings_come_once_in_two_seconds_those_of_requests_at_once(world: World) -> None:

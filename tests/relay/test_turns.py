@@ -2,14 +2,20 @@
 
 import shutil
 import tempfile
+from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from random import Random
 
-from appliance.contract.lanes import Lane
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from appliance.contract.lanes import CHUNK_BYTES, Lane
+from appliance.contract.parcels import PARCEL
 from appliance.relay.line import Acked
-from appliance.relay.rules import FLOOR, WINDOW
+from appliance.relay.rules import FLOOR, WINDOW, Budget, Turns
+from appliance.relay.sending import Piece
 from tests.world import Net, World
 
 DICE = Random(7)
@@ -99,3 +105,73 @@ def test_a_request_waits_for_no_more_than_the_window_that_is_in_flight() -> None
         world.turn("station")
         assert len(net.held) == WINDOW
         assert net.carried[-1][0].endswith("/up/0")
+
+
+@settings(max_examples=150, deadline=None)
+@given(st.lists(st.tuples(st.sets(st.sampled_from(list(Lane)), min_size=1), st.integers(40, CHUNK_BYTES)), min_size=1, max_size=120))
+def test_whatever_waits_the_most_urgent_leaves_unless_others_have_saved_a_chunk(turns: list[tuple[set[Lane], int]]) -> None:
+    """Nothing passes a more urgent lane but on its floor, and the floor lets through its share and a few chunks."""
+    rule = Turns()
+    passed = sent = 0
+    for lanes, size in turns:
+        lane = rule.choose(lanes)
+        assert lane in lanes
+        if min(lanes) < Lane.READINGS and max(lanes) >= Lane.READINGS:  # somebody stands on each side of the border
+            sent += size
+            passed += size if lane >= Lane.READINGS else 0
+        if lane < Lane.READINGS:
+            assert lane == min(lanes)
+        rule.sent(lane, size, lanes)
+    assert passed <= FLOOR * sent + 3 * CHUNK_BYTES
+
+
+@settings(max_examples=12, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@given(st.lists(st.lists(st.tuples(st.sampled_from([0, 1, 2, 3, 5]), st.booleans()), max_size=5), min_size=2, max_size=8))
+def test_what_leaves_of_a_real_store_is_all_there_in_order_and_in_turn(rounds: list[list[tuple[int, bool]]]) -> None:
+    """However rows come while chunks leave: each lane in its own order, nothing twice, lanes 0 and 1 before the rest."""
+    with small_world() as world:
+        written: dict[int, int] = {}
+        pieces: list[Piece] = []
+        sender = world.station.talks["tram-0001"].sender
+        for rows in rounds:
+            for lane, long in rows:
+                world.record(lane, text=part() if long else "")
+                written[lane] = written.get(lane, 0) + 1
+            with world.station.storage.transaction() as tx:
+                sender.notice(world.station.storage.waiting(tx), world.now)
+                waiting = {lane for _, lane in sender.waiting} | set(sender.todo)
+                some = sender.next_pieces(tx, 2, world.now, world.at, metered=False, again=True, credit=10_000)
+            if some and min(waiting) <= Lane.CONSULT and sender.turns.owed.get(Lane.READINGS, 0.0) < CHUNK_BYTES / 2:
+                assert some[0].lane == min(waiting)
+            pieces += some
+        with world.station.storage.transaction() as tx:
+            pieces += sender.next_pieces(tx, 10_000, world.now + 5, world.at, metered=False, again=True, credit=10_000)
+        for lane, many in written.items():
+            ranges = [(one.flight.parcel.first, one.flight.parcel.last) for one in pieces if one.lane == lane and one.last]
+            assert ranges == sorted(set(ranges))
+            assert sum(last - first + 1 for first, last in ranges) >= many
+
+
+def test_a_request_passes_a_used_up_budget() -> None:
+    """Readings rest; the request and its own readings leave at once, and after the rest the others do."""
+    with small_world() as world:
+        world.station.budget = Budget(bytes=3_000, rest=900.0)
+        for _ in range(20):
+            world.record(Lane.READINGS, text=part())
+        for _ in range(30):
+            world.turn("station")
+        left = _carried(world)
+        assert 0 < left[Lane.READINGS] < 20
+        world.record(Lane.URGENT)
+        world.record(Lane.CONSULT)
+        for _ in range(5):
+            world.turn("station")
+        assert _carried(world) == {**left, Lane.URGENT: left.get(Lane.URGENT, 0) + 1, Lane.CONSULT: left.get(Lane.CONSULT, 0) + 1}
+        world.pass_time(901)
+        world.turn("station")
+        assert _carried(world)[Lane.READINGS] > left[Lane.READINGS]
+
+
+def _carried(world: World) -> dict[int, int]:
+    """Messages that the station's line has carried, by lane; hellos and receipts not counted."""
+    return Counter(int(topic[-1]) for topic, payload in world.net.carried if "/up/" in topic and payload[0] == PARCEL)
