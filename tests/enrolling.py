@@ -2,10 +2,15 @@
 
 import io
 import os
+import ssl
 import threading
-from dataclasses import dataclass, field, replace
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+from datetime import timedelta
 from pathlib import Path
 
+import paho.mqtt.client as mqtt
+import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from sqlalchemy import Engine
 
@@ -16,10 +21,13 @@ from appliance.database import Connection
 from appliance.settings import Door, Paths, Settings, Station, Store, Wire
 from appliance.store.init import initialise
 from appliance.store.opening import open_store
-from cloud_bridge import ca, enrolment
+from cloud_bridge import ca, enrolment, topicwalls
 from cloud_bridge.door.rooms import Lockout, Turnstile, application, rooms
 from cloud_bridge.door.server import DoorServer, context_of
 from cloud_bridge.store.engine import writing
+from cloud_bridge.topicwalls import Resident
+from tests import servers
+from tests.polling import until
 
 PASSPHRASE = "muoi hai chu thu nghiem"
 PINS = {"receipt": 1, "answer": 2, "time": 3, "seal": 4}
@@ -71,7 +79,7 @@ class Bridge:
     def open(self) -> None:
         """The door, on a free port."""
         key = ca.new_key()
-        made = self.authority.server(["127.0.0.1"], key.public_key(), ca.now_utc())
+        made = self.authority.server(["127.0.0.1"], key.public_key(), ca.now_utc(), timedelta(days=1800))
         ca.issue_files(self.folder / "door", "door", made, key, self.authority)
         table = rooms((0, TIME_KEY), lambda: self.wall, self.desk, Lockout(lambda: self.seconds))
         context = context_of(self.folder / "door" / "door.pem", self.folder / "door" / "door.key")
@@ -128,6 +136,80 @@ def box(folder: Path, station: str = "tram-0001", shard: int = 7, port: int = 84
     return Box(settings, open_store(settings), live_clock(1, data=settings.paths.data, run=settings.paths.run))
 
 
-def moved(settings: Settings, **door: object) -> Settings:
-    """The settings with another door."""
-    return replace(settings, door=replace(settings.door, **door))  # type: ignore[arg-type]
+# --- a broker with walls ----------------------------------------------------------------------------------------------------------------
+
+
+def plugin() -> Path:
+    """Mosquitto's dynamic-security plugin, which Debian's package brings."""
+    found = next(iter(Path("/usr/lib").glob("*/mosquitto_dynamic_security.so")), None)
+    if found is None:
+        pytest.skip("mosquitto's dynamic-security plugin is not installed (apt-get install mosquitto)")
+    return found
+
+
+def walled(authority: ca.Authority, residents: Iterable[Resident], revoked: Iterable[int] = ()) -> servers.Broker:
+    """A Mosquitto with certificates both ways, the rights of `residents` and a list of revoked serials; not started yet."""
+    key = ca.new_key()
+    made = authority.server(["127.0.0.1", "localhost"], key.public_key(), ca.now_utc())
+    person = servers.unprivileged("mosquitto")
+    place = servers.folder(person, "dx")
+    ca.issue_files(place, "broker", made, key, authority)
+    (place / "authorities.pem").write_bytes(ca.pem(authority.root, authority.issuing))
+    (place / "rights.json").write_text(topicwalls.dynamic_security(residents))
+    (place / "revoked.pem").write_bytes(authority.revoked(revoked, ca.now_utc()))
+    for one in place.iterdir():
+        if person.uid is not None:
+            os.chown(one, person.uid, -1 if person.gid is None else person.gid)
+    said = (
+        f"cafile {place}/authorities.pem", f"certfile {place}/broker.pem", f"keyfile {place}/broker.key", "require_certificate true",
+        "use_identity_as_username true", f"plugin {plugin()}", f"plugin_opt_config_file {place}/rights.json",
+    )  # fmt: skip
+    return servers.mosquitto("\n".join(said), anonymous=False)
+
+
+def member(authority: ca.Authority, folder: Path, name: str, life: timedelta = timedelta(days=30)) -> list[Path]:
+    """Certificate, key and root of whoever comes to the broker under this name."""
+    key = ca.new_key()
+    now = ca.now_utc() if life > timedelta(0) else ca.now_utc() - timedelta(days=2)
+    made = authority.member(name, key.public_key(), now, abs(life))
+    return ca.issue_files(folder / name, name, made, key, authority)
+
+
+@dataclass
+class Peer:
+    """Somebody at the broker, who remembers what was said: token of a publish or a subscribe to its reasons."""
+
+    client: mqtt.Client
+    reasons: dict[tuple[str, int], list[str]] = field(default_factory=dict)
+    joined: list[str] = field(default_factory=list)
+    left: list[str] = field(default_factory=list)
+
+    def turn(self) -> None:
+        """One look at the socket."""
+        self.client.loop(0.01)
+
+    def wait(self, ask: Callable[[], object], what: str) -> None:
+        """Turn until something is true."""
+
+        def look() -> object:
+            self.turn()
+            return ask()
+
+        until(look, within=20, every=0, what=what)
+
+
+def come(port: int, files: list[Path] | None, ca_file: Path, name: str) -> Peer:
+    """Come to the broker with these files (None: without a certificate); whether one was let in stands in `joined`."""
+    client = mqtt.Client(mqtt.CallbackAPIVersion.VERSION2, client_id=name, protocol=mqtt.MQTTv5)
+    context = ssl.create_default_context(cafile=str(ca_file))
+    if files is not None:
+        context.load_cert_chain(files[0], files[1])
+    client.tls_set_context(context)
+    peer = Peer(client)
+    client.on_connect = lambda _c, _u, _f, reason, _p: peer.joined.append(str(reason))
+    client.on_disconnect = lambda _c, _u, _f, reason, _p: peer.left.append(str(reason))
+    client.on_subscribe = lambda _c, _u, mid, reasons, _p: peer.reasons.__setitem__(("subscribe", mid), [str(one) for one in reasons])
+    client.on_publish = lambda _c, _u, mid, reason, _p: peer.reasons.__setitem__(("publish", mid), [str(reason)])
+    client.max_inflight_messages_set(200)
+    client.connect("127.0.0.1", port)
+    return peer
