@@ -34,7 +34,7 @@ def test_a_download() -> None:
 
 def test_every_number() -> None:
     """Ten bits each; a pressure of 0 is no value, a pulse of 0 a missing one."""
-    for number in range(0, 1024, 3):
+    for number in range(1024):
         (sample,) = heard(NAME, answer([record(number, number, number)]))
         assert set(values(sample).values()) == {number or None}
     (sample,) = heard(NAME, answer([record(121, 75, 0)]))

@@ -63,6 +63,18 @@ def test_every_documented_error_has_words() -> None:
     assert sorted(suntech.ERRORS) == [1, 2, 3, 4, 85, 86, 87, 88, 89, 90, 91, 97, 99]
 
 
+def test_every_number_of_a_result() -> None:
+    """All two-byte pressures in all three places, every pulse from 0 to 255: as they stand there, or missing (0, 255; FFFF)."""
+    driver = SuntechNibp(listen=True)
+    for number in range(0x10000):
+        (sample,) = samples(driver.feed(result(number, number, number, number % 256), 0))
+        there = number not in (0, 0xFFFF)
+        pulse = None if number % 256 in (0, 255) else number % 256
+        expected = [number, number, number, pulse] if there else [None] * 4
+        assert [each.value for each in sample.numerics] == expected
+        assert sample.valid == there
+
+
 @pytest.mark.parametrize(("systolic", "diastolic"), [(0, 74), (115, 0), (0xFFFF, 74), (115, 0xFFFF)])
 def test_zero_and_ffff_are_no_pressures(systolic: int, diastolic: int) -> None:
     """A result without an error but with an empty place has no value."""
