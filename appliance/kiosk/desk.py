@@ -29,6 +29,8 @@ class Ask:
     department: Department | None = None
     urgency: Urgency | None = None
     basis: Basis = Basis.UNSAID
+    waves: tuple[int, ...] = ()
+    """Measurements whose pulse wave goes along."""
 
 
 @dataclass(slots=True)

@@ -24,7 +24,7 @@ from appliance.contract.events import (
 from appliance.contract.ids import spell
 from appliance.contract.readings import Reading, Stamp
 from appliance.database import Connection, Row, transaction
-from appliance.store import consent, devices, pictures
+from appliance.store import consent, devices, pictures, strips
 from appliance.store import staff as people
 from appliance.store.errors import Refused, Taken
 from appliance.store.outbox import RECEIVED, SET_ASIDE, append, is_safe
@@ -49,6 +49,8 @@ class ConsultDraft:
     attachments: int = 0
     basis: Basis = Basis.UNSAID
     """What a person said about the consent where the patient has given none (`consent.basis`)."""
+    waves: tuple[strips.Kept, ...] = ()
+    """The pulse waves that a person sends along."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -191,6 +193,7 @@ def request(conn: Connection, draft: ConsultDraft, *, consult: int, staff: str, 
         lane, seq = append(conn, Event(now, staff, __version__, body))
         _keep(conn, body, staff, now, lane, seq)
         pictures.offer(conn, consult, staff=staff, now=now)
+        strips.attach(conn, consult, draft.waves, staff=staff, now=now)
     return lane, seq
 
 
