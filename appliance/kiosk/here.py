@@ -18,7 +18,7 @@ from appliance.kiosk.cuff import Cuffs
 from appliance.kiosk.desk import Desk, Desks
 from appliance.kiosk.speech import Say, say
 from appliance.settings import Duty, Settings
-from appliance.store import duty, manual, patients, pins, staff
+from appliance.store import devices, duty, manual, patients, pins, staff
 from appliance.store.duty import Roster
 from appliance.store.opening import secret_file
 from appliance.store.staff import Staff
@@ -185,6 +185,12 @@ class Elsewhere(RequestRedirect):
     """The page is at another address: the browser goes there with GET."""
 
     code = 303
+
+
+def calibration_due(number: int) -> str:
+    """Until when the calibration of a device is good, as a date; empty where nobody said so."""
+    known = devices.get(db(), number)
+    return "" if known is None else known.next_calibration
 
 
 def device_name(device: str) -> str:

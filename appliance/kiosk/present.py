@@ -297,10 +297,11 @@ DOUBTS: dict[str, Pair] = {
 """What is the matter with a device's time, in words."""
 
 
-def reading(it: Reading, device: str, now: int, t: Say, marks: int = 0, ahead: int | None = None) -> ReadingShown:
+def reading(it: Reading, device: str, now: int, t: Say, marks: int = 0, ahead: int | None = None, due: str = "") -> ReadingShown:
     """A reading for the screen. `device` is the name people know the device by, `marks` say how it came to its patient.
 
-    `ahead`: by how many seconds the device's clock was off when its memory was read, where that is known.
+    `ahead`: by how many seconds the device's clock was off when its memory was read, where that is known. `due`: the date until
+    which the device's calibration is good (``2026-05-01``), empty where that is not known.
     """
     by_rank = sorted(it.numerics, key=lambda one: MAIN.index(one.metric) if one.metric in MAIN else len(MAIN) + one.metric)
     ranges = {metric for one in it.numerics for metric in _RANGES.get(one.metric, ())}
@@ -314,7 +315,11 @@ def reading(it: Reading, device: str, now: int, t: Say, marks: int = 0, ahead: i
         at=second(it.stamp.wall, now),
         device=device,
         source=t(*SOURCES[it.source]),
-        said=status_words(it.status, t, Status.NOT_AVAILABLE) + mark_words(marks, t) + _made_words(it, t) + own_time(it, ahead, t),
+        said=status_words(it.status, t, Status.NOT_AVAILABLE)
+        + mark_words(marks, t)
+        + _made_words(it, t)
+        + own_time(it, ahead, t)
+        + overdue(it.stamp.wall, due, t),
         test_data=bool(it.status & (Status.TEST_DATA | Status.DEMO_DATA)),
     )
 
@@ -323,6 +328,17 @@ def _made_words(it: Reading, t: Say) -> tuple[str, ...]:
     """How a person made the value, where that has to be said: over how long breaths were counted."""
     words = t(*HAND_RULES.get(it.rule, ("", ""))) if it.source is Source.MANUAL else ""
     return (words,) if words else ()
+
+
+def overdue(wall: int, due: str, t: Say) -> tuple[str, ...]:
+    """Beside a value measured at `wall`: the device was to be calibrated before. It is said and blocks nothing."""
+    try:
+        last = date.fromisoformat(due)
+    except ValueError:
+        return ()
+    if local(wall).date() <= last:
+        return ()
+    return (t(f"quá hạn hiệu chuẩn từ {last:%d/%m/%Y}", f"calibration overdue since {last:%d/%m/%Y}"),)
 
 
 def headline(it: Reading, t: Say) -> str:

@@ -84,7 +84,7 @@ def readings(conn: Connection, patient: int, limit: int) -> list[ObservationRow]
 
 def shown(row: ObservationRow, now: int, t: Say) -> ReadingShown:
     """A saved reading for the screen, with what must be said about how it came to the patient."""
-    return present.reading(row.reading, row.device_name, now, t, row.marks)
+    return present.reading(row.reading, row.device_name, now, t, row.marks, due=row.calibration_due)
 
 
 def sent_unassigned(conn: Connection, limit: int) -> list[MeasurementRow]:

@@ -126,6 +126,7 @@ class ObservationRow:
     """One saved reading of a patient. `received` is when the bridge vouched for it, None as long as it has not.
 
     `patient` is whom it was saved for, `owner` whose it is now; `moved` is True once it was given to somebody else.
+    `calibration_due`: until when the device's calibration is good, a date or empty.
     """
 
     id: int
@@ -141,6 +142,7 @@ class ObservationRow:
     received: int | None
     owner: int
     moved: bool = False
+    calibration_due: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -554,9 +556,9 @@ FROM observation LEFT JOIN outbox ON outbox.id = observation.outbox"""
 def _observation(conn: Connection, row: Row) -> ObservationRow:
     reading = unpack(Reading, row[4], row[9], "observation", row[0])
     device = devices.get(conn, reading.device)
-    name = "" if device is None else device.name
+    name, due = ("", "") if device is None else (device.name, device.next_calibration)
     return ObservationRow(
-        row[0], row[1], bytes(row[2]), row[3], reading, Marks(row[5]), row[6], row[7], row[8], name, row[10], row[11], bool(row[12])
+        row[0], row[1], bytes(row[2]), row[3], reading, Marks(row[5]), row[6], row[7], row[8], name, row[10], row[11], bool(row[12]), due
     )
 
 

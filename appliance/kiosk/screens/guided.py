@@ -78,7 +78,10 @@ def _page(it: Series, identity: Identity, errors: dict[str, Pair] | None = None,
         sizes=[(str(int(one)), cuff_words(one, t)) for one in CUFFS],
         seconds=it.rest_left(now) if step == "rest" else left if step == "next" else 0,
         rest_s=it.protocol.rest_s, gap_s=it.protocol.gap_s, number=len(rows) + 1, needed=needed, first_visit=it.first_visit,
-        rows=[present.reading(one.reading, one.device_name or here.device_name(it.device), here.now(), t, one.marks) for one in rows],
+        rows=[
+            present.reading(one.reading, one.device_name or here.device_name(it.device), here.now(), t, one.marks, due=one.calibration_due)
+            for one in rows
+        ],
         mean=None if made is None else mean_words(it, made, t), taken=taken_words(it, t), device=here.device_name(it.device),
         corrected=bool(rows) and made is None and step == "done",
     )  # fmt: skip

@@ -227,7 +227,9 @@ def _page(it: Session, identity: Identity, refused: str = "", errors: dict[str, 
     if pending is not None:
         page |= {
             "measurement": pending.id,
-            "result": present.reading(pending.reading, here.device_name(it.device), here.now(), t),
+            "result": present.reading(
+                pending.reading, here.device_name(it.device), here.now(), t, due=here.calibration_due(pending.reading.device)
+            ),
             "questions": present.questions(pending.reading, t),
         }
     return here.page("measuring.html", status, page=page, banner=here.banner_of(identity), refused=refused, errors=errors or {})
@@ -475,7 +477,7 @@ def again(session: int, measurement: int) -> Response:
     row, t = measuring.measurement(here.db(), measurement), here.speech()
     if row is None or row.session != it.id or row.state is not State.SETTLED:
         return here.go(f"/sessions/{session}")
-    shown = present.reading(row.reading, here.device_name(it.device), here.now(), t)
+    shown = present.reading(row.reading, here.device_name(it.device), here.now(), t, due=here.calibration_due(row.reading.device))
     reasons = [(value, t(*words)) for value, words in DISCARDS.items()]
     return here.page(
         "again.html", banner=here.banner_of(identity), session=session, measurement=measurement, reading=shown, reasons=reasons

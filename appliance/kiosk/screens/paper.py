@@ -175,7 +175,7 @@ def _cited(row: ConsultRow, t: Say) -> list[Line]:
     lines = [Line(t("Kết quả đã gửi", "Readings sent"), "head")]
     for one in row.requested.readings:
         name = next((label.name for label in row.requested.devices if label.device == one.device), "")
-        shown, off = present.reading(one, name, here.now(), t), struck(said.get(one.key), t)
+        shown, off = present.reading(one, name, here.now(), t, due=here.calibration_due(one.device)), struck(said.get(one.key), t)
         about = [
             f"{present.local(one.stamp.wall):%H:%M:%S %d/%m/%Y} · {shown.device} · {t('nguồn', 'source')}: {shown.source}",
             *shown.said,

@@ -71,7 +71,11 @@ def show(patient: int) -> Response:
     identity = here.patient_or_404(patient)
     same = patients.group(here.db(), patient)
     waiting = [
-        {"patient": who, "measurement": one.id, "shown": present.reading(one.reading, here.device_name(one.device), now, t)}
+        {
+            "patient": who,
+            "measurement": one.id,
+            "shown": present.reading(one.reading, here.device_name(one.device), now, t, due=here.calibration_due(one.reading.device)),
+        }
         for who in same
         for one in measuring.undecided(here.db(), who)
         if measuring.assignable(one.reading.stamp, here.stamp())

@@ -68,7 +68,14 @@ def _left(row: MeasurementRow, now: Stamp) -> int:
 
 def _shown(row: MeasurementRow) -> present.ReadingShown:
     conn, t = here.db(), here.speech()
-    shown = present.reading(row.reading, here.device_name(row.device), here.now(), t, ahead=memory.offset(conn, row.reading))
+    shown = present.reading(
+        row.reading,
+        here.device_name(row.device),
+        here.now(),
+        t,
+        ahead=memory.offset(conn, row.reading),
+        due=here.calibration_due(row.reading.device),
+    )
     copies = memory.copies(conn, row.id)
     return replace(shown, said=(*shown.said, t("cũng có trong bộ nhớ máy", "also in the device's memory"))) if copies else shown
 
