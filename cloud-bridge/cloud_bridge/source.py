@@ -25,7 +25,8 @@ GROUP_BYTES = 12 * 1024
 """Payload of the first group of a backlog: 500 to 1,000 events. How long it took says how large the next one is."""
 GROUP_SECONDS = 0.3
 """What a group is to take, commit included: an urgent message that arrives meanwhile waits so long, and a commit is a small part of it."""
-LEAST_GROUP, MOST_GROUP = 2 * 1024, 64 * 1024
+LEAST_GROUP, MOST_GROUP = 8 * 1024, 64 * 1024
+"""A commit has a price of its own: on a busy machine groups that shrink further make everything slower and nothing sooner."""
 FLOOR = 20
 """One part in so many of a group is the rest's while urgent messages never stop."""
 OPENING = 0.05
@@ -75,7 +76,7 @@ def next_group(size: int, given: int, seconds: float) -> int:
     """The bytes of the next group, after `given` of at most `size` took so many seconds.
 
     >>> next_group(12_288, 12_288, 3.0), next_group(12_288, 12_288, 0.2), next_group(12_288, 1_024, 0.01)
-    (2048, 18431, 24576)
+    (8192, 18431, 24576)
     """
     fits = int(given * GROUP_SECONDS / max(seconds, 0.001))
     return max(LEAST_GROUP, min(fits, 2 * size, MOST_GROUP))
