@@ -8,6 +8,8 @@ The board repeats its latest cuff result and temperature again and again: only o
 measurement.
 """
 
+from functools import lru_cache
+
 from appliance.contract.metrics import Metric
 from appliance.contract.readings import Numeric, ReadingKind
 from appliance.devices.driver import SECOND, Line, Row
@@ -56,13 +58,18 @@ class Pm6750(Listening):
         return Sample(sample.kind, sample.numerics, sample.frame, result=True, signals=sample.signals)
 
 
+@lru_cache(256)  # the board says the same numbers again and again
+def _numbers(metrics: tuple[Metric, ...], values: tuple[int | None, ...]) -> tuple[Numeric, ...]:
+    return tuple([numeric(metric, value) for metric, value in zip(metrics, values, strict=True)])
+
+
 def _oxygen(data: bytes, frame: bytes) -> Sample:
     status, spo2, pulse = data
     good = 0 < spo2 <= 100
     why = f"sensor-status-{status}" if status else None if good or 0 < pulse < NO_PULSE else "no-value"
-    numerics = (
-        numeric(Metric.SPO2, spo2 if good and not why else None),
-        numeric(Metric.PULSE_RATE, pulse if 0 < pulse < NO_PULSE and not why else None),
+    numerics = _numbers(
+        (Metric.SPO2, Metric.PULSE_RATE),
+        (spo2 if good and not why else None, pulse if 0 < pulse < NO_PULSE and not why else None),
     )
     return Sample(ReadingKind.SPO2, numerics, frame, invalid=why, signals=(("status", status),), every_ns=SECOND)
 
@@ -70,11 +77,8 @@ def _oxygen(data: bytes, frame: bytes) -> Sample:
 def _cuff(data: bytes, frame: bytes) -> Sample:
     status, cuff, systolic, mean, diastolic = data
     why = None if systolic and diastolic else "no-value"
-    numerics = (
-        numeric(Metric.SYSTOLIC, None if why else systolic),
-        numeric(Metric.DIASTOLIC, None if why else diastolic),
-        numeric(Metric.MEAN, None if why or not mean else mean),
-    )
+    values = (None if why else systolic, None if why else diastolic, None if why or not mean else mean)
+    numerics = _numbers((Metric.SYSTOLIC, Metric.DIASTOLIC, Metric.MEAN), values)
     return Sample(ReadingKind.BLOOD_PRESSURE, numerics, frame, invalid=why, signals=(("status", status), ("cuff_pressure", 2 * cuff)))
 
 
@@ -93,7 +97,7 @@ def _warmth(data: bytes, frame: bytes) -> Sample:
 def _ecg(data: bytes, frame: bytes) -> Sample:
     heart, breath, level = data
     why = None if heart or breath else "no-value"
-    numerics = (numeric(Metric.PULSE_RATE, heart or None), numeric(Metric.RESPIRATION, breath or None))
+    numerics = _numbers((Metric.PULSE_RATE, Metric.RESPIRATION), (heart or None, breath or None))
     return Sample(ReadingKind.VITAL_SIGNS, numerics, frame, invalid=why, signals=(("st", level - 256 if level > 127 else level),))
 
 
