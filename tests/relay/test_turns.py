@@ -27,11 +27,11 @@ def part() -> str:
 
 
 @contextmanager
-def small_world(**options: bool) -> Iterator[World]:
+def small_world() -> Iterator[World]:
     """A world in memory whose two ends know each other."""
     memory = Path("/dev/shm")
     folder = Path(tempfile.mkdtemp(prefix="tram-world-", dir=memory if memory.is_dir() else None))
-    world = World(folder, 3, **options)
+    world = World(folder, 3)
     try:
         world.settle()
         yield world
