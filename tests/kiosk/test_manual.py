@@ -32,7 +32,7 @@ def saved(station: Station, patient: int) -> list[measuring.ObservationRow]:
     return measuring.observations(station.conn, patient)
 
 
-ENTRIES = (
+ENTRIES: tuple[tuple[str, dict[str, str], str], ...] = (
     ("pressure", {"systolic": "128", "diastolic": "79", "pulse_rate": "76"}, "128/79 mmHg · Mạch 76 /min"),
     ("pressure", {"systolic": "128", "diastolic": "79"}, "128/79 mmHg"),
     ("spo2", {"spo2": "93", "oxygen": "flow", "oxygen_flow": "2,5"}, "SpO₂ 93% · Oxy 2,5 l/min"),
@@ -78,7 +78,7 @@ def test_how_breaths_were_counted_stays_with_the_reading(station: Station) -> No
     assert row.reading.rule == 102 and row.reading.value(Metric.RESPIRATION) == 18
 
 
-WRONG = (
+WRONG: tuple[tuple[str, dict[str, str], str], ...] = (
     ("pressure", {"systolic": "79", "diastolic": "128"}, "Tâm thu phải lớn hơn tâm trương"),
     ("pressure", {"systolic": "400", "diastolic": "80"}, "Tâm thu chỉ có thể trong 30–300 mmHg"),
     ("pressure", {"systolic": "128"}, "Tâm trương: gõ một số, ví dụ 79"),
