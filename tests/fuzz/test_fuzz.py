@@ -44,7 +44,7 @@ def test_a_planted_driver_is_caught(bug: str) -> None:
 
 def test_the_proof_of_the_contract_says_all_of_it() -> None:
     """P14's figures: what is bad is 0, what was planted was caught."""
-    found = noise.run(3, 1)
+    found = noise.run(3, 0)
     assert all(
         value == 0 for name, value in found.items() if name.startswith(("exceptions", "bytes_lost", "buffers", "readings", "numbers_wrong"))
     )

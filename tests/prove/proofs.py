@@ -76,6 +76,11 @@ PROOFS: list[Proof] = [
     ),
     Proof("P12", "bit rot is found, never shown as a vital", _in("rot", {"pinch": (30,), "commit": (1_000,), "night": (20_000,)})),
     Proof("P13", "the card wears by at most 20 MB a day", _in("wear", {"pinch": (), "commit": (), "night": ()})),
+    Proof(
+        "P14",
+        "line noise and damaged frames never become a reading",
+        _in("noise", {"pinch": (1,), "commit": (20,), "night": (2_100,)}),
+    ),
     Proof("P15", "every message any released box ever made is still read", _in("golden")),
     Proof("P17", "a fleet that comes back at once makes no storm", fleet.attempt),
     Proof(
@@ -84,4 +89,4 @@ PROOFS: list[Proof] = [
         _in("hostile_receipts", {"pinch": (200,), "commit": (10_000,), "night": (100_000,)}),
     ),
 ]
-"""P14 is the fuzz of the drivers (tests/devices, `make fuzz`), P16 belongs to the rig."""
+"""P14 is `make fuzz` for all drivers together, P16 belongs to the rig."""
