@@ -105,6 +105,24 @@ def test_a_message_comes_again_until_it_is_acknowledged(broker: servers.Broker, 
     assert heard(taker, Message).payload == b"two"
 
 
+def test_what_need_not_be_sure_is_said_once_and_acknowledged_by_nobody(broker: servers.Broker, link: Callable[..., MqttLink]) -> None:
+    """QoS 0: it arrives, takes no room, brings no `Acked`, and `done` says nothing that a broker would take for a mistake."""
+    version = "5" if broker.kind == "mosquitto" else "3.1.1"
+    taker = opened(link(0, broker=Broker("127.0.0.1", broker.port, version=version), client_id="taker"))
+    giver = opened(link(0, broker=Broker("127.0.0.1", broker.port, version=version), client_id="giver", topics=[UP_TOPIC]))
+    room = giver.room
+    giver.publish(TOPIC, b"a receipt", sure=False)
+    assert giver.room == room
+    message = heard(taker, Message)
+    assert message.payload == b"a receipt"
+    taker.done(message.token)
+    token = giver.publish(TOPIC, b"a parcel")
+    assert heard(giver, Acked).token == token
+    second = heard(taker, Message)
+    taker.done(second.token)
+    assert (second.payload, taker.up) == (b"a parcel", True)
+
+
 def test_the_brokers_receive_maximum_is_kept(mosquitto: Callable[..., servers.Broker], link: Callable[..., MqttLink]) -> None:
     """Trap 1: CONNACK's ReceiveMaximum bounds what is un-PUBACKed; one more is refused here, before it can break the connection."""
     one = opened(link(mosquitto("max_inflight_messages 5").port))
