@@ -32,6 +32,9 @@ fuzz: ## Hostile bytes into every device driver (MEGABYTES=100 for each, SEED=N)
 bench-peers: setup ## Beside ThingsBoard's gateway and Node-RED, which are installed first (half an hour)
 	@script/bench-peers
 
+rig: ## As root: a station from bare Debian 13 in a container, and what else of the rig is there
+	@script/rig
+
 lock: ## Make requirements/*.txt anew from pyproject.toml
 	@script/lock
 

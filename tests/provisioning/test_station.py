@@ -178,7 +178,7 @@ def a_reading_reaches_the_store(box: Machine) -> None:
             "contec-cms50", "--link", "/run/sim/oximeter")  # fmt: skip
     box.run(TRAM, "staff", "add", "an", "--name", "Điều dưỡng Thử", "--role", "nurse")
     patient = json.loads(box.said(TRAM, "patient", "add", "--name", "Thử Nghiệm Một", "--staff", "an"))
-    session = json.loads(box.said(TRAM, "session", "open", "--patient", str(patient["id"]), "--device", "oximeter", "--staff", "an"))
+    session = json.loads(box.said(TRAM, "session", "open", "--patient", str(patient["patient"]), "--device", "oximeter", "--staff", "an"))
     observed = json.loads(box.said(TRAM, "observe", "--session", str(session["session"]), "--wait", "60", "--staff", "an").splitlines()[-1])
     assert observed["test_data"] is True and observed["numerics"]
 

@@ -1,0 +1,125 @@
+"""What can be said of the roles without a machine: they parse, they document themselves, they refuse what is wrong, they hold no secret."""
+
+import os
+import re
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml  # type: ignore[import-untyped]  # comes with ansible-core, without types
+
+from appliance.settings import keys
+from tests.provisioning.nspawn import PROVISIONING, ROOT
+
+BIN = ROOT / ".venv/bin"
+ROLES = sorted(each.name for each in (PROVISIONING / "roles").iterdir())
+PLAYBOOKS = ("site.yml", "update.yml", "enrol.yml", "wipe.yml")
+
+
+def ansible(place: Path, program: str, *arguments: str) -> subprocess.CompletedProcess[str]:
+    """One of Ansible's programs in our folder, with its own state in `place`."""
+    environment = {
+        **os.environ, "ANSIBLE_HOME": str(place), "ANSIBLE_CONFIG": str(PROVISIONING / "ansible.cfg"), "ANSIBLE_NOCOLOR": "1",
+        "PATH": f"{BIN}:{os.environ['PATH']}",
+    }  # fmt: skip
+    command = [str(BIN / program), *arguments]
+    return subprocess.run(command, cwd=PROVISIONING, env=environment, text=True, capture_output=True, check=False, stdin=subprocess.DEVNULL)
+
+
+def options(role: str) -> dict[str, Any]:
+    """What a role says it takes."""
+    found: dict[str, Any] = yaml.safe_load((PROVISIONING / "roles" / role / "meta/argument_specs.yml").read_text())
+    options: dict[str, Any] = found["argument_specs"]["main"]["options"]
+    return options
+
+
+def defaults(role: str) -> dict[str, Any]:
+    """What a role takes when nothing is said."""
+    found: dict[str, Any] = yaml.safe_load((PROVISIONING / "roles" / role / "defaults/main.yml").read_text())
+    return found
+
+
+@pytest.mark.parametrize("playbook", PLAYBOOKS)
+def test_a_playbook_parses(playbook: str, tmp_path: Path) -> None:
+    """Ansible reads every playbook and every role in it."""
+    found = ansible(tmp_path, "ansible-playbook", "--syntax-check", playbook)
+    assert found.returncode == 0, found.stderr
+
+
+def test_ansible_lint_finds_nothing_at_its_strictest(tmp_path: Path) -> None:
+    """Profile production, and not one rule switched off anywhere."""
+    found = ansible(tmp_path, "ansible-lint", "--offline", "--profile", "production", "-q", "--nocolor")
+    assert found.returncode == 0, found.stdout
+    silenced = [str(file) for file in PROVISIONING.rglob("*.yml") if re.search(r"noqa|skip_list|warn_list", file.read_text())]
+    assert silenced == []
+
+
+@pytest.mark.parametrize("role", ROLES)
+def test_every_variable_of_a_role_is_described_with_an_example(role: str) -> None:
+    """Each default has a description, each description a default or a demand, and its last sentence is an example of that variable."""
+    described = options(role)
+    assert set(defaults(role)) >= {name for name, one in described.items() if not one.get("required")}
+    assert set(defaults(role)) <= set(described)
+    for name, one in described.items():
+        assert one["description"][-1].startswith(f"Example: {name}: "), name
+        example = yaml.safe_load(one["description"][-1].removeprefix("Example: "))
+        kinds = {"str": str, "int": int, "bool": bool, "list": list, "dict": dict}
+        assert isinstance(example[name], kinds[one["type"]]), name
+
+
+def test_the_example_inventory_is_whole(tmp_path: Path) -> None:
+    """Every host has its wave, and the variables of its roles that must be given."""
+    found = ansible(tmp_path, "ansible-inventory", "--list", "--yaml")
+    assert found.returncode == 0, found.stderr
+    groups = yaml.safe_load(found.stdout)["all"]["children"]
+    waves = {host for wave in groups["stations"]["children"].values() for host in wave["hosts"]}
+    assert {"pilot", "wave1"} <= set(groups["stations"]["children"]) and {"tram-0001", "tram-0002", "tram-0003"} == waves
+
+
+@pytest.mark.parametrize(
+    ("wrong", "example"),
+    [
+        ({"hardening_tcp_in": "everything"}, "Example: hardening_tcp_in: [8883, 8443]"),
+        ({"station_environment": "productive"}, "Example: station_environment: production"),
+        ({"station_metered": "sometimes"}, "Example: station_metered: true"),
+    ],
+)
+def test_a_wrong_variable_is_refused_with_an_example_before_anything_changes(wrong: dict[str, str], example: str, tmp_path: Path) -> None:
+    """The run ends before it has spoken to the machine, which is not there at all: 192.0.2.1 answers nobody."""
+    variables = tmp_path / "wrong.yml"
+    variables.write_text(yaml.safe_dump({**wrong, "ansible_host": "192.0.2.1"}))
+    found = ansible(tmp_path / "a", "ansible-playbook", "site.yml", "--limit", "tram-0002", "--extra-vars", f"@{variables}")
+    assert found.returncode != 0
+    assert example in found.stdout + found.stderr, found.stdout[-3000:]
+    assert "unreachable=0" in found.stdout and "changed=0" in found.stdout
+
+
+def test_no_secret_stands_in_plain_text() -> None:
+    """No private key, no password, no token: what is secret is a file that is made on the machine or a vault."""
+    words = re.compile(r"PRIVATE KEY|password\s*[:=]\s*\S|secret\s*[:=]\s*\S|token\s*[:=]\s*\S|_pass:", re.IGNORECASE)
+    found = [f"{file}: {line}" for file in files() for line in file.read_text().splitlines() if words.search(line)]
+    assert found == []
+
+
+def test_every_key_a_role_writes_exists_in_the_program() -> None:
+    """The sections and keys of the settings templates are ones `tram config --check` knows."""
+    for role in ("station", "bridge"):
+        said = yaml.safe_load((PROVISIONING / "roles" / role / "vars/main.yml").read_text())[f"{role}_said"]
+        written = {f"{section}.{key}" for section, inner in said.items() for key in inner}
+        assert written <= set(keys())
+
+
+def test_every_wall_of_the_sandbox_is_in_every_unit() -> None:
+    """A unit of ours that runs a program stands behind the shared walls."""
+    units = [each for role in ("station", "bridge") for each in (PROVISIONING / "roles" / role / "templates").glob("*.service.j2")]
+    assert len(units) >= 12
+    assert [each.name for each in units if "{% include 'sandbox.j2' %}" not in each.read_text()] == []
+
+
+def files() -> Iterator[Path]:
+    """Every text of the project of Ansible."""
+    for each in PROVISIONING.rglob("*"):
+        if each.is_file() and ".ansible" not in each.parts and "__pycache__" not in each.parts:
+            yield each
