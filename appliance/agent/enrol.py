@@ -18,7 +18,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from cryptography import x509
-from cryptography.exceptions import InvalidSignature
+from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
@@ -313,7 +313,7 @@ def _checked(chain: tuple[bytes, ...], station: str, key: ec.EllipticCurvePrivat
         leaf = found[0]
         names = [one.value for one in leaf.subject.get_attributes_for_oid(NameOID.COMMON_NAME)]
         good = len(found) >= 2 and names == [station] and leaf.public_key() == key.public_key()
-    except (ValueError, TypeError, IndexError, InvalidSignature) as error:
+    except (ValueError, TypeError, IndexError, InvalidSignature, UnsupportedAlgorithm) as error:
         raise _broken() from error
     if not good:
         raise _broken()

@@ -12,7 +12,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from cryptography import x509
-from cryptography.exceptions import InvalidSignature
+from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
@@ -155,7 +155,7 @@ def _request(data: bytes) -> x509.CertificateSigningRequest:
         asked = x509.load_pem_x509_csr(data) if data.lstrip().startswith(b"-----") else x509.load_der_x509_csr(data)
         good = asked.is_signature_valid and isinstance(asked.public_key(), ec.EllipticCurvePublicKey)
         good = good and isinstance(_public(asked).curve, ec.SECP256R1)
-    except (ValueError, InvalidSignature, TypeError) as error:
+    except (ValueError, InvalidSignature, TypeError, UnsupportedAlgorithm) as error:
         raise AuthorityError(f"this is no certificate request: {error}") from error
     if not good:
         raise AuthorityError("the request is not signed by the P-256 key it is for")
