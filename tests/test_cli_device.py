@@ -1,15 +1,20 @@
 """The technician's commands, as a technician types them, on a real store and with a device on a pseudo-terminal."""
 
+import argparse
 import json
 import os
 import threading
+import time
+import tty
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from appliance import cli
 from appliance.cli import main
+from appliance.devices.registry import ROWS
 from appliance.devices.sim.script import simulate
 from appliance.store import audit, register
 from tests.devices.test_binding import Tree
@@ -38,15 +43,11 @@ class Cable:
         self._says = says
         self._stop = threading.Event()
         os.set_blocking(self.ours, False)
-        import tty
-
         tty.setraw(self._theirs)
         self._thread = threading.Thread(target=self._run)
         self._thread.start()
 
     def _run(self) -> None:
-        import time
-
         while not self._stop.wait(0.02):
             now = time.clock_gettime_ns(time.CLOCK_BOOTTIME)
             try:
@@ -108,8 +109,8 @@ def tram(station: Station, tmp_path: Path, capsys: pytest.CaptureFixture[str], m
 
 def test_a_port_is_bound_listed_and_unbound(tram: Any, station: Station, tmp_path: Path) -> None:
     """By its USB path, with its inventory number and calibration, noted in the audit; the next list has it no more."""
-    tree = Tree(tmp_path / "machine") if (tmp_path / "machine").mkdir() is None else None
-    assert tree is not None
+    (tmp_path / "machine").mkdir()
+    tree = Tree(tmp_path / "machine")
     tree.serial("1-1.2", "ttyUSB0", "10c4:ea60", "cp210x", serial="0001")
     sys = ("--sys", str(tree.sys))
     words = ("--name", "spo2", "--inventory", "TB-1", "--calibrated", "2025-05-01", "--next-calibration", "2026-05-01")
@@ -231,8 +232,6 @@ def test_no_byte_goes_to_a_port_that_is_not_bound(tram: Any, cable: Any, tmp_pat
 
 def test_a_device_with_a_collector_is_watched_through_its_live_file(tram: Any, station: Station, cable: Any) -> None:
     """The port is the collector's: nothing is opened; state, values and health come from the live file, also into the list."""
-    import time
-
     line = cable("spo2", says=b"")
     assert tram("bind", str(line.link), "contec-cms50", "--name", "spo2", "--simulated")[0] == 0
     live = {
@@ -261,11 +260,24 @@ def test_rules_are_printed_and_installed(tram: Any, tmp_path: Path) -> None:
 
 def test_every_driver_is_in_the_table(tram: Any) -> None:
     """With title, metrics, whether it writes, whether it is in service and what it was proved on."""
-    from appliance.devices.registry import ROWS
-
     rows = [json.loads(line) for line in tram("drivers", "--json")[1].splitlines()]
     assert [one["name"] for one in rows] == list(ROWS)
     suntech = next(one for one in rows if one["name"] == "suntech-nibp")
     assert (suntech["writes"], suntech["use"]) == ("writes", "in service")
     assert "specification" in suntech["proved on"]
     assert tram("drivers")[1].splitlines()[0].split()[:2] == ["NAME", "TITLE"]
+
+
+def test_a_known_usb_cuff_binds_itself_and_nothing_else_does(tram: Any, station: Station) -> None:
+    """Contec's cuff has ids of its own: its collector keeps the binding, made by nobody. Omron's two share theirs: none."""
+
+    def bound(name: str) -> register.Binding | None:
+        args = argparse.Namespace(config=[tram.file], device=name)
+        return cli._bound(args, cli.open_box(args))
+
+    made = bound("contec08a")
+    assert made is not None
+    assert (made.driver, made.port, made.actor) == ("contec08a", "hid", "")
+    assert register.get(station.conn, "contec08a") == made
+    assert bound("omronhem790") is None
+    assert bound("nonin") is None
