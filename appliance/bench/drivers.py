@@ -27,6 +27,7 @@ GOAL_PERCENT = 3.0
 READ = 62
 BYTES = 400_000
 WATCHED_S = 10.0
+READY_S = 60.0
 TOGETHER = 6
 """Collectors that run at the same time: each is mostly asleep."""
 HID_REPORTS = 1000
@@ -140,7 +141,10 @@ def _share(names: list[str], seconds: float) -> dict[str, float]:
         config = _station(Path(folder), names)
         wires = [_start(Path(folder), config, name) for name in names]
         try:
-            _turn(wires, 5.0)  # imports, opening, identifying
+            until = time.monotonic() + READY_S
+            while not all(wire.terminal.opened() for wire in wires) and time.monotonic() < until:
+                _turn(wires, 0.2)  # their imports are no part of it
+            _turn(wires, 3.0)
             began = time.monotonic()
             for wire in wires:
                 wire.before = cpu_seconds(wire.child.pid)

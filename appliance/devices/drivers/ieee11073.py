@@ -318,6 +318,33 @@ def _observations(what: Message, known: Configuration | None, loose: bool) -> li
     return found
 
 
+def _walk(what: Message) -> None:
+    """MalformedError where `observations` would say it, without making any."""
+    try:
+        _walked(what, loose=False)
+    except MalformedError:
+        _walked(what, loose=True)
+
+
+def _walked(what: Message, loose: bool) -> None:
+    form, persons = REPORTS[what.event]
+    data = _Bytes(what.info, loose)
+    data.take(4)
+    for item in data.items():
+        if persons:
+            item.u16()
+        if form == GROUPED:
+            item.octets()
+            continue
+        for each in item.items() if persons else (item,):
+            each.u16()
+            if form == VARIABLE:
+                attributes(each)
+            else:
+                each.octets()
+    data.done()
+
+
 def _observed(item: _Bytes, form: str, person: int | None, known: Configuration | None) -> Observation:
     handle = item.u16()
     if form == VARIABLE:
@@ -523,7 +550,7 @@ def _fits(apdu: bytes) -> bool:
         if what.event == CONFIGURATION:
             configuration(what.info)
         elif what.event in REPORTS:
-            observations(what, None)
+            _walk(what)
         elif what.choice == GET_ANSWER:
             _answered(what.body)
     except MalformedError:
