@@ -3,7 +3,9 @@
 import io
 import json
 import os
+import select
 import signal
+import socket
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -170,6 +172,74 @@ def test_a_request_without_an_answer_keeps_the_line_awake(made: Callable[..., An
         assert broker.connections == 1
     finally:
         broker.close()
+
+
+class Gate:
+    """A TCP connection to the broker that can be cut without a word: what is under way is swallowed, new ones pass when it is open."""
+
+    def __init__(self, port: int) -> None:
+        self.port = port
+        self.listener = socket.create_server(("127.0.0.1", 0))
+        self.pairs: dict[socket.socket, socket.socket] = {}
+        self.dead: list[socket.socket] = []
+        self.up = b""
+        self.ours: set[socket.socket] = set()
+
+    def cut(self) -> None:
+        """Nothing that is connected now will ever hear or be heard again."""
+        self.dead += self.pairs
+        self.pairs.clear()
+
+    def step(self) -> None:
+        """Pass on what there is."""
+        for one in select.select([self.listener, *self.pairs], [], [], 0)[0]:
+            if one is self.listener:
+                near, far = self.listener.accept()[0], socket.create_connection(("127.0.0.1", self.port))
+                self.ours.add(near)
+                self.pairs |= {near: far, far: near}
+            elif one in self.pairs:
+                data = one.recv(65536)
+                self.up += data if one in self.ours else b""
+                if data:
+                    self.pairs[one].sendall(data)
+                else:
+                    self.dead += [one, self.pairs.pop(self.pairs.pop(one))]
+
+    def close(self) -> None:
+        """All of it."""
+        for one in {self.listener, *self.pairs, *self.dead, *self.ours}:
+            one.close()
+
+
+def test_a_request_leaves_within_five_seconds_of_the_links_return(
+    made: Callable[..., Any], mosquitto: Callable[..., servers.Broker]
+) -> None:
+    """The old connection has died without a word; the kernel tells of another route, and the clock counts (decision 9)."""
+    gate = Gate(mosquitto().port)
+    station, loop = made(gate.listener.getsockname()[1], "[link]\nmetered = true\n")
+    loop.pump.link.clock = loop.clock.monotonic  # type: ignore[attr-defined]  # the real line, on the station's clock
+
+    def pass_on(seconds: float) -> None:
+        for _ in range(5):
+            loop.turn(stirred=loop.pump.link.stirred)  # type: ignore[attr-defined]  # as above
+            loop.pump.link.wait(0.002)  # type: ignore[attr-defined]  # as above
+            gate.step()
+        station.later(seconds)
+
+    try:
+        until(lambda: pass_on(0.001) or loop.pump.link.up, 10.0, every=0.0)
+        gate.cut()
+        draft = ConsultDraft(station.patient(), Urgency.URGENT, Department.GENERAL, "Đau ngực")
+        consults.request(station.conn, draft, consult=7, staff="an", now=station.now)
+        loop.version, loop.pump.talks["tram-0001"].verified, gate.up = -1, True, b""
+        pass_on(4.0)
+        assert gate.up == b""
+        loop.pump.route_changed()
+        loop.due, returned = float("-inf"), loop.clock.monotonic()
+        until(lambda: pass_on(0.05) or b"up/0" in gate.up, 20.0, every=0.0)
+        assert loop.clock.monotonic() - returned <= 5.0  # by the station's own clock, which is turned by hand
+    finally:
+        gate.close()
 
 
 def test_one_carrier_a_store(tmp_path: Path) -> None:

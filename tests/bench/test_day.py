@@ -1,15 +1,14 @@
 """The bytes of a day: every one of them stands somewhere, and nowhere twice."""
 
-import shutil
 from typing import Any
 
 import pytest
 
 from appliance.bench.day import Ends, both_ends, carry
-from appliance.bench.secure import PLACES
 from appliance.contract.events import AnswerRead, Event
 from appliance.relay.link import HEADER_BYTES
 from appliance.simulate import day
+from tests import servers
 
 
 @pytest.fixture
@@ -23,7 +22,7 @@ def morning() -> list[Event]:
 
 def test_what_a_day_costs_is_what_the_kernel_counted(morning: list[Event]) -> None:
     """All parts together are the connection's bytes; the doctor's words are told apart; each message is counted under its kind."""
-    if shutil.which("mosquitto", path=PLACES) is None and shutil.which("mosquitto") is None:
+    if servers.find("mosquitto") is None:
         pytest.skip("mosquitto is not installed")
     with both_ends(morning[0].stamp.wall) as ends:
         told = carry(ends, morning, hours=12)
