@@ -1,6 +1,6 @@
 # The list of all commands; each does its work in script/.
 
-.PHONY: help setup demo test check bench bench-peers prove fuzz lock stranger
+.PHONY: help setup demo test check bench bench-peers prove fuzz rig lock stranger
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-10s %s\n", $$1, $$2}' Makefile
