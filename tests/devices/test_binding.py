@@ -168,6 +168,27 @@ def test_a_node_that_went_to_another_adapter_is_given_back(tree: Tree, monkeypat
     os.close(other)
 
 
+def test_a_place_that_has_another_node_by_now_is_given_back(tree: Tree, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Plugged in anew between looking and opening: what was opened may be another device's line by now."""
+    ours, other = os.openpty()
+    tree.serial("1-1.2", "ttyUSB0", "10c4:ea60", "cp210x")
+    (tree.dev / "ttyUSB0").symlink_to(os.ttyname(other))
+    real = binding.open_port
+
+    def renumbered(path: str, line: Line | Hid) -> Port:
+        """Opens as ever; when it is done the place has the next number."""
+        port = real(path, line)
+        (tree.sys / "class" / "tty" / "ttyUSB0").unlink()
+        tree.serial("1-1.2", "ttyUSB1", "10c4:ea60", "cp210x")
+        return port
+
+    monkeypatch.setattr(binding, "open_port", renumbered)
+    with pytest.raises(PortAbsentError, match="anew"):
+        open_bound("usb:1-1.2:1.0", Line(9600), tree.sys, tree.dev)
+    os.close(ours)
+    os.close(other)
+
+
 def test_ids_that_two_families_share_bind_nothing() -> None:
     """Omron's two cuffs say the same ids: a person has to say which; Contec's is alone with its own."""
     known = known_hid(ROWS.values())

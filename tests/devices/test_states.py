@@ -110,7 +110,8 @@ def test_silence_opens_the_line_again_ever_more_rarely() -> None:
     course = Course(3.0)
     course.opened(0)
     course.heard(9, 0)
-    waits, since, now = [], 0, 0
+    waits: list[int] = []
+    since = now = 0
     while len(waits) < 3:
         now += SECOND
         look(course, now / SECOND)
