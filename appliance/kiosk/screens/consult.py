@@ -16,7 +16,7 @@ from appliance.kiosk.forms import clean, short_text
 from appliance.kiosk.screens import pictures as album
 from appliance.kiosk.screens.correct import struck
 from appliance.kiosk.speech import DEPARTMENTS, URGENCIES, WITHDRAWALS, Pair
-from appliance.store import consent, consults, corrections, downlink, duty, pictures
+from appliance.store import consent, consults, corrections, downlink, duty, pictures, strips
 from appliance.store.consults import AnswerRow, ConsultDraft, ConsultRow
 from appliance.store.errors import Taken
 from appliance.store.measuring import ObservationRow
@@ -100,7 +100,7 @@ def write(patient: int) -> Response:
     if "urgency" in request.form:
         draft.urgency = _named(Urgency, "urgency")
     if request.form.get("readings"):
-        draft.readings = _chosen()
+        draft.readings, draft.waves = _chosen("reading_"), _chosen("wave_")
     elif draft.readings is None:
         draft.readings = _beforehand(_offered(patient))
     if not draft.complaint and draft.urgency is not Urgency.EMERGENCY:
@@ -131,7 +131,8 @@ def _review(identity: Identity, draft: Ask, errors: dict[str, Pair], status: int
     shown = {
         "complaint": draft.complaint or t("(không ghi)", "(none)"), "department": t(*DEPARTMENTS[draft.department]),
         "duty": roster.choice(here.rota_now(), draft.department, t),
-        "urgency": t(*URGENCIES[draft.urgency]), "readings": chosen, "consult": draft.consult, "pictures": album.shown(draft.consult),
+        "urgency": t(*URGENCIES[draft.urgency]), "readings": chosen, "consult": draft.consult, "waves": len(_waves(draft)),
+        "pictures": album.shown(draft.consult),
         "basis": consent.basis(here.db(), patient, draft.urgency).name.lower(), "asked": consent.TREAT in consent.words(here.db(), patient),
     }  # fmt: skip
     return here.page("review.html", status, banner=here.banner_of(identity), draft=shown, errors=errors)
@@ -176,7 +177,9 @@ def _request(draft: Ask) -> int:
         raise here.Unready(
             ("Chọn khoa và mức khẩn trước khi gửi.", "Choose department and urgency first."), f"/patients/{draft.patient}/ask"
         )
-    said = ConsultDraft(draft.patient, draft.urgency, draft.department, draft.complaint, draft.readings or (), basis=draft.basis)
+    said = ConsultDraft(
+        draft.patient, draft.urgency, draft.department, draft.complaint, draft.readings or (), basis=draft.basis, waves=_waves(draft)
+    )
     for _ in range(_TRIES):
         try:
             consults.request(here.db(), said, consult=draft.consult, staff=here.desk().staff, now=here.stamp())
@@ -199,6 +202,17 @@ def _offered(patient: int) -> list[ObservationRow]:
     return rows.readings(here.db(), patient, _OFFERED)
 
 
+def _wave(it: ObservationRow) -> strips.Kept | None:
+    """The pulse wave of a reading, while the run directory still holds it."""
+    return strips.kept(here.kiosk().settings.paths.run, it.key)
+
+
+def _waves(draft: Ask) -> tuple[strips.Kept, ...]:
+    """What goes along: waves that were ticked, of readings that go along too and that are this patient's."""
+    mine = [one for one in _offered(draft.patient) if one.measurement in draft.waves and one.measurement in (draft.readings or ())]
+    return tuple(found for one in mine if (found := _wave(one)) is not None)
+
+
 def _named(kind: Any, name: str) -> Any:
     return kind.__members__.get(request.form.get(name, "").upper())
 
@@ -213,7 +227,13 @@ def _form(identity: Identity, draft: Ask, errors: dict[str, Pair], status: int =
     t, now = here.speech(), here.now()
     offered = _offered(identity.patient)
     chosen = _beforehand(offered) if draft.readings is None else draft.readings
-    readings = [{"measurement": one.measurement, "shown": rows.shown(one, now, t), "chosen": one.measurement in chosen} for one in offered]
+    readings = [
+        {
+            "measurement": one.measurement, "shown": rows.shown(one, now, t), "chosen": one.measurement in chosen,
+            "wave": bool(part) and _wave(one) is not None, "sent": one.measurement in draft.waves,
+        }
+        for one in offered
+    ]  # fmt: skip
     typed = {
         "complaint": draft.complaint, "department": (draft.department or Department.GENERAL).name.lower(),
         "urgency": "" if draft.urgency is None else draft.urgency.name.lower(),
@@ -283,9 +303,9 @@ def _with_duty(department: Department) -> str:
     return Markup('<span class="stack">{}<small>{}</small></span>').format(words, who) if who else words
 
 
-def _chosen() -> tuple[int, ...]:
+def _chosen(prefix: str) -> tuple[int, ...]:
     """The measurements that were ticked."""
-    chosen = (name.removeprefix("reading_") for name in request.form if name.startswith("reading_"))
+    chosen = (name.removeprefix(prefix) for name in request.form if name.startswith(prefix))
     return tuple(int(one) for one in chosen if one.isascii() and one.isdigit() and len(one) < 18)
 
 
@@ -409,7 +429,7 @@ def reply(consult: int) -> Response:
     """Fields: question, text, reading_<measurement>=1 for each reading that goes along."""
     row, question = _consult_or_404(consult), here.number("question")
     text, error = short_text(request.form.get("text", ""), "reply")
-    readings = _chosen()
+    readings = _chosen("reading_")
     if not text and not readings:
         error = ("Ghi câu trả lời cho bác sĩ.", "Write a reply to the doctor.")
     if error:
