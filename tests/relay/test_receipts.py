@@ -344,7 +344,7 @@ def test_a_metered_link_gathers_thirty_rows_or_the_wait_that_is_set(worlds: Call
 
 
 def test_on_a_metered_link_what_waits_leaves_with_the_next_contact(worlds: Callable[..., World]) -> None:
-    """With a request, which never waits; and at once where so long a silence has passed that a pulse would be due (decision 14)."""
+    """With a request, which never waits; and at once where so long a silence has passed that a pulse would be due (docs/decisions/0014)."""
     world = worlds(metered=True)
     world.settle()
     world.record(2)
