@@ -608,6 +608,9 @@ def _consistent(settings: Settings) -> Settings:
         raise SettingsError(
             where, "", "a path: a certificate and its key go together", '"/etc/tram/station.key"', settings.said.get(where, DEFAULT)
         )
+    if settings.environment == "production" and not broker.tls and broker.host not in ("127.0.0.1", "::1", "localhost"):
+        expected = "true where environment is production and the broker is another machine"
+        raise SettingsError("broker.tls", False, expected, "true", settings.said.get("broker.tls", DEFAULT))
     if broker.kind == "amqp" and broker.port in MQTT_PORTS:
         expected = "RabbitMQ's port for AMQP where broker.kind is amqp: 5672, with TLS 5671"
         raise SettingsError("broker.port", broker.port, expected, "5672", settings.said.get("broker.port", DEFAULT))

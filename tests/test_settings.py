@@ -112,6 +112,7 @@ WRONG = [
     ("[panel]\nlamp = 17\nbutton = 17", "panel.lamp", "a line of its own"),
     ("[panel]\nmains = 28", "panel.mains", "a whole number from -1 to 27"),
     ('environment = "production"\n[kiosk]\nblank_s = 121', "kiosk.blank_s", "60 to 120 seconds"),
+    ('environment = "production"\n[broker]\nhost = "mqtt.example.org"', "broker.tls", "true where environment is production"),
     ("[broker", "file", "TOML"),
     ("a = 1\na = 2", "file", "TOML"),
 ]

@@ -87,6 +87,10 @@ def broker_of(settings: Settings) -> Broker:
     if said.kind != "mqtt":
         where = settings.said.get("broker.kind", "default")
         raise SettingsError("broker.kind", said.kind, '"mqtt": a station speaks MQTT; amqp is for the bridge', '"mqtt"', where)
+    if settings.environment == "production" and (not said.tls or said.cert is None):
+        where = "broker.cert" if said.tls else "broker.tls"
+        expected = "the station's certificate, which tram enrol brings: in service nobody comes without one"
+        raise SettingsError(where, "", expected, "tram enrol", settings.said.get(where, "default"))
     context = None
     if said.tls:
         context = tls_context(*(None if one is None else str(one) for one in (said.ca, said.cert, said.key)))

@@ -1,5 +1,6 @@
 """A box becomes known to its bridge: by the door, by a stick, cut off at any point; whatever goes wrong, the old state still runs."""
 
+import io
 import ssl
 from collections.abc import Callable, Iterator
 from dataclasses import replace
@@ -9,10 +10,11 @@ import pytest
 from cryptography import x509
 from sqlalchemy import Engine
 
+from appliance import journal
 from appliance.agent import carry, enrol
 from appliance.contract import enrolment as wire
 from appliance.contract.enrolment import Ticket
-from appliance.settings import Broker
+from appliance.settings import Broker, Settings, SettingsError
 from appliance.store import enrolment, keys
 from appliance.store.errors import Refused
 from cloud_bridge import enrolment as bridge_enrolment
@@ -269,3 +271,28 @@ def test_a_slip_of_the_finger_is_named(text: str, words: str) -> None:
     """Too short, a letter that is none, a wrong check, another QR code: said before anybody is asked."""
     with pytest.raises(Refused, match=words):
         enrol.ticket_of(text)
+
+
+def test_in_service_no_station_comes_without_a_certificate(tmp_path: Path) -> None:
+    """Where environment is production the carrier names what is missing, TLS or the certificate, and what to do."""
+    for broker, key in ((Broker(), "broker.tls"), (Broker(tls=True), "broker.cert")):
+        with pytest.raises(SettingsError, match="tram enrol") as no:
+            carry.broker_of(Settings(environment="production", broker=broker))
+        assert no.value.key == key
+
+
+def test_the_carrier_asks_for_the_next_certificate_by_itself(here: Box, bridge: Bridge) -> None:
+    """Nothing while it is young; at contact once a third is left; without contact only when it has ended."""
+    first = go(here, bridge, bridge.paper()).one
+    settings = enrolment.with_identity(replace(here.settings, broker=Broker(tls=True)))
+    heard = io.StringIO()
+    context = carry.broker_of(settings).context
+    turn = carry.renewal(here.conn, settings, here.clock, journal.open("carry", heard), context)
+    assert turn is not None and carry.renewal(here.conn, settings, here.clock, journal.open("carry", heard), None) is None
+    turn(True)
+    assert serial_of(here) == first.serial
+    here.conn.execute("UPDATE enrolment SET at = at - 18000000000 / 10, ends = at + 36000000")
+    turn(False)
+    assert serial_of(here) == first.serial
+    turn(True)
+    assert serial_of(here) != first.serial and "renewed" in heard.getvalue()

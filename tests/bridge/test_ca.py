@@ -45,9 +45,9 @@ def test_a_leaf_holds_under_strict_verification(made: ca.Authority) -> None:
     assert station.not_valid_after_utc - NOW == timedelta(days=180)
     usage = station.extensions.get_extension_for_class(x509.ExtendedKeyUsage).value
     assert list(usage) == [ExtendedKeyUsageOID.CLIENT_AUTH]
+    late = PolicyBuilder().store(Store([made.root])).time(NOW + timedelta(days=400)).build_server_verifier(x509.DNSName("localhost"))
     with pytest.raises(VerificationError):
-        late = PolicyBuilder().store(Store([made.root])).time(NOW + timedelta(days=400))
-        late.build_server_verifier(x509.DNSName("localhost")).verify(leaf, [made.issuing])
+        late.verify(leaf, [made.issuing])
 
 
 def test_python_itself_believes_it_strictly(made: ca.Authority, tmp_path: Path) -> None:
