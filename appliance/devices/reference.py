@@ -39,6 +39,8 @@ def _line(row: Row) -> str:
     if isinstance(row.line, Hid):
         return f"USB HID {row.line.ids}"
     line = row.line
+    if row.unit:
+        return f"the network; {line.baud} {line.bytesize}{line.parity}{line.stopbits} by name only"
     levels = f", DTR {'on' if line.dtr else 'off'}, RTS {'on' if line.rts else 'off'}"
     return f"{line.baud} {line.bytesize}{line.parity}{line.stopbits}{levels}"
 

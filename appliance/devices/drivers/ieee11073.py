@@ -105,6 +105,8 @@ class MalformedError(ValueError):
 class _Bytes:
     """Reads big-endian values from the front of some bytes. `loose`: lists go by their counts, and their lengths are not looked at."""
 
+    __slots__ = ("at", "data", "loose")
+
     def __init__(self, data: bytes, loose: bool = False) -> None:
         self.data = data
         self.at = 0
