@@ -30,7 +30,7 @@ from appliance.relay.link import Broker, MqttLink, tls_context
 from appliance.relay.pump import Pump
 from appliance.relay.rules import BUSY, Budget
 from appliance.settings import Settings, SettingsError
-from appliance.store import audit, enrolment, keys, measuring
+from appliance.store import audit, keys, measuring
 from appliance.store.errors import Refused
 from appliance.store.inbox import StationStore
 from appliance.store.machine import machine_of, renew
@@ -320,7 +320,11 @@ def renewal(
     One that has ended keeps the line from coming up, so it is renewed without. What it needs is loaded when it is needed: 5 MiB, every
     four months.
     """
-    if context is None or not settings.door.host or enrolment.files_of(settings) is None:
+    if context is None or not settings.door.host:
+        return None
+    from appliance.store import enrolment  # a plain line needs none of it
+
+    if enrolment.files_of(settings) is None:
         return None
 
     def turn(up: bool) -> None:
