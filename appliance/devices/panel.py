@@ -175,7 +175,7 @@ class Steady:
 
 
 def lit(pattern: Sequence[float], now_ns: int, since_ns: int = 0) -> bool:
-    """Whether a lamp of this pattern is on: seconds on, off, on, off …, again and again from `since_ns`; one number: always; none: never."""
+    """Whether a lamp of this pattern is on: seconds on, off, on, off …, again and again from `since_ns`; one: always; none: never."""
     if len(pattern) < 2:
         return bool(pattern)
     at = (now_ns - since_ns) % round(sum(pattern) * SECOND)
