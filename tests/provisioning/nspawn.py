@@ -126,7 +126,7 @@ def machine(hostname: str) -> Iterator[Machine]:
     base = root_file_system()
     # Not in memory: a wheel-house and a virtual environment are laid over it. A short path: ssh's control sockets are in it.
     place = Path(tempfile.mkdtemp(prefix="tr", dir="/var/tmp"))
-    name = f"tram-{place.name.lower()}"
+    name = f"tram-{os.getpid()}"  # a host's name: no underscore, which mkdtemp likes
     nspawn: subprocess.Popen[bytes] | None = None
     leader = 0
     try:
