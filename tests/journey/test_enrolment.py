@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 from sqlalchemy import select
 
+from appliance.contract.lanes import Lane
 from appliance.contract.topics import UP, topic
 from cloud_bridge import ca
 from cloud_bridge.store import relay_tables
@@ -155,14 +156,14 @@ def test_a_station_in_service_and_out_again(place: Place, broker: servers.Broker
 
     peer = station(place, broker)
     payload = b"\x11 words of a station that is revoked meanwhile " + os.urandom(16)
-    number = peer.client.publish(topic(7, STATION, UP, 0), payload, qos=1).mid
+    number = peer.client.publish(topic(7, STATION, UP, Lane.URGENT), payload, qos=1).mid
     peer.wait(lambda: peer.reasons.get(("publish", number)), "the broker to have it")
     said = json.loads(place.run("tram-bridge", "stations", "revoke", STATION)[0])
     assert said["broker"] == "told" and said["deny_file"]
     peer.wait(lambda: peer.left, "the cut")
     assert peer.left == ["Administrative action"]
     again = station(place, broker)
-    number = again.client.publish(topic(7, STATION, UP, 0), payload, qos=1).mid
+    number = again.client.publish(topic(7, STATION, UP, Lane.URGENT), payload, qos=1).mid
     again.wait(lambda: again.reasons.get(("publish", number)), "a refusal")
     assert again.reasons["publish", number] == ["Not authorized"]
 
