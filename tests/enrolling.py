@@ -147,8 +147,10 @@ def plugin() -> Path:
     return found
 
 
-def walled(authority: ca.Authority, residents: Iterable[Resident], revoked: Iterable[int] = ()) -> servers.Broker:
-    """A Mosquitto with certificates both ways, the rights of `residents` and a list of revoked serials; not started yet."""
+def walled(authority: ca.Authority, residents: Iterable[Resident], revoked: Iterable[int] = ()) -> tuple[servers.Broker, Path]:
+    """A Mosquitto with certificates both ways, the rights of `residents` and a list of revoked serials; not started yet. And the
+    folder of its files, which whoever asks removes.
+    """
     key = ca.new_key()
     made = authority.server(["127.0.0.1", "localhost"], key.public_key(), ca.now_utc())
     person = servers.unprivileged("mosquitto")
@@ -164,7 +166,7 @@ def walled(authority: ca.Authority, residents: Iterable[Resident], revoked: Iter
         f"cafile {place}/authorities.pem", f"certfile {place}/broker.pem", f"keyfile {place}/broker.key", "require_certificate true",
         "use_identity_as_username true", f"plugin {plugin()}", f"plugin_opt_config_file {place}/rights.json",
     )  # fmt: skip
-    return servers.mosquitto("\n".join(said), anonymous=False)
+    return servers.mosquitto("\n".join(said), anonymous=False), place
 
 
 def member(authority: ca.Authority, folder: Path, name: str, life: timedelta = timedelta(days=30)) -> list[Path]:

@@ -58,12 +58,13 @@ class Walls:
 def walls(tmp_path: Path) -> Iterator[Walls]:
     """A running broker with everybody's rights."""
     made = authority(tmp_path / "ca")
-    broker = walled(made, RESIDENTS)
+    broker, files = walled(made, RESIDENTS)
     broker.start()
     standing = Walls(broker, made, tmp_path / "members")
     yield standing
     broker.stop()
     shutil.rmtree(broker.place)
+    shutil.rmtree(files)
 
 
 def cells(peer: Peer) -> dict[tuple[Verb, str], bool]:

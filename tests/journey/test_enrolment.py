@@ -117,13 +117,14 @@ def broker(place: Place) -> Iterator[servers.Broker]:
     place.run("tram-bridge", "ca", "server", "127.0.0.1", "--to", "door", "--stem", "door")
     place.run("tram-bridge", "ca", "member", CARRIER, "--to", "carrier")
     place.run("tram-bridge", "ca", "member", "tram-admin", "--to", "admin")
-    made = walled(ca.load(place.folder / "keys"), [])
+    made, files = walled(ca.load(place.folder / "keys"), [])
     made.start()
     place.mqtt = made.port
     place.write()
     yield made
     made.stop()
     shutil.rmtree(made.place)
+    shutil.rmtree(files)
 
 
 def paper(place: Place) -> str:
