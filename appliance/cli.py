@@ -996,6 +996,56 @@ def _device_run(word: str) -> Run:
     return run
 
 
+# --- how the box stands ---------------------------------------------------------------------------------------------------------------
+
+
+def _looked(box: Box) -> Any:
+    from appliance.store.health import Looked
+
+    return Looked(box.conn, box.settings, box.clock.stamp(), box.clock.boottime_ns())
+
+
+def _check_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--json", action="store_true", help="one JSON object a line instead of a table")
+
+
+def _check(args: argparse.Namespace) -> int:
+    from appliance.contract.statuscode import Light, state_of, write
+    from appliance.store import health
+
+    box = open_box(args)
+    at = _looked(box)
+    found = health.lines(at)
+    code = write(health.code_of(at, found))
+    for one in found:
+        name, state = health.NAMES[one.name], state_of(one.light)
+        if args.json:
+            words = {"vi": one.said[0], "en": one.said[1], "next_vi": one.next[0], "next_en": one.next[1]}
+            say({"name": one.name, "state": one.light.name.lower(), **words})
+        else:
+            print(f"{name[0]:<22} {state[0]:<9} {one.said[0]}" + (f"\n{'':<32} → {one.next[0]}" if one.next[0] else ""))
+    say({"code": code}) if args.json else print(f"{'Mã trạng thái':<32} {code}")
+    return REFUSED if any(one.light is Light.FAIL for one in found) else DONE
+
+
+def _status_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--code", action="store_true", help="the eight letters alone, to read over the telephone")
+
+
+def _status(args: argparse.Namespace) -> int:
+    from appliance.contract.statuscode import explained, write
+    from appliance.store import health
+
+    box = open_box(args)
+    at = _looked(box)
+    one = health.code_of(at, health.lines(at))
+    print(write(one))
+    if not args.code:
+        for line in explained(one):
+            print(line)
+    return DONE
+
+
 # --- devices without a station ----------------------------------------------------------------------------------------------------------
 
 
@@ -1092,6 +1142,34 @@ def _simulate_day(args: argparse.Namespace) -> int:
     return DONE
 
 
+# --- updates ----------------------------------------------------------------------------------------------------------------------------
+
+
+def _update_arguments(parser: argparse.ArgumentParser) -> None:
+    which = parser.add_mutually_exclusive_group(required=True)
+    which.add_argument("file", nargs="?", type=Path, help="a release (*.tram), or the folder of a USB stick with one in it")
+    which.add_argument("--back", action="store_true", help="turn to the release before, where the store can still be read by it")
+    which.add_argument("--settle", action="store_true", help="after a power cut: keep the new release if it runs, else turn back")
+    parser.add_argument("--restart", action="store_true", help="start the box's programs anew, and turn back when the screens do not come")
+
+
+def _update(args: argparse.Namespace) -> int:
+    from appliance.agent import update
+    from appliance.settings import layers
+
+    settings = settings_of(args)
+    place = update.Place(settings.update.home, settings.update.key_file, layers(args.config), settings)
+    look = update.restarted if args.restart else update.unasked
+    if args.settle:
+        say({"kept": update.settle(place, look)})
+    elif args.back:
+        say({"version": update.back(place, _complain, look)})
+    else:
+        release = update.update(place, args.file, _complain, update.installed, look)
+        say({"version": release.version, "schema": release.schema, "wheels": len(release.wheels)})
+    return DONE
+
+
 # --- the demo and the benches -----------------------------------------------------------------------------------------------------------
 
 
@@ -1160,9 +1238,17 @@ COMMANDS: tuple[Command, ...] = (
     Command("sms", "the emergency button's text message, by a modem on a serial port, when no line passes", _nothing, _sms),
     Command("camera", "the box's own camera: one photo for whoever may ask its socket", _nothing, _camera),
     Command("panel", "status lamp, buzzer, call button and the UPS's line on GPIO pins", _panel_arguments, _panel),
+    Command("check", "how power, card, clock, line and devices stand, and what to do next; 1 when one fails", _check_arguments, _check),
+    Command("status", "the status code to read over the telephone, and what it says", _status_arguments, _status),
     Command("time show", "what time it is, how that is known, and what was learnt", _nothing, _time_show),
     Command("time learn", "ask the bridge's door for the signed time now", _nothing, _time_learn),
     Command("time set", "say what time it is where nothing else can", _time_set_arguments, _time_set),
+    Command(
+        "update",
+        "another version of the program, from a signed file; the one in force stays until the new one has been tried",
+        _update_arguments,
+        _update,
+    ),
     *(Command(f"device {word}", text, _device_arguments(word), _device_run(word)) for word, text in DEVICE.items()),
     Command("device decode", "what a recording of a device says, as JSON lines", _decode_arguments, _decode),
     Command("simulate device", "a device that does not exist, on a pseudo-terminal", _simulate_device_arguments, _simulate_device),

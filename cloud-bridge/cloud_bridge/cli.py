@@ -1502,6 +1502,30 @@ def _relay(settings: "Settings", engine: "Engine") -> tuple[Any, Any]:
     )  # fmt: skip
 
 
+# --- field tools ----------------------------------------------------------------------------------------------------------------------
+
+
+def _status_code_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("code", metavar="CODE", help="the eight letters that the station reads out")
+    parser.add_argument("--station", metavar="ID", default="", help="say too whether the code can be this station's")
+
+
+def _status_code(args: argparse.Namespace) -> int:
+    from appliance.contract.statuscode import REASONS, StatusCodeError, explained, mark_of, read
+
+    try:
+        found = read(args.code)
+    except StatusCodeError as error:
+        print(f"tram-bridge: {REASONS[error.reason]}", file=sys.stderr)
+        return REFUSED
+    for line in explained(found):
+        print(line)
+    if args.station and found.mark != mark_of(args.station):
+        print(f"tram-bridge: Mã này không phải của trạm {args.station}. Hỏi lại tên trạm.", file=sys.stderr)
+        return REFUSED
+    return DONE
+
+
 # --- the command line -----------------------------------------------------------------------------------------------------------------
 
 
@@ -1549,6 +1573,7 @@ COMMANDS = (
     Command("rota check", "name every hour that nobody covers; 1 when there is one", _period_arguments, _rota_check),
     Command("rota publish", "make what is written true and tell the stations", _rota_publish_arguments, _rota_publish),
     Command("sms take", "an emergency message that a gateway received; prints the reply to send back", _sms_take_arguments, _sms_take),
+    Command("status-code", "what the eight letters of a station's status code say, in Vietnamese", _status_code_arguments, _status_code),
     Command("backup", "a verified copy of the whole store; what it holds is then called safe", _backup_arguments, _backup),
     Command("restore", "put a backup back as another incarnation of the store", _restore_arguments, _restore),
     Command("quarantine list", "messages that could not be read, kept byte-exact", _quarantine_list_arguments, _quarantine_list),
