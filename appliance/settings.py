@@ -282,6 +282,16 @@ class Kiosk:
 
 
 @dataclass(frozen=True, slots=True)
+class Update:
+    """Releases of the program (`tram update`)."""
+
+    home: Path = setting(Path("/opt/tram"), path("/opt/tram"), "Where releases lie; the link `current` leads to the one in force.")
+    key_file: Path = setting(
+        Path("/etc/tram/release.pem"), path("/etc/tram/release.pem"), "The public keys (Ed25519, PEM) a release must be signed with."
+    )
+
+
+@dataclass(frozen=True, slots=True)
 class Bag:
     """The post bag: what waits goes on a USB stick, where no line reaches."""
 
@@ -417,6 +427,7 @@ class Settings:
     wire: Wire = field(default_factory=Wire)
     kiosk: Kiosk = field(default_factory=Kiosk)
     bag: Bag = field(default_factory=Bag)
+    update: Update = field(default_factory=Update)
     phone: Phone = field(default_factory=Phone)
     duty: Duty = field(default_factory=Duty)
     emergency: Emergency = field(default_factory=Emergency)
