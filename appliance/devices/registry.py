@@ -1,54 +1,71 @@
-"""Every device family this version knows, one row each. A new driver is one file and one line here."""
+"""Every device family this version knows, one row each. A new driver is one file and one line here.
+
+A family's module is loaded when somebody asks for its row: a kiosk with two devices does not hold twenty drivers in memory (1 MB).
+"""
+
+from collections.abc import Iterator, MutableMapping
+from importlib import import_module
 
 from appliance.devices.driver import Row
-from appliance.devices.drivers import (
-    and_ua767,
-    beurer,
-    bpm_pro2,
-    contec08a,
-    contec_cms50,
-    contec_cms50_v5,
-    hl7_mllp,
-    ieee11073,
-    ivy_450c,
-    maibobo,
-    masimo_ascii1,
-    microlife,
-    nellcor_n560,
-    nonin,
-    omron_hem,
-    pm6750,
-    sd_codefree,
-    suntech_nibp,
-    visomat,
-)
 
-ROWS: dict[str, Row] = {
-    row.name: row
-    for row in (
-        and_ua767.ROW,
-        beurer.ROW,
-        bpm_pro2.ROW,
-        contec08a.ROW,
-        contec_cms50.ROW,
-        contec_cms50_v5.ROW,
-        hl7_mllp.ROW,
-        ieee11073.ROW,
-        ivy_450c.ROW,
-        maibobo.ROW,
-        masimo_ascii1.ROW,
-        microlife.ROW,
-        nellcor_n560.ROW,
-        nonin.ROW,
-        omron_hem.ROW,
-        omron_hem.ROW_7301,
-        pm6750.ROW,
-        sd_codefree.ROW,
-        suntech_nibp.ROW,
-        suntech_nibp.UNASKED,
-        visomat.ROW,
-    )
+WHERE: dict[str, str] = {
+    "and-ua767": "and_ua767.ROW",
+    "beurer": "beurer.ROW",
+    "bpm-pro2": "bpm_pro2.ROW",
+    "contec08a": "contec08a.ROW",
+    "contec-cms50": "contec_cms50.ROW",
+    "contec-cms50-v5": "contec_cms50_v5.ROW",
+    "hl7-mllp": "hl7_mllp.ROW",
+    "ieee11073": "ieee11073.ROW",
+    "ivy-450c": "ivy_450c.ROW",
+    "maibobo": "maibobo.ROW",
+    "masimo-ascii1": "masimo_ascii1.ROW",
+    "microlife": "microlife.ROW",
+    "nellcor-n560": "nellcor_n560.ROW",
+    "nonin": "nonin.ROW",
+    "omron-hem790": "omron_hem.ROW",
+    "omron-hem7301": "omron_hem.ROW_7301",
+    "pm6750": "pm6750.ROW",
+    "sd-codefree": "sd_codefree.ROW",
+    "suntech-nibp": "suntech_nibp.ROW",
+    "suntech-nibp-unasked": "suntech_nibp.UNASKED",
+    "visomat": "visomat.ROW",
 }
+"""By driver name: the module in `appliance.devices.drivers` and the row's name in it."""
+
+
+class _Rows(MutableMapping[str, Row]):
+    """The rows by driver name, each loaded when it is first asked for."""
+
+    def __init__(self) -> None:
+        self._rows: dict[str, Row | None] = dict.fromkeys(WHERE)
+
+    def __getitem__(self, name: str) -> Row:
+        row = self._rows[name]
+        if row is None:
+            module, _, which = WHERE[name].partition(".")
+            row = getattr(import_module(f"appliance.devices.drivers.{module}"), which)
+            assert isinstance(row, Row)
+            self._rows[name] = row
+        return row
+
+    def __contains__(self, name: object) -> bool:
+        return name in self._rows
+
+    def __setitem__(self, name: str, row: Row) -> None:
+        self._rows[name] = row
+
+    def __delitem__(self, name: str) -> None:
+        del self._rows[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._rows)
+
+    def __len__(self) -> int:
+        return len(self._rows)
+
+
+ROWS: MutableMapping[str, Row] = _Rows()
 """The rows by driver name."""
 
 

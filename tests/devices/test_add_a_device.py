@@ -77,4 +77,4 @@ def test_the_page_names_the_five_files_and_the_two_lines() -> None:
     """Where they really are."""
     for path in ("appliance/devices/registry.py", "appliance/devices/drivers/quality.toml", "appliance/devices/sim/script.py"):
         assert path in PAGE and (ROOT / path).is_file()
-    assert "`ear_thermometer.ROW,`" in PAGE
+    assert '`"ear-thermometer": "ear_thermometer.ROW",`' in PAGE
