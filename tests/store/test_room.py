@@ -59,7 +59,8 @@ def small(station: Station, share: float) -> room.Keeper:
     """A keeper for whom the store takes `share` of its room."""
     size = sum(one.stat().st_size for one in Path(station.conn.path).parent.glob("tram.db*") if not one.name.endswith("-shm"))
     file = Path(station.conn.path).parent.parent / "tram.toml"
-    file.write_text(file.read_text() + f"room_bytes = {max(1, int(size / share))}\n", encoding="utf-8")
+    text = file.read_text().replace("ballast_mb = 0\n", f"ballast_mb = 0\nroom_bytes = {max(1, int(size / share))}\n", 1)
+    file.write_text(text, encoding="utf-8")
     station.settings = load([file])
     told: list[object] = []
     return room.Keeper(station.settings, station.conn, lambda: station.now.wall, told.append)
