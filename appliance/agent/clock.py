@@ -89,7 +89,7 @@ def kernel_error() -> int:
     """How far the kernel says its synchronised clock may be off, in tenths of a second, rounded up."""
     raw = ctypes.create_string_buffer(_TIMEX_BYTES)
     _libc().adjtimex(raw)
-    return max(0, -(-_MAX_ERROR.unpack_from(raw)[3] // 100_000))
+    return max(0, -(-int(_MAX_ERROR.unpack_from(raw)[3]) // 100_000))
 
 
 def keep_learnt(run: Path, boot: int, learnt: Learnt) -> None:

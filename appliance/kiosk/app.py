@@ -112,7 +112,8 @@ def make_app(
     parts.cuffs.left = lambda session: measure.leave(parts, session)
     app.extensions["kiosk"] = parts
     for one in (
-        home, people, consents, merge, confirm, measure, tray, memory, consult, status, correct, history, paper, emergency, staff, pictures, bag,
+        home, people, consents, merge, confirm, measure, tray, memory, consult, status, correct, history, paper, emergency, staff,
+        pictures, bag,
         manual, guided,
     ):  # fmt: skip
         app.register_blueprint(one.screen)

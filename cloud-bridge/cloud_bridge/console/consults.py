@@ -150,7 +150,8 @@ def _load(tx: Connection, station: str, number: int) -> dict[str, Any]:
     found["complete"] = present.completeness(whole, found["now"], guard.say())
     found["pictures"] = pictures.of_consult(tx, station, number)
     found["joined"], found["ground"] = joined, guard.say()(*BASES[ground]) if ground in BASES else ""
-    found["version"] = present.fingerprint(found["version"], told, whole.mark, found["pictures"], joined, ground, [row.notes for row in (*found["cited"], *found["others"])])
+    notes = [row.notes for row in (*found["cited"], *found["others"])]
+    found["version"] = present.fingerprint(found["version"], told, whole.mark, found["pictures"], joined, ground, notes)
     return found
 
 

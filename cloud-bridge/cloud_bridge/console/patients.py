@@ -90,7 +90,9 @@ def _load(tx: Connection, station: str, patient: int, *, chart: bool = True) -> 
         "test_data": any(bool(one.reading.status & Status.TEST_DATA) for one in carried) or any(one.test_data for one in asked),
         "complete": present.completeness(whole, now, t),
         "trend": year.year(history.year(tx, station, patient, now - history.YEAR), t) if found and chart else {"panels": []},
-        "version": present.fingerprint(who, carried, asked, named, [one["who"] for one in merged], said, attempts, whole.mark, t.language, [row.notes for row in rows]),
+        "version": present.fingerprint(
+            who, carried, asked, named, [one["who"] for one in merged], said, attempts, whole.mark, t.language, [row.notes for row in rows]
+        ),
     }  # fmt: skip
 
 

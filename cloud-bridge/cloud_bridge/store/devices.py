@@ -90,7 +90,7 @@ def fleet(tx: Connection, stations: Iterable[str]) -> list[Fleet]:
         .join_from(device, device_health, and_(health.station == device.c.station, health.device == device.c.device), isouter=True)
         .where(device.c.station.in_(sorted(stations)), device.c.rank >= _REGISTERED)
     )  # fmt: skip
-    found = [Fleet(**row._mapping) for row in rows]
+    found = [Fleet(**row._mapping) for row in rows]  # noqa: SLF001 - SQLAlchemy's public name for it
     return sorted(found, key=lambda one: (not one.alarm, one.station, one.name, one.device))
 
 
