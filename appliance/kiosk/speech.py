@@ -177,7 +177,7 @@ REFUSED: dict[str, Pair] = {
         "Máy đang bận hoặc vòng bít chưa xả hết. Chờ một chút rồi bấm lại.",
         "The device is busy or the cuff not empty yet. Wait, press again.",
     ),
-    "rest": ("Tay cần nghỉ giữa hai lần đo. Chờ một chút rồi bấm lại.", "The arm needs a rest between two measurements. Wait, press again."),
+    "rest": ("Tay cần nghỉ giữa hai lần đo. Chờ một chút rồi bấm lại.", "The arm needs rest between measurements. Wait, press again."),
     "no-device": ("Chưa nối được với máy. Xem dây nối.", "The device is not connected. Check its cable."),
     "not-commanded": ("Máy này tự đo, không nhận lệnh.", "This device measures by itself and takes no command."),
     "not-open": ("Chưa nối được với máy. Xem dây nối.", "The device is not connected. Check its cable."),
