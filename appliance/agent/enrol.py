@@ -32,9 +32,10 @@ from appliance.contract.errors import WireError
 from appliance.contract.readings import TICK_NS
 from appliance.database import Connection
 from appliance.settings import Settings
-from appliance.store import enrolment, keys
+from appliance.store import enrolment, escrow, keys
 from appliance.store.enrolment import CURRENT, ENROLLED, FOLDER, RENEWED, Enrolment, files_of
 from appliance.store.errors import Refused
+from appliance.store.opening import key_file, read_key
 
 TIMEOUT = 20.0
 """Seconds for one exchange: a handshake and 4 kB at 20 kbit/s take about 6."""
@@ -294,6 +295,7 @@ def _take(
     enrolment.keep(
         conn, one, found.pins, clock.stamp(), station=station, seal=settings.wire.sealing == "on", random=os.urandom
     )  # fmt: skip
+    escrow.keep(conn, settings, read_key(key_file(settings, os.environ)))
     _switch(settings, folder)
     (_folder(settings) / PENDING).unlink(missing_ok=True)
     return Done(one, station, found.name, learnt)

@@ -20,7 +20,7 @@ from appliance import __version__
 from appliance.contract.readings import Stamp
 from appliance.database import KEY_BYTES, Connection, StoreError, connect, files, transaction
 from appliance.settings import Settings, SettingsError
-from appliance.store import aside, salvage
+from appliance.store import aside, escrow, salvage
 from appliance.store.audit import publish_head
 from appliance.store.ballast import make_ballast, release_ballast
 from appliance.store.boots import epoch, seq_of
@@ -121,6 +121,7 @@ def _stand(
         due = _weekly(conn, stamp(report.boot_seq).wall)
         if pins is not None:
             _pin(conn, pins, done)
+        done += ["key wrapped for recovery"] if escrow.keep(conn, settings, key) else []
         if settings.wire.sealing == "on":
             with transaction(conn):
                 done += ["content key"] if make_content_key(conn, report.station, stamp(report.boot_seq), random) else []

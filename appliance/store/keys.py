@@ -15,8 +15,10 @@ if TYPE_CHECKING:
 STATION_KEY_ID = 0
 PURPOSES = ("receipt", "answer")
 SEAL = "seal"
-"""The bridge's X25519 key that content keys are wrapped for; every other pinned key is an Ed25519 key."""
-OFFERED = ("time", SEAL)
+"""The bridge's X25519 key that content keys are wrapped for; every other pinned key but RECOVERY is an Ed25519 key."""
+RECOVERY = "recovery"
+"""The X25519 key that the store's own key is wrapped for (`escrow`); its private half is kept where no network is."""
+OFFERED = ("time", SEAL, RECOVERY)
 """Purposes that not every bridge has keys for: pinned where the file names them."""
 PUBLIC_BYTES = 32
 
@@ -50,7 +52,7 @@ def pin(conn: Connection, purpose: str, key_id: int, public: bytes) -> bool:
     """Trust `public` for a purpose under its id, in the caller's transaction; False when it was pinned already."""
     if purpose not in PURPOSES + OFFERED:
         raise ValueError(f"keys are pinned for {' and '.join(PURPOSES + OFFERED)}, not {purpose!r}")
-    if purpose == SEAL:
+    if purpose in (SEAL, RECOVERY):
         _sealing_key(public)
     else:
         Ed25519PublicKey.from_public_bytes(public)

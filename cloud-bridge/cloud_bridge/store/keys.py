@@ -19,6 +19,8 @@ SEAL = "seal"
 """The purpose of the keys that content keys are wrapped for. A new one is told to stations by a person; the old ones stay to open with."""
 FACTOR = "factor"
 """The purpose of the key that seals second factors in the database: 32 bytes for AES-256-GCM, no key pair. It is never exported."""
+RECOVERY = "recovery"
+"""The purpose of the key that dead boxes are opened with. Only its public half is here: ``recovery-<id>.pub``, base64."""
 _PRIVATE_BYTES = 32
 
 
@@ -129,3 +131,49 @@ def secret(file: Path) -> bytes:
     if len(found) != _PRIVATE_BYTES:
         raise KeyFileError(file, "the base64 of 32 bytes")
     return found
+
+
+# --- the recovery key: private where no network is, public here ---------------------------------------------------------------------------
+
+
+def make_recovery(folder: Path, number: int, random: Callable[[int], bytes]) -> tuple[Path, Path]:
+    """Make a recovery key in a folder: the private file (for a safe) and the public one (for the bridge). FileExistsError."""
+    folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+    private = random(_PRIVATE_BYTES)
+    public = X25519PrivateKey.from_private_bytes(private).public_key().public_bytes_raw()
+    secret_file, public_file = folder / f"{RECOVERY}-{number}.key", folder / f"{RECOVERY}-{number}.pub"
+    write_secret(secret_file, base64.b64encode(private) + b"\n")
+    public_file.write_bytes(base64.b64encode(public) + b"\n")
+    return secret_file, public_file
+
+
+def read_recovery(file: Path) -> X25519PrivateKey:
+    """A recovery key's private half. KeyFileError where others may read it or it is none."""
+    return X25519PrivateKey.from_private_bytes(_private(file))
+
+
+def add_recovery(folder: Path, file: Path) -> int:
+    """Keep the public half of a recovery key; its id. KeyFileError where the file is none, or another key has the id."""
+    found = _recovery_of(file)
+    number = int(file.stem.removeprefix(f"{RECOVERY}-")) if found is not None else -1
+    there = recoveries(folder).get(number)
+    if found is None or there not in (None, found):
+        raise KeyFileError(file, f"{RECOVERY}-<id>.pub as tram-bridge recovery-key make wrote it")
+    if there is None:
+        write_secret(folder / f"{RECOVERY}-{number}.pub", base64.b64encode(found) + b"\n")
+    return number
+
+
+def recoveries(folder: Path) -> dict[int, bytes]:
+    """The public halves (32 bytes) of the recovery keys, by id."""
+    found = ((one, _recovery_of(one)) for one in sorted(folder.glob(f"{RECOVERY}-*.pub")))
+    return {int(one.stem.removeprefix(f"{RECOVERY}-")): public for one, public in found if public is not None}
+
+
+def _recovery_of(file: Path) -> bytes | None:
+    try:
+        public = base64.b64decode(file.read_bytes().strip(), validate=True)
+    except binascii.Error:
+        return None
+    named = file.suffix == ".pub" and file.stem.removeprefix(f"{RECOVERY}-").isdecimal()
+    return public if named and len(public) == _PRIVATE_BYTES else None
