@@ -119,6 +119,8 @@ def queue(conn: Connection, set_aside: int) -> Queue:
     waiting = _waiting(conn)
     carrier = conn.execute("SELECT state, heard, retry, reason FROM carrier WHERE id = 1").fetchone()
     state, heard, retry, reason = ("", None, None, "") if carrier is None else tuple(carrier)
+    # The carrier's row is written seldom, to spare the card; every receipt is noted beside the bridge's name.
+    heard = max((at for at in (heard, conn.execute("SELECT max(heard) FROM peer").fetchone()[0]) if at is not None), default=None)
     return Queue(
         waiting, _oldest(conn) if waiting else None, set_aside, state == "online", heard, retry, reason if state == "error" else ""
     )

@@ -56,6 +56,16 @@ def test_sending_counts_against_the_longest_the_queue_has_been(station: Station)
     assert window.data("/status.json")["look"] == "sent"
 
 
+def test_all_sent_says_when_the_last_receipt_came(station: Station) -> None:
+    """The carrier's row is written every ten minutes at most; the time beside *Đã gửi hết* is that of the latest receipt all the same."""
+    station.carrier("online")
+    station.received()
+    station.hand.turn(480)
+    assert station.window().data("/status.json")["text"] == "Đã gửi hết · 8 phút trước"
+    station.conn.execute("INSERT INTO peer (store, counter, heard, current) VALUES (x'01', 1, ?, 1)", (station.now.wall,))
+    assert station.window().data("/status.json")["text"] == "Đã gửi hết · vừa xong"
+
+
 def test_a_published_item_is_not_sent_before_the_receipt(station: Station) -> None:
     """Being in a parcel on its way counts as waiting."""
     station.carrier("online")
