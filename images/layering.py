@@ -1,0 +1,227 @@
+"""The declared layers of an image, checked, and the steps that build it. Nothing here touches anything but the declarations.
+
+A target (``targets/*.toml``) names its architecture and its layers; a layer (``layers/*.toml``) its packages, files, commands and
+variables; a values file gives variables. What is unknown, missing or out of bounds is a `WrongImage` with key, value, what was
+expected and an example, before anything is built.
+"""
+
+import re
+import shlex
+import tomllib
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+HERE = Path(__file__).resolve().parent
+SUITES = ("trixie",)
+LAYER_KEYS = {"summary": str, "packages": list, "files": list, "commands": list, "variables": dict}
+VARIABLE_KEYS = {"type": str, "form": str, "low": int, "high": int, "default": object, "example": str, "doc": str}
+TYPES = ("text", "whole", "file")
+PACKAGE = r"[a-z0-9][a-z0-9+.-]+"
+
+
+class WrongImage(ValueError):  # noqa: N818 - what a person hears
+    """A declaration that cannot be followed: `file`, `key`, `value`, what was `expected`, an `example`."""
+
+    def __init__(self, file: str, key: str, value: object, expected: str, example: str) -> None:
+        super().__init__(f"{file}: {key} = {value!r}: expected {expected}, for example {example}")
+        self.file, self.key, self.value, self.expected, self.example = file, key, value, expected, example
+
+
+@dataclass(frozen=True)
+class Layer:
+    """One checked layer."""
+
+    name: str
+    packages: tuple[str, ...]
+    files: tuple[Mapping[str, str], ...]
+    commands: tuple[str, ...]
+    variables: Mapping[str, Mapping[str, Any]]
+
+
+@dataclass(frozen=True)
+class Image:
+    """One checked image: all it takes to write down the steps."""
+
+    target: str
+    architecture: str
+    suite: str
+    layers: tuple[Layer, ...]
+    values: Mapping[str, str]
+
+
+def read_toml(file: Path) -> dict[str, Any]:
+    """A file's tables; WrongImage where it is no TOML."""
+    try:
+        return tomllib.loads(file.read_text("utf-8"))
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise WrongImage(file.name, "file", str(error), "a file in TOML", 'hostname = "tram-0001"') from error
+
+
+def _shape(file: str, where: str, found: Mapping[str, Any], keys: Mapping[str, type]) -> None:
+    for key, value in found.items():
+        if key not in keys:
+            raise WrongImage(file, f"{where}{key}", value, "one of " + ", ".join(sorted(keys)), sorted(keys)[0])
+        if not isinstance(value, keys[key]) or (keys[key] is int and isinstance(value, bool)):
+            raise WrongImage(file, f"{where}{key}", value, f"a {keys[key].__name__}", "see images/layers/partitions.toml")
+
+
+def layer(file: Path) -> Layer:
+    """The checked layer in a file."""
+    found, name = read_toml(file), file.name
+    _shape(name, "", found, LAYER_KEYS)
+    if not found.get("summary"):
+        raise WrongImage(name, "summary", found.get("summary"), "a sentence: what the layer is for", '"The first ssh"')
+    for one in found.get("packages", []):
+        if not isinstance(one, str) or not re.fullmatch(PACKAGE, one):
+            raise WrongImage(name, "packages", one, "the name of a Debian package", '"chrony"')
+    variables = found.get("variables", {})
+    for key, one in variables.items():
+        _variable(name, key, one)
+    for one in found.get("files", []):
+        _file(name, one)
+    for one in found.get("commands", []):
+        for used in re.findall(r"\{(\w+)\}", one if isinstance(one, str) else ""):
+            if used not in variables:
+                raise WrongImage(
+                    name, "commands", one, "only variables that the layer declares", "{" + min(variables, default="hostname") + "}"
+                )
+    lists = {key: tuple(found.get(key, [])) for key in ("packages", "files", "commands")}
+    return Layer(name.removesuffix(".toml"), **lists, variables=variables)
+
+
+def _variable(file: str, key: str, one: Any) -> None:
+    where = f"variables.{key}."
+    if not isinstance(one, dict) or not re.fullmatch("[a-z][a-z0-9_]{0,30}", key):
+        raise WrongImage(file, f"variables.{key}", one, "a table under a name in lower-case letters", "[variables.root_mb]")
+    _shape(file, where, one, VARIABLE_KEYS)
+    if one.get("type") not in TYPES:
+        raise WrongImage(file, where + "type", one.get("type"), "one of " + ", ".join(TYPES), '"whole"')
+    needed = ["doc", "example", *(["low", "high"] if one["type"] == "whole" else ["form"] if one["type"] == "text" else [])]
+    for each in needed:
+        if each not in one:
+            raise WrongImage(file, where + each, None, "this key: nobody can use a variable without it", f"{each} = …")
+    if "default" in one:
+        checked(file, key, one["default"], one)
+
+
+def _file(file: str, one: Any) -> None:
+    good = isinstance(one, dict) and set(one) == {"from", "to", "mode"} and all(isinstance(each, str) for each in one.values())
+    example = '{ from = "fstab", to = "etc/fstab", mode = "0644" }'
+    if not good:
+        raise WrongImage(file, "files", one, "from, to and mode", example)
+    if one["to"].startswith("/") or ".." in one["to"].split("/"):
+        raise WrongImage(file, "files.to", one["to"], "a path inside the image without .. and without a leading /", example)
+    if not re.fullmatch("0[0-7]{3}", one["mode"]):
+        raise WrongImage(file, "files.mode", one["mode"], "four octal digits", example)
+    if "/" in one["from"] or not (HERE / "files" / one["from"]).is_file():
+        raise WrongImage(file, "files.from", one["from"], "the name of a file in images/files", example)
+
+
+def checked(file: str, key: str, value: Any, one: Mapping[str, Any]) -> str:
+    """A variable's value as it goes into commands; WrongImage where it is not one."""
+    if one["type"] == "whole":
+        good = isinstance(value, int) and not isinstance(value, bool) and one["low"] <= value <= one["high"]
+        expected = f"a whole number from {one['low']} to {one['high']}"
+    elif one["type"] == "text":
+        good, expected = isinstance(value, str) and bool(re.fullmatch(one["form"], value)), f"text of the form {one['form']}"
+    else:
+        good = isinstance(value, str) and "'" not in value and Path(value).is_absolute() and Path(value).is_file()
+        expected = "the whole path of a file that exists"
+    if not good:
+        raise WrongImage(file, key, value, expected, one["example"])
+    return str(value)
+
+
+def image(target: str, suite: str, values: Mapping[str, Any], said: str = "values") -> Image:
+    """The checked image; `said` is the name of the file the values come from."""
+    names = sorted(one.stem for one in (HERE / "targets").glob("*.toml"))
+    if target not in names:
+        raise WrongImage("command line", "target", target, "one of " + ", ".join(names), names[-1])
+    if suite not in SUITES:
+        raise WrongImage("command line", "--suite", suite, "one of " + ", ".join(SUITES), SUITES[0])
+    found = read_toml(HERE / "targets" / f"{target}.toml")
+    layers = tuple(layer(HERE / "layers" / f"{name}.toml") for name in found["layers"])
+    declared = {key: one for each in layers for key, one in each.variables.items()}
+    for key, value in values.items():
+        if key not in declared:
+            raise WrongImage(said, key, value, "one of " + ", ".join(sorted(declared)), sorted(declared)[0])
+        checked(said, key, value, declared[key])
+    made = {}
+    for key, one in declared.items():
+        if key not in values and "default" not in one:
+            raise WrongImage(said, key, None, f"a value: {one['doc']}", f"{key} = {one['example']}")
+        made[key] = checked(said, key, values.get(key, one.get("default")), one)
+    return Image(target, found["architecture"], suite, layers, made)
+
+
+# --- the steps --------------------------------------------------------------------------------------------------------------------------
+
+
+def table(one: Image) -> str:
+    """The partition table, as sfdisk takes it (sizes and starts in sectors of 512 bytes). MBR: the Pi's firmware reads it everywhere."""
+    lines, start = ["label: dos"], 8192
+    for kind, size in (("c, bootable", "firmware_mb"), ("83", "root_mb"), ("83", "root_mb"), ("83", "data_mb")):
+        sectors = int(one.values[size]) * 2048
+        lines.append(f"start={start}, size={sectors}, type={kind}")
+        start += sectors
+    return "\n".join(lines) + "\n"
+
+
+def starts(one: Image) -> list[int]:
+    """Where each partition starts, in bytes."""
+    return [int(found) * 512 for found in re.findall(r"start=(\d+)", table(one))]
+
+
+def steps(one: Image, out: Path) -> Iterator[tuple[str, str]]:
+    """What builds the image: a title and a shell command each, in order. $ROOT is the root's folder, $OUT the image."""
+    root, files, values = out.with_suffix(".root"), HERE / "files", one.values
+    packages = ",".join(dict.fromkeys(name for each in one.layers for name in each.packages))
+    source = f"deb [signed-by=/usr/share/keyrings/debian-archive-keyring.gpg] {values['mirror']} {one.suite} main non-free-firmware"
+    yield "clear", f"rm -rf {shlex.quote(str(root))} && export ROOT={shlex.quote(str(root))} OUT={shlex.quote(str(out))}"
+    yield (
+        "packages",
+        (
+            f"mmdebstrap --mode=root --variant=minbase --architectures={one.architecture} --include={packages} "
+            "--dpkgopt=path-exclude='/usr/share/man/*' --dpkgopt=path-exclude='/usr/share/locale/*' "
+            f'--essential-hook=\'mkdir -p "$1/boot/firmware"\' {one.suite} "$ROOT" {shlex.quote(source)}'
+        ),
+    )
+    for each in one.layers:
+        for part in each.files:
+            yield (
+                f"{each.name}: {part['to']}",
+                f'install -D -m {part["mode"]} {shlex.quote(str(files / part["from"]))} "$ROOT/{part["to"]}"',
+            )
+        for command in each.commands:
+            yield f"{each.name}: command", re.sub(r"\{(\w+)\}", lambda found: values[found[1]], command)
+    yield (
+        "list of packages",
+        'dpkg-query --admindir="$ROOT/var/lib/dpkg" -Wf \'${Package}\\t${Version}\\t${Architecture}\\n\' >"$OUT.packages"',
+    )
+    yield "SBOM", f'{shlex.quote(str(HERE / "sbom"))} "$OUT.packages" >"$OUT.cdx.json"'
+    yield from _disk(one)
+    yield "checksums", '(cd "$(dirname "$OUT")" && b=$(basename "$OUT") && sha256sum "$b" "$b.packages" "$b.cdx.json" >"$b.sha256")'
+
+
+def _disk(one: Image) -> Iterator[tuple[str, str]]:
+    """Partitions without loop devices: every file system is made from a folder, at its place in the file."""
+    firmware, first, second, data = starts(one)
+    values = one.values
+    whole = data // (1 << 20) + int(values["data_mb"])
+    yield "partition table", f'rm -f "$OUT" && truncate -s {whole}M "$OUT" && printf %s {shlex.quote(table(one))} | sfdisk -q "$OUT"'
+    copy = 'mcopy -s -i "$OUT.vfat" "$ROOT"/boot/firmware/* ::/' if one.architecture == "arm64" else (
+        'mcopy -i "$OUT.vfat" "$ROOT"/boot/vmlinuz-* ::/vmlinuz && mcopy -i "$OUT.vfat" "$ROOT"/boot/initrd.img-* ::/initrd'
+    )  # fmt: skip
+    yield (
+        "firmware",
+        (
+            f'rm -f "$OUT.vfat" && truncate -s {values["firmware_mb"]}M "$OUT.vfat" '
+            f'&& mkfs.vfat -F32 -n FIRMWARE "$OUT.vfat" >/dev/null && {copy} '
+            f'&& dd if="$OUT.vfat" of="$OUT" bs=1M seek={firmware >> 20} conv=notrunc,sparse status=none && rm "$OUT.vfat"'
+        ),
+    )
+    yield "root A", f'mke2fs -q -F -t ext4 -L root-a -d "$ROOT" -E offset={first} "$OUT" {values["root_mb"]}M'
+    yield "root B (empty: the first update fills it)", f'mke2fs -q -F -t ext4 -L root-b -E offset={second} "$OUT" {values["root_mb"]}M'
+    yield "data", f'mke2fs -q -F -t ext4 -L data -E offset={data} "$OUT" {values["data_mb"]}M'

@@ -1,0 +1,1 @@
+"""The declared layers of the card image, and what they build."""

@@ -1,0 +1,136 @@
+"""What an image is made of is checked before anything is built; the plan says every step; the disk is what the plan says."""
+
+import json
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from images.layering import HERE, WrongImage, image, layer, read_toml, starts, steps, table
+
+INVALID = sorted((HERE / "invalid").glob("*.toml"))
+TARGETS = sorted(one.stem for one in (HERE / "targets").glob("*.toml"))
+
+
+def values(folder: Path, **more: Any) -> dict[str, Any]:
+    """Values that every target accepts."""
+    for name in ("technician.pub", "release.pem"):
+        (folder / name).write_text("a public key of a test\n")
+    keys = {"ssh_key": str(folder / "technician.pub"), "release_key": str(folder / "release.pem")}
+    return {"mirror": "http://deb.example.org/debian", **keys, **more}
+
+
+@pytest.mark.parametrize("file", INVALID, ids=lambda one: one.stem)
+def test_every_invalid_example_is_refused_by_its_key(file: Path) -> None:
+    """Each file of images/invalid names in its first line the key it is refused for; the refusal has key, what was expected, an example."""
+    wanted = file.read_text("utf-8").splitlines()[0].removeprefix("# refused: ")
+    with pytest.raises(WrongImage) as error:
+        _read(file)
+    assert error.value.key == wanted
+    assert error.value.file == file.name
+    assert error.value.expected and error.value.example
+
+
+def _read(file: Path) -> object:
+    return layer(file) if file.name.startswith("layer-") else image("vm", "trixie", read_toml(file), file.name)
+
+
+def test_there_are_invalid_examples_for_layers_and_for_values() -> None:
+    """The folder is not empty by mistake."""
+    assert {one.name.partition("-")[0] for one in INVALID} == {"layer", "values"}
+
+
+@pytest.mark.parametrize("target", TARGETS)
+def test_every_target_can_be_planned(target: str, tmp_path: Path) -> None:
+    """The layers of each target are accepted, no variable stays open, and the packages come before the disk."""
+    made = image(target, "trixie", values(tmp_path))
+    found = list(steps(made, tmp_path / "tram.img"))
+    text = "\n".join(command for _, command in found)
+    assert not re.search(r"\{(hostname|ssh_key|release_key|cma_mb|mirror)\}", text)
+    titles = [title for title, _ in found]
+    assert titles.index("packages") < titles.index("partition table") < titles.index("root A") < titles.index("checksums")
+    assert "losetup" not in text and "mount " not in text
+
+
+def test_an_unknown_target_or_suite_is_refused(tmp_path: Path) -> None:
+    """The refusal names the ones there are."""
+    with pytest.raises(WrongImage, match="pi4, pi5, vm"):
+        image("pi3", "trixie", values(tmp_path))
+    with pytest.raises(WrongImage, match="trixie"):
+        image("vm", "bookworm", values(tmp_path))
+
+
+def test_the_command_prints_the_plan_or_the_reason(tmp_path: Path) -> None:
+    """--plan needs no root and is a shell script without a mistake in it; a wrong value ends with 78 and says what to write."""
+    file = tmp_path / "values.toml"
+    file.write_text("".join(f"{key} = {json.dumps(value)}\n" for key, value in values(tmp_path).items()))
+    command = [sys.executable, str(HERE / "build"), "vm", "--values", str(file), "--out", str(tmp_path / "a b.img"), "--plan"]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    assert subprocess.run(["sh", "-n"], input=done.stdout, text=True, check=False).returncode == 0
+    file.write_text(file.read_text() + "root_mb = 5\n")
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 78
+    assert "from 1024 to 8192" in done.stderr and "1536" in done.stderr
+
+
+def test_partitions_follow_each_other_without_overlap(tmp_path: Path) -> None:
+    """Firmware, two roots of one size, data: each begins where the one before ends."""
+    made = image("vm", "trixie", values(tmp_path, firmware_mb=64, root_mb=1024, data_mb=100))
+    sizes = [int(found) * 512 for found in re.findall(r"size=(\d+)", table(made))]
+    assert sizes == [64 << 20, 1024 << 20, 1024 << 20, 100 << 20]
+    begin = starts(made)
+    assert begin[0] == 4 << 20
+    assert [one + size for one, size in zip(begin, sizes, strict=True)][:3] == begin[1:]
+
+
+@pytest.mark.skipif(
+    not all(shutil.which(one, path="/usr/bin:/usr/sbin:/sbin:/bin") for one in ("sfdisk", "mkfs.vfat", "mcopy", "mke2fs", "debugfs")),
+    reason="needs the Debian packages fdisk, dosfstools, mtools and e2fsprogs",
+)
+def test_the_disk_is_laid_out_as_declared_without_root(tmp_path: Path) -> None:
+    """The disk's own steps, run on a small root: the table has four partitions, root A has the files, the firmware has the kernel."""
+    made, out = image("vm", "trixie", values(tmp_path, firmware_mb=64, root_mb=1024, data_mb=64)), tmp_path / "tram.img"
+    root = tmp_path / "tram.root"
+    for name in ("boot/vmlinuz-1", "boot/initrd.img-1", "etc/hostname"):
+        (root / name).parent.mkdir(parents=True, exist_ok=True)
+        (root / name).write_text(f"{name}\n")
+    wanted = ("partition table", "firmware", "root A", "root B (empty: the first update fills it)", "data")
+    script = ["set -eu", "PATH=$PATH:/usr/sbin:/sbin", f"ROOT={root}", f"OUT={out}"]
+    script += [f"# {title}\n{command}" for title, command in steps(made, out) if title in wanted or title.startswith("partitions: etc")]
+    done = subprocess.run(["sh"], input="\n".join(script), text=True, capture_output=True, check=False)
+    assert done.returncode == 0, done.stderr
+    listed = subprocess.run(["/usr/bin/env", "PATH=/usr/sbin:/sbin", "sfdisk", "-d", str(out)], capture_output=True, text=True, check=True)
+    assert len(re.findall(r"start=", listed.stdout)) == 4
+    first = tmp_path / "a.ext4"
+    with out.open("rb") as source, first.open("wb") as target:
+        source.seek(starts(made)[1])
+        target.write(source.read(1024 << 20))
+    shown = subprocess.run(["/usr/sbin/debugfs", "-R", "cat /etc/fstab", str(first)], capture_output=True, text=True, check=True)
+    assert "LABEL=data /var/lib/tram" in shown.stdout
+    kernel = subprocess.run(["mcopy", "-i", f"{out}@@{starts(made)[0]}", "::/vmlinuz", "-"], capture_output=True, text=True, check=True)
+    assert kernel.stdout == "boot/vmlinuz-1\n"
+
+
+def test_no_layer_brings_a_password_or_a_key_of_everybody() -> None:
+    """What two images have in common opens neither: no password, no private key, no host key."""
+    text = "\n".join(file.read_text("utf-8") for file in HERE.rglob("*") if file.is_file() and "invalid" not in file.parts)
+    assert not re.search(r"BEGIN [A-Z ]*PRIVATE|chpasswd|passwd --stdin|\$6\$|\$y\$", text)
+    assert "ssh_host_*" in text and "--lock root" in text
+
+
+def test_the_list_of_parts_is_cyclonedx(tmp_path: Path) -> None:
+    """Each package becomes one component with its package URL; the same list gives the same bytes."""
+    listed = tmp_path / "list"
+    listed.write_text("libc6\t2.41-12\tamd64\ng++\t4:14.2\tamd64\n")
+    command = [sys.executable, str(HERE / "sbom"), str(listed)]
+    first, second = (subprocess.run(command, capture_output=True, text=True, check=True).stdout for _ in range(2))
+    found = json.loads(first)
+    assert first == second
+    assert (found["bomFormat"], found["specVersion"]) == ("CycloneDX", "1.5")
+    assert [one["purl"] for one in found["components"]] == [
+        "pkg:deb/debian/libc6@2.41-12?arch=amd64", "pkg:deb/debian/g%2B%2B@4%3A14.2?arch=amd64",
+    ]  # fmt: skip
