@@ -751,10 +751,27 @@ def _bag(args: argparse.Namespace, work: "Callable[[PostOffice, Post], None]") -
     try:
         work(post_office(box.conn, settings, stamp=box.clock.stamp, say=partial(journal.step, log)), post)
     except (BagRefused, StickError) as error:
+        if isinstance(error, StickError) and error.reason == "none":
+            raise _no_stick(args.folder, settings.bag.folder) from error
         raise refused(error) from error
     for problem in post.problems:
         print(f"{problem.vi}\n{problem.en}", file=sys.stderr)
     return REFUSED if post.problems else DONE
+
+
+def _no_stick(folder: Path | None, usual: Path) -> Exception:
+    """Where it was looked for a stick, and what to do."""
+    from appliance.store.errors import Refused
+
+    if folder is None:
+        return Refused(
+            f"Chưa thấy USB ở {usual}. Cắm USB vào máy, hoặc chỉ thư mục: --folder /media/usb",
+            f"there is no stick at {usual} (bag.folder): put one in, or say where it is: --folder /media/usb",
+        )
+    return Refused(
+        f"--folder {folder}: không có thư mục này. Ví dụ: --folder /media/usb",
+        f"--folder = {folder}: expected a folder that is there, such as /media/usb",
+    )
 
 
 def _bag_export(args: argparse.Namespace) -> int:
@@ -1046,6 +1063,43 @@ def _status(args: argparse.Namespace) -> int:
     return DONE
 
 
+def _wipe_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--station", metavar="ID", required=True, help="the station's id, so that no other one is wiped")
+    parser.add_argument("--technician", metavar="CODE", default="", help="who confirms that what was not received is lost")
+    parser.add_argument("--lead", metavar="CODE", default="", help="who confirms it too; both PINs are asked for")
+
+
+def _wipe(args: argparse.Namespace) -> int:
+    import os
+
+    from appliance.settings import SettingsError
+    from appliance.store import pins, wipe
+    from appliance.store.opening import secret_file
+
+    settings, lost = settings_of(args), 0
+    owner = settings.need("station.id")
+    if args.station != owner:
+        raise SettingsError("--station", args.station, f"the station of this box, {owner}", owner, "command line")
+    if not wipe.begun(settings):
+        box = open_box(args)
+        try:
+            both = bool(args.technician and args.lead)
+            technician, lead = _confirmed(args.technician) if both else None, _confirmed(args.lead) if both else None
+            lost = wipe.check(box.conn, technician, lead, pins.read_secret(secret_file(settings)), box.clock.stamp())
+        finally:
+            box.conn.close()
+    say({"wiped": owner, "lost": lost, "destroyed": wipe.destroy(settings, os.environ, os.urandom)})
+    print("\n".join((*wipe.KEPT, "next: tram init, tram enrol")), file=sys.stderr)
+    return DONE
+
+
+def _confirmed(code: str) -> tuple[str, str]:
+    """A person's code and the PIN they type, or one line of standard input."""
+    import getpass
+
+    return code, getpass.getpass(f"PIN of {code}: ") if sys.stdin.isatty() else sys.stdin.readline().strip()
+
+
 # --- devices without a station ----------------------------------------------------------------------------------------------------------
 
 
@@ -1240,6 +1294,7 @@ COMMANDS: tuple[Command, ...] = (
     Command("panel", "status lamp, buzzer, call button and the UPS's line on GPIO pins", _panel_arguments, _panel),
     Command("check", "how power, card, clock, line and devices stand, and what to do next; 1 when one fails", _check_arguments, _check),
     Command("status", "the status code to read over the telephone, and what it says", _status_arguments, _status),
+    Command("wipe", "destroy this station's keys and store; refused while the bridge has not received everything", _wipe_arguments, _wipe),
     Command("time show", "what time it is, how that is known, and what was learnt", _nothing, _time_show),
     Command("time learn", "ask the bridge's door for the signed time now", _nothing, _time_learn),
     Command("time set", "say what time it is where nothing else can", _time_set_arguments, _time_set),
