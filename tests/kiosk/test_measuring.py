@@ -208,6 +208,21 @@ def test_a_finished_session_ends_and_leads_back_to_the_patient(station: Station)
     assert found.why == "finished"
 
 
+def test_a_finger_left_in_holds_nobody_at_the_page(station: Station) -> None:
+    """After one was saved the next result can be left: it is neither saved nor lost, but waits at the patient."""
+    window = station.window()
+    session = window.open(station.first)
+    first = station.measure("oxi", session)
+    assert "Xong, chưa lưu" not in window.get(f"/sessions/{session}").text
+    station.hand.turn(20)
+    second = station.measure("oxi", session, SPO2=97, PULSE_RATE=61)
+    window.post(f"/sessions/{session}/save", measurement=first, patient=station.first)
+    assert "Xong, chưa lưu lần này" in window.text
+    assert window.post(f"/sessions/{session}/end").path == f"/patients/{station.first}"
+    assert "Chưa lưu" in window.text
+    assert (state(station, first), state(station, second)) == (State.RECORDED, State.SETTLED)
+
+
 def test_a_session_runs_out_after_ten_minutes_and_says_so(station: Station) -> None:
     """What had settled before may still be saved; then the page says that time is up."""
     window = station.window()
