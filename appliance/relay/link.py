@@ -62,6 +62,12 @@ from appliance.relay.line import Acked, Down, Happening, LinkError, Message, Up 
 
 USER_TIMEOUT_MS = 20_000
 """Sent and unacknowledged by TCP for so long: the line is dead (recovery from a 90 s black hole: 5.8 s instead of 40 s, measured)."""
+SYN_SECONDS = 3.5
+"""An unanswered SYN is given up for a fresh one after so long: the kernel's own pauses double (1, 2, 4, 8 s), and a link that comes back
+in the last of them would be noticed 8 s late. The longest round trip here is 1.2 s (VSAT)."""
+THIN_LINEAR_TIMEOUTS = 16
+"""linux/tcp.h TCP_THIN_LINEAR_TIMEOUTS: with so few packets under way as here (at most three messages) a packet that was lost twice
+is sent again after the same time, not after the double: on a link that loses 5 % an urgent request must not wait 10 s."""
 NOTSENT_BYTES = 4096
 """The kernel keeps no more than this unsent, so that an urgent message does not queue behind 10 s of others."""
 RECEIVE_MAXIMUM = 200
@@ -231,6 +237,8 @@ class MqttLink:
     _client: _Client | None = None
     _session: ssl.SSLSession | None = None
     _addresses: deque[Any] = field(default_factory=deque)
+    _trying: Any = None
+    _dialled: float = 0.0
     _found: list[Any] = field(default_factory=list)
     _flying: set[int] = field(default_factory=set)
     _receive_maximum: int = NO_LIMIT
@@ -378,12 +386,16 @@ class MqttLink:
         """When something is due that the socket will not announce."""
         if self.up and self._stream is not None:
             return self._stream.spoken + self.silence if self._asked is None else self._asked[0]
+        if self._phase == "tcp":
+            return min(self._deadline, self._dialled + SYN_SECONDS)
         return self._deadline if self._asked is None else min(self._deadline, self._asked[0])
 
     def _step(self, *, readable: bool, writable: bool) -> None:
         if self._phase == "tcp":
             if writable:
                 self._connected()
+            elif self.clock() >= self._dialled + SYN_SECONDS:
+                self._knock_again()
         elif self._phase == "tls":
             if readable or writable:
                 self._shake()
@@ -427,16 +439,26 @@ class MqttLink:
 
     def _dial(self) -> None:
         """Try the next address, without waiting."""
-        family, kind, protocol, _, address = self._addresses.popleft()
+        self._trying = self._addresses.popleft()
+        self._dialled = self.clock()
+        family, kind, protocol, _, address = self._trying
         sock = socket.socket(family, kind | socket.SOCK_CLOEXEC, protocol)
         sock.setblocking(False)
         sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, USER_TIMEOUT_MS)
         sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NOTSENT_LOWAT, NOTSENT_BYTES)
+        sock.setsockopt(socket.IPPROTO_TCP, THIN_LINEAR_TIMEOUTS, 1)
         self._sock, self._phase, self._wants = sock, "tcp", "write"
         code = sock.connect_ex(address)
         if code not in (0, errno.EINPROGRESS):
             self._unreachable(code)
+
+    def _knock_again(self) -> None:
+        """Nobody has answered: the same attempt begins anew, at the next address where there are several."""
+        assert self._sock is not None
+        self._sock.close()
+        self._addresses.append(self._trying)
+        self._dial()
 
     def _connected(self) -> None:
         assert self._sock is not None

@@ -17,7 +17,16 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
 from appliance.relay.line import Acked, Down, LinkError, Message, Up
-from appliance.relay.link import ANSWER_SECONDS, NOTSENT_BYTES, USER_TIMEOUT_MS, Broker, MqttLink, tls_context
+from appliance.relay.link import (
+    ANSWER_SECONDS,
+    NOTSENT_BYTES,
+    SYN_SECONDS,
+    THIN_LINEAR_TIMEOUTS,
+    USER_TIMEOUT_MS,
+    Broker,
+    MqttLink,
+    tls_context,
+)
 from tests import servers
 from tests.polling import until
 from tests.relay.brokers import CONNECT, PINGREQ, PUBACK, PUBLISH, HandBroker, heard, packet
@@ -323,6 +332,34 @@ def test_the_socket_does_not_hoard_and_does_not_wait_for_ever(link: Callable[...
         for name in ("TCP_NODELAY", "TCP_USER_TIMEOUT", "TCP_NOTSENT_LOWAT")
     }
     assert options == {"TCP_NODELAY": 1, "TCP_USER_TIMEOUT": USER_TIMEOUT_MS, "TCP_NOTSENT_LOWAT": NOTSENT_BYTES}
+    assert one._sock.getsockopt(socket.IPPROTO_TCP, THIN_LINEAR_TIMEOUTS) == 1
+
+
+def test_an_unanswered_knock_is_repeated_before_the_kernel_would(link: Callable[..., MqttLink], free_port: Callable[[], int]) -> None:
+    """The link swallows the first SYN: the next one leaves after SYN_SECONDS, not when the kernel's pause ends."""
+    time = [100.0]
+    with socket.socket() as door:
+        port = free_port()
+        door.bind(("127.0.0.1", port))
+        door.listen(0)
+        full = [socket.create_connection(("127.0.0.1", port))]  # a queue of one: the kernel drops every further SYN, as a dead link does
+        one = link(port, clock=lambda: time[0])
+        one.open()
+        for _ in range(20):
+            one.wait(0.0)
+        first = one._sock
+        assert first is not None and one._phase == "tcp"
+        time[0] += SYN_SECONDS - 0.1
+        one.wait(0.0)
+        assert one._sock is first
+        time[0] += 0.2
+        one.wait(0.0)
+        assert one._sock is not first and one._phase == "tcp"
+        time[0] += 60.0
+        one.wait(0.0)
+        assert [type(happened).__name__ for happened in one.happenings()] == ["Down"]
+        for each in full:
+            each.close()
 
 
 def test_a_dead_broker_is_told_not_raised(link: Callable[..., MqttLink], free_port: Callable[[], int]) -> None:
