@@ -181,6 +181,7 @@ TABLE: dict[str, Access] = {
     "status.bar": Access(Rule.OPEN),
     "status.health": Access(Rule.OPEN),
     "status.on_duty": Access(Rule.OPEN),
+    "technician.show": Access(Rule.TECHNICAL),
     "status.called": Access(Rule.OPEN, "alarm.called"),
     "status.aside": Access(Rule.STAFF),
     "bag.show": Access(Rule.STAFF),

@@ -45,6 +45,7 @@ from appliance.kiosk.screens import (
     pictures,
     staff,
     status,
+    technician,
     tray,
 )
 from appliance.kiosk.speech import Pair, Say
@@ -114,7 +115,7 @@ def make_app(
     for one in (
         home, people, consents, merge, confirm, measure, tray, memory, consult, status, correct, history, paper, emergency, staff,
         pictures, bag,
-        manual, guided,
+        manual, guided, technician,
     ):  # fmt: skip
         app.register_blueprint(one.screen)
     app.before_request(_enter)

@@ -1,0 +1,35 @@
+"""The technician's page: six lights, what to do next, and the status code to read over the telephone. Nothing of a patient."""
+
+from flask import Blueprint
+from werkzeug.wrappers import Response
+
+from appliance.contract.statuscode import LIGHTS, Light, state_of, write
+from appliance.kiosk import here
+from appliance.store import health
+from appliance.store.health import Line, Looked
+
+screen = Blueprint("technician", __name__)
+
+_MARKS = {Light.OK: "✓", Light.WARN: "!", Light.FAIL: "✕", Light.ABSENT: "–"}
+"""A light is told by its sign and its word, never by colour alone."""
+
+
+@screen.get("/technician")
+def show() -> Response:
+    """How the box stands at this moment."""
+    parts = here.kiosk()
+    at = Looked(here.db(), parts.settings, here.stamp(), parts.clock.boottime_ns())
+    found = health.lines(at)
+    rows = [_shown(one) for one in found]
+    return here.page(
+        "technician.html", code=write(health.code_of(at, found)), lights=rows[: len(LIGHTS)], rest=rows[len(LIGHTS) :],
+        station=parts.settings.station.id,
+    )  # fmt: skip
+
+
+def _shown(one: Line) -> dict[str, str]:
+    t = here.speech()
+    return {
+        "name": t(*health.NAMES[one.name]), "mark": _MARKS[one.light], "state": t(*state_of(one.light)), "said": t(*one.said),
+        "next": t(*one.next),
+    }  # fmt: skip
