@@ -263,7 +263,7 @@ def test_real_readings_carry_no_test_ribbon(office):
         ((), who(), ["Yêu cầu này không kèm số đo nào."]),
         ((BP,), ev.Identity(PATIENT, 1, ""), ["Thông tin người bệnh đang trên đường", "Không rõ"]),
         ((BP,), who(birth="??-1961", cccd="x" * 40, bhyt="", phone="<script>"), ["??-1961", "&lt;script&gt;"]),
-        ((pressure(stamp=story.stamp(quality=ClockQuality.UNKNOWN)),), who(), ["giờ của máy trạm chưa đúng"]),
+        ((pressure(stamp=story.stamp(quality=ClockQuality.UNKNOWN)),), who(), ["giờ của máy trạm chưa chắc"]),
         ((pressure(9e10),), who(), ["115/74"]),
         ((oxygen(status=Status.EARLY_INDICATION),), who(), ["đo ngắn"]),
     ],

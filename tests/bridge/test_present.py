@@ -102,7 +102,7 @@ def test_a_corrected_time_is_shown_with_its_error():
     right = row(wrong, at=story.T0 + 36_000, bar=30)
     assert (right.clock, right.quality, right.certain) == (present.clock(story.T0 + 36_000), "giờ đã chỉnh", False)
     shown = row(wrong, at=story.T0, bar=1201, anchored=False)
-    assert shown.quality == "giờ của máy trạm chưa đúng, ± 3 phút"
+    assert shown.quality == "giờ của máy trạm chưa chắc, ± 3 phút"
     synced = pressure(stamp=stamp(quality=ClockQuality.SYNCED))
     assert row(synced, at=story.T0, bar=160).certain
     assert not row(synced, at=story.T0, bar=700).certain

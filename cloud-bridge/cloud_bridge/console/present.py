@@ -434,7 +434,7 @@ def quality_text(one: Observation, t: Say) -> str:
     if one.anchored:
         words = ("giờ đã chỉnh", "time corrected")
     elif quality is ClockQuality.UNKNOWN:
-        words = ("giờ của máy trạm chưa đúng", "the station's clock is not right")
+        words = ("giờ của máy trạm chưa chắc", "the station's clock is not certain")
     word = t(*words)
     return f"{word}, {bar}" if bar else word
 
