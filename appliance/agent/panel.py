@@ -253,7 +253,11 @@ def steps(board: Board, wiring: Wiring, now: Callable[[], int]) -> Iterator[tupl
     if wiring.lamp != Wire():
         for state, pattern in LAMP.items():
             yield f"Đèn: {WORDS[state][0]}", f"Lamp: {WORDS[state][1]}"
-            yield from _during(STEP_NS, now, lambda at, pattern=pattern: board.show(lit(pattern, at)))  # type: ignore[misc]
+            yield from _during(
+                STEP_NS,
+                now,
+                lambda at, pattern=pattern: board.show(lit(pattern, at)),  # type: ignore[misc]  # the default keeps this turn's pattern
+            )
         board.show(False)
     if wiring.buzzer != Wire():
         yield "Còi: ba tiếng", "Buzzer: three times"

@@ -44,7 +44,8 @@ def put(tx: Connection, table: Table, names: tuple[str, ...], rows: Sequence[tup
 
 @cache
 def _spelt(kind: str, table: Table, names: tuple[str, ...], clause: Clause) -> str:
-    dialect: Any = psycopg.dialect(paramstyle="format") if kind == "postgresql" else sqlite.dialect()  # type: ignore[no-untyped-call]
+    postgres: Any = psycopg.dialect  # not typed by SQLAlchemy
+    dialect: Any = postgres(paramstyle="format") if kind == "postgresql" else sqlite.dialect()
     query = clause(_insert(kind, table)).compile(dialect=dialect, column_keys=list(names))
     ordered = [one.name for one in table.columns if one.name in names]
     if query.positiontup != ordered or ordered != list(names):
