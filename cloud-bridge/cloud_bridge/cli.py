@@ -1603,6 +1603,33 @@ def _status_code(args: argparse.Namespace) -> int:
     return DONE
 
 
+def _fleet_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--json", action="store_true", help="one JSON object a line instead of a table")
+    parser.add_argument("--silent-days", metavar="DAYS", type=int, default=2, help="a station unheard for longer is silent (default: 2)")
+
+
+def _fleet(args: argparse.Namespace) -> int:
+    from datetime import UTC, datetime
+
+    from cloud_bridge import fleet
+    from cloud_bridge.store.engine import reading
+
+    if args.silent_days < 1:
+        raise InputError("--silent-days", args.silent_days, "a whole number of days, 1 or more", "2")
+    _settings, engine = open_store(args)
+    with reading(engine) as tx:
+        found = fleet.boxes(tx, tenths(), args.silent_days * fleet.DAY)
+    for one in found:
+        heard = "" if one.heard is None else datetime.fromtimestamp(one.heard / 10, UTC).isoformat(timespec="minutes")
+        if args.json:
+            say(one._asdict() | {"heard": heard or None})
+        else:
+            state = "revoked" if one.revoked else "SILENT" if one.silent else "ok"
+            ills = f", {one.alarms} with an alarm" if one.alarms else ""
+            print(f"{one.station:<16} {state:<8} {heard or 'never':<23} {one.software or '-':<12} {one.devices} devices{ills}  {one.name}")
+    return DONE
+
+
 # --- the command line -----------------------------------------------------------------------------------------------------------------
 
 
@@ -1653,6 +1680,7 @@ COMMANDS = (
     Command("recovery-key make", "the key that dead boxes are opened with, made offline", _recovery_make_arguments, _recovery_make),
     Command("recovery-key add", "take its public half into the bridge, for stations to pin", _recovery_add_arguments, _recovery_add),
     Command("recover", "what a dead box never sent, from its card; once only", _recover_arguments, _recover),
+    Command("fleet", "every station: silent or not, last contact, version, devices", _fleet_arguments, _fleet),
     Command("status-code", "what the eight letters of a station's status code say, in Vietnamese", _status_code_arguments, _status_code),
     Command("backup", "a verified copy of the whole store; what it holds is then called safe", _backup_arguments, _backup),
     Command("restore", "put a backup back as another incarnation of the store", _restore_arguments, _restore),

@@ -1,0 +1,67 @@
+"""`tram-bridge fleet`: which stations are silent, and with which version the others spoke last."""
+
+import json
+import shutil
+from pathlib import Path
+
+import pytest
+from sqlalchemy import Engine, insert
+
+from appliance.contract.codec import write_event
+from appliance.contract.events import ConsultWithdrawn, Event
+from cloud_bridge import fleet
+from cloud_bridge.cli import main
+from cloud_bridge.store import relay_tables, stations
+from cloud_bridge.store.engine import open_engine, reading, writing
+from tests.bridge import story
+
+NOW = story.T0 + 10 * fleet.DAY
+EPOCH = b"epoch-01"
+
+
+def speak(engine: Engine, station: str, lane: int, seq: int, at: int, software: str) -> None:
+    """An event of a station came."""
+    body = write_event(Event(story.stamp(), "an", software, ConsultWithdrawn(seq, "x")))
+    with writing(engine) as tx:
+        tx.execute(insert(relay_tables.event).values(station=station, epoch=EPOCH, lane=lane, seq=seq, kind=1, body=body, at=at))
+
+
+def register(engine: Engine, *names: str, revoked: int | None = None) -> None:
+    """Stations whose epoch is known."""
+    with writing(engine) as tx:
+        for name in names:
+            stations.add(tx, stations.Station(name, 0, f"Trạm {name}", "", 0, 0, bytes(32), story.T0, revoked))
+            tx.execute(insert(relay_tables.peer).values(station=name, shard=0, epoch=EPOCH, counter=1, said=1, heard=1))
+
+
+def test_the_silent_come_first(engine: Engine) -> None:
+    """Never heard, heard too long ago, heard of late; the latest event of any lane counts, and a revoked station is not missed."""
+    register(engine, "a1", "b2", "c3")
+    register(engine, "d4", revoked=story.T0)
+    speak(engine, "a1", 0, 1, NOW - fleet.DAY, "0.1.0")
+    speak(engine, "a1", 2, 1, NOW - 5, "0.2.0")
+    speak(engine, "a1", 2, 2, NOW - 4, "0.2.1")
+    speak(engine, "b2", 5, 1, NOW - 3 * fleet.DAY, "0.1.0")
+    with reading(engine) as tx:
+        found = fleet.boxes(tx, NOW, 2 * fleet.DAY)
+    assert [(one.station, one.silent, one.software, one.heard) for one in found] == [
+        ("b2", True, "0.1.0", NOW - 3 * fleet.DAY), ("c3", True, "", None), ("a1", False, "0.2.1", NOW - 4), ("d4", False, "", None),
+    ]  # fmt: skip
+
+
+def test_the_command_tells_people_and_programs(tmp_path: Path, migrated: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    """A table, or one JSON object a line; a wrong number of days is refused."""
+    shutil.copy(migrated, tmp_path / "bridge.sqlite")
+    file = tmp_path / "bridge.toml"
+    file.write_text(f'[bridge]\ndatabase = "sqlite:///{tmp_path}/bridge.sqlite"\nkey_dir = "{tmp_path}/keys"\n', encoding="utf-8")
+    engine = open_engine(f"sqlite:///{tmp_path}/bridge.sqlite")
+    register(engine, "tram-0001")
+    speak(engine, "tram-0001", 2, 1, NOW, "0.2.0")
+    engine.dispose()
+    assert main(["fleet", "--json", "--silent-days", "100000", "--config", str(file)]) == 0
+    said = json.loads(capfd.readouterr().out)
+    assert (said["station"], said["silent"], said["software"], said["heard"][:4]) == ("tram-0001", False, "0.2.0", "2026")
+    assert main(["fleet", "--silent-days", "1", "--config", str(file)]) == 0
+    assert "tram-0001" in capfd.readouterr().out
+    assert main(["fleet", "--silent-days", "0", "--config", str(file)]) == 1
+    assert "expected" in capfd.readouterr().err
