@@ -174,7 +174,10 @@ def _check(new: Binding) -> None:
             raise Refused(f"{what}: tối đa {LONGEST} ký tự.", f"{what} = {text!r}: expected one line of at most {LONGEST} signs")
     if not new.patient_types or not set(new.patient_types) <= set(PATIENT_TYPES):
         given = " ".join(new.patient_types)
-        raise Refused(f"--patient-type {given}?", f"--patient-type = {given}: expected some of {', '.join(PATIENT_TYPES)}")
+        raise Refused(
+            f"--patient-type {given}: cần một trong {', '.join(PATIENT_TYPES)}. Ví dụ: --patient-type adult",
+            f"--patient-type = {given}: expected some of {', '.join(PATIENT_TYPES)}",
+        )
     calibrated = read_date(new.calibrated, "--calibrated")
     due = read_date(new.next_calibration, "--next-calibration")
     if calibrated and due and due <= calibrated:
