@@ -41,7 +41,7 @@ def run(month: Month | None = None, weather: Weather | None = None, within: floa
         time.sleep(5)
         marks: dict[str, float] = {}
         up, lost_at, turn_at = 0.0, chance.uniform(*month.cut_s), time.monotonic()
-        here.link.weather.up = True
+        here.link.come_up()
         sent, readings = here.link.up_bytes, here.query("SELECT count(*) FROM observation")
         while "all_readings" not in marks and up < within:
             time.sleep(0.1)
@@ -51,7 +51,8 @@ def run(month: Month | None = None, weather: Weather | None = None, within: floa
             if up > lost_at:
                 here.link.weather.up = False
                 time.sleep(month.down_s)
-                here.link.weather.up, turn_at = True, time.monotonic()
+                here.link.come_up()
+                turn_at = time.monotonic()
                 lost_at = up + chance.uniform(*month.cut_s)
         return {
             "bench": "month",

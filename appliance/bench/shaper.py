@@ -64,10 +64,14 @@ class _Way:
 
 @dataclass
 class Shaper:
-    """The link; `weather` may be changed at any time. `up_bytes` and `down_bytes` count IP packets that were sent onto the link."""
+    """The link; `weather` may be changed at any time. `up_bytes` and `down_bytes` count IP packets that were sent onto the link.
+
+    `device` is the station's end.
+    """
 
     station: str
     bridge: str
+    device: str
     weather: Weather
     _ways: tuple[_Way, _Way]
     _chance: random.Random
@@ -91,6 +95,12 @@ class Shaper:
     def inside(self, side: str, command: Sequence[str]) -> list[str]:
         """The command line that runs `command` in the namespace of ``station`` or ``bridge``."""
         return ["ip", "netns", "exec", self.station if side == "station" else self.bridge, *command]
+
+    def come_up(self) -> None:
+        """The link is back, and the station's kernel says so as it does when a modem has dialled in: its route appears anew."""
+        self.weather.up = True
+        for how in ("down", "up"):
+            _ip("-n", self.station, "link", "set", self.device, how)
 
     def _run(self) -> None:
         turn = 0
@@ -126,15 +136,18 @@ class Shaper:
 def thin_link(weather: Weather, seed: int = 1) -> Iterator[Shaper]:
     """Two namespaces and the link between them; all of it is gone afterwards. LinkUnavailableError where the machine has no means."""
     names = [f"tram-{side}-{os.getpid()}" for side in ("box", "cloud")]
+    devices = [f"tt{side}-{os.getpid()}"[:15] for side in (0, 1)]
     tuns: list[int] = []
     try:
-        for name, own, other in zip(names, (STATION_ADDRESS, BRIDGE_ADDRESS), (BRIDGE_ADDRESS, STATION_ADDRESS), strict=True):
-            tuns.append(_side(name, f"tt{len(tuns)}-{os.getpid()}"[:15], own, other))
+        for name, device, own, other in zip(
+            names, devices, (STATION_ADDRESS, BRIDGE_ADDRESS), (BRIDGE_ADDRESS, STATION_ADDRESS), strict=True
+        ):
+            tuns.append(_side(name, device, own, other))
     except (OSError, subprocess.CalledProcessError) as error:
         _clear(names, tuns)
         raise LinkUnavailableError(f"no thin link here ({error}): it needs root, ip and /dev/net/tun") from error
     ways = (_Way(tuns[0], tuns[1]), _Way(tuns[1], tuns[0]))
-    shaper = Shaper(names[0], names[1], weather, ways, random.Random(seed))  # noqa: S311 - which packets are lost
+    shaper = Shaper(names[0], names[1], devices[0], weather, ways, random.Random(seed))  # noqa: S311 - which packets are lost
     thread = threading.Thread(target=shaper._run, name="shaper")  # noqa: SLF001 - its own loop
     thread.start()
     try:

@@ -237,7 +237,7 @@ def behind_a_photo(weather: Weather, seconds: float, carrier: Sequence[str] = ()
     """Photos without end on the lowest lane and a request every ten seconds: seconds until the bridge has it, and the goodput.
 
     `payload_goodput`: bytes of parcels the bridge has vouched for, as a share of what the link could carry; its limit with
-    1,200 B messages is 0.926 without TLS (dataplane.md §4). `event_goodput`: of these the bytes of events alone.
+    1,200 B messages is 0.926 without TLS (dataplane.md §4); with loss the promise is about `payload_of_wire_bytes`, repeats included.
     """
     chance = random.Random(1)  # noqa: S311 - bytes of invented pictures
     with ends(replace(weather), metered=True, carrier=carrier) as here:

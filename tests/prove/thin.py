@@ -25,12 +25,12 @@ def behind_a_photo(size: Size, _seed: int) -> Found:
     try:
         for name, weather in (("clean", Weather()), ("worst", PROFILES["worst"])):
             said = bench_thin.behind_a_photo(weather, SECONDS[size])
-            waits, goodput = said["consult_s"], said["payload_goodput"]
+            waits, goodput = said["consult_s"], said["payload_of_wire_bytes"]
             found.figures |= {
                 f"{name} requests": said["requests"],
                 f"{name} median s": waits["p50"],
                 f"{name} p99 s": waits["p99"],
-                f"{name} goodput": goodput,
+                f"{name} goodput of wire bytes": goodput,
             }
             median, worst = MOST_S[name]
             if waits["p50"] > median or (worst is not None and waits["p99"] > worst):
