@@ -63,9 +63,7 @@ def noted(tx: Connection, station: str, patient: int, *lists: list[ReadingRow]) 
     for mean in pressures.averages(tx, station, patient) if said else ():
         if mean.keys and stand.issuperset(mean.keys):
             said.setdefault(mean.keys[-1], []).append(present.mean_text(mean, t))
-    return [
-        [replace(row, notes=(*row.notes, *said.get(bytes.fromhex(row.key), ()))) for row in rows] for rows in lists
-    ]
+    return [[replace(row, notes=(*row.notes, *said.get(bytes.fromhex(row.key), ()))) for row in rows] for rows in lists]
 
 
 def show(tx: Connection, station: str, readings: Iterable[Observation]) -> list[bytes]:
