@@ -883,7 +883,10 @@ def _panel(args: argparse.Namespace) -> int:
         box.conn.close()
         try_out(board, wiring_of(said), box.clock.boottime_ns, stopping=stopping, say=print)
         return DONE
-    watch = Watch(box.conn, board, box.clock, box.settings.emergency, box.settings.paths.run, said.shutdown_after_s, journal.open("panel"))
+    watch = Watch(
+        box.conn, board, box.clock, box.settings.emergency, box.settings.paths.run, said.shutdown_after_s, journal.open("panel"),
+        test=box.settings.environment != "production",
+    )  # fmt: skip
     run(watch, stopping=stopping)
     return DONE
 

@@ -125,6 +125,7 @@ class Watch:
     shutdown_after_s: int
     log: logging.Logger
     random: Callable[[int], bytes] = os.urandom
+    test: bool = False
     seen: Seen | None = None
     state: State = State.FAULT
     _button: Steady = field(default_factory=lambda: Steady(PRESS_NS))
@@ -174,7 +175,7 @@ class Watch:
     def _call(self) -> None:
         """The press goes into the store; where that fails it stays owed, and the lamp says so."""
         try:
-            call = emergencies.press(self.conn, actor="", now=self.clock.stamp(), random=self.random)
+            call = emergencies.press(self.conn, actor="", now=self.clock.stamp(), random=self.random, test=self.test)
         except StoreError as error:
             self.log.error("call button: %s", error)
             return

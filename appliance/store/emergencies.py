@@ -15,6 +15,9 @@ from appliance.store.records import outbox_row
 AGAIN = 600
 """Tenths of a second: whoever presses again within a minute has pressed the same call (a nervous finger, two people)."""
 
+TEST = "DỮ LIỆU THỬ"
+"""The note of a call from a station that is not in service."""
+
 
 @dataclass(frozen=True, slots=True)
 class Call:
@@ -26,10 +29,11 @@ class Call:
     received: int | None
 
 
-def press(conn: Connection, *, actor: str, now: Stamp, random: Callable[[int], bytes]) -> Call:
+def press(conn: Connection, *, actor: str, now: Stamp, random: Callable[[int], bytes], test: bool = False) -> Call:
     """Tell the bridge that help is needed here; the call. `actor` is ``""`` when nobody has signed in. Own transaction.
 
-    A press within a minute of the last one is that call again: it is written into the audit log and sends nothing new.
+    A press within a minute of the last one is that call again: it is written into the audit log and sends nothing new. `test`: the
+    station is no real one, and whoever is alarmed must see that.
     """
     with transaction(conn):
         row = conn.execute("SELECT call, boot, ticks FROM emergency ORDER BY id DESC LIMIT 1").fetchone()
@@ -37,16 +41,16 @@ def press(conn: Connection, *, actor: str, now: Stamp, random: Callable[[int], b
             call = int(row["call"])
             audit.note(conn, actor=actor, action="emergency.again", now=now, subject=f"call:{call}")
         else:
-            call = _new(conn, actor, now, random)
+            call = _new(conn, actor, now, random, TEST if test else "")
             audit.note(conn, actor=actor, action="emergency.call", now=now, subject=f"call:{call}")
     found = latest(conn)
     assert found is not None
     return found
 
 
-def _new(conn: Connection, actor: str, now: Stamp, random: Callable[[int], bytes]) -> int:
+def _new(conn: Connection, actor: str, now: Stamp, random: Callable[[int], bytes], note: str) -> int:
     call = short_number(random(5))
-    lane, seq = append(conn, Event(now, actor, __version__, EmergencyPressed(call)))
+    lane, seq = append(conn, Event(now, actor, __version__, EmergencyPressed(call, note)))
     _epoch, outbox = outbox_row(conn, lane, seq)
     conn.execute(
         "INSERT INTO emergency (call, actor, wall, boot, ticks, outbox) VALUES (?, ?, ?, ?, ?, ?)",

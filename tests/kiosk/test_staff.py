@@ -1,5 +1,7 @@
 """Signing in with a PIN, changing it, the team, the emergency button."""
 
+import re
+
 import pytest
 
 from appliance.contract.events import EmergencyPressed, StaffChanged
@@ -29,7 +31,7 @@ def test_without_a_script_each_key_is_sent_by_itself(station: Station) -> None:
     for count, digit in enumerate("4809", 1):
         window.post("/pin", staff=NURSE, pin="", key=digit)
         assert window.text.count('<i class="on">') == count
-        assert count == 1 or "4809"[:count] not in window.text
+        assert count == 1 or "4809"[:count] not in re.sub(r"[0-9a-f]{12,}", "", window.text)  # the form's token is chance
     window.post("/pin", staff=NURSE, pin="", key="back")
     assert window.text.count('<i class="on">') == 3
     for digit in "71":
@@ -200,7 +202,7 @@ def test_the_emergency_page_says_success_only_with_a_receipt(station: Station) -
     window = station.window("")
     window.post("/emergency")
     before = window.data("/emergency.json")["page"]
-    assert before.endswith("saved")
+    assert before.endswith("saved-")  # and no text message
     station.received()
     assert window.data("/emergency.json")["page"] == before.replace("saved", "received")
     assert "máy chủ đã nhận" in window.get("/emergency").text

@@ -56,9 +56,10 @@ def test_a_request_carries_the_name_of_who_asks(station: Station) -> None:
 
 def test_a_press_of_the_emergency_button_travels_first_and_is_written_down(station: Station) -> None:
     """In the urgent lane, with or without somebody signed in."""
-    call = emergencies.press(station.conn, actor="", now=station.now, random=os.urandom)
+    call = emergencies.press(station.conn, actor="", now=station.now, random=os.urandom, test=True)
     (event,) = station.events(EmergencyPressed.KIND)
     assert isinstance(event.body, EmergencyPressed)
+    assert event.body.note == "DỮ LIỆU THỬ"
     assert (event.body.call, event.actor, event.body.LANE) == (call.call, "", Lane.URGENT)
     assert [(one.actor, one.action, one.subject) for one in audit.entries(station.conn)] == [("", "emergency.call", f"call:{call.call}")]
     assert call.received is None
