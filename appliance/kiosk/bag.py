@@ -142,7 +142,8 @@ def _pairs(problems: list[Refused]) -> tuple[Pair, ...]:
 def _looked() -> Work:
     """The work, with a fresh look at the stick unless it is being read or written."""
     from appliance.stick import Stick, StickError
-    from appliance.store.bags import going, post_office
+    from appliance.store.bags import post_office
+    from appliance.store.waiting import things
 
     one, parts = work(), here.kiosk()
     if not one.lock.acquire(blocking=False):
@@ -157,7 +158,7 @@ def _looked() -> Work:
         except StickError:
             _without(one)
             return one
-        one.going = going(here.db())
+        one.going = things(here.db())
         if not one.stick or seen != one.seen:
             if one.state == "done" and one.seen is not None:
                 one.state, one.problems = "idle", ()  # other files than those we left: another stick, or the same one back again
@@ -178,10 +179,10 @@ def _silent(*_step: object, **_ids: object) -> None:
 
 def _without(one: Work) -> None:
     """No stick: the page begins anew; why it failed stays to be read until there is another one."""
-    from appliance.store.bags import going
+    from appliance.store.waiting import things
 
     one.stick, one.coming, one.seen = False, 0, None
-    one.going = going(here.db())
+    one.going = things(here.db())
     if one.state == "done":
         one.state, one.problems = "idle", ()
     elif one.state == "idle":

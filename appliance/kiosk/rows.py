@@ -1,8 +1,7 @@
 """What screens read from the store beside the store's own functions: lists in the order a screen shows them. Reading only."""
 
-from appliance.contract.events import AttachmentChunk, Identity
+from appliance.contract.events import Identity
 from appliance.contract.identifiers import Unreadable, bare, is_scanned, is_station_number, patient_of
-from appliance.contract.lanes import Lane
 from appliance.database import Connection
 from appliance.kiosk import present
 from appliance.kiosk.forms import read_card
@@ -13,6 +12,7 @@ from appliance.store import staff as store_staff
 from appliance.store.measuring import MeasurementRow, ObservationRow, State
 from appliance.store.outbox import SET_ASIDE
 from appliance.store.staff import Staff
+from appliance.store.waiting import things
 
 
 def staff(conn: Connection) -> list[Staff]:
@@ -116,7 +116,7 @@ def whose(conn: Connection, noun: str, number: int) -> int:
 
 def queue(conn: Connection, set_aside: int) -> Queue:
     """The way up in numbers; `set_aside` is counted by the caller, more rarely. Asked every few seconds: each question has its index."""
-    waiting = _waiting(conn)
+    waiting = things(conn)
     carrier = conn.execute("SELECT state, heard, retry, reason FROM carrier WHERE id = 1").fetchone()
     state, heard, retry, reason = ("", None, None, "") if carrier is None else tuple(carrier)
     # The carrier's row is written seldom, to spare the card; every receipt is noted beside the bridge's name.
@@ -124,17 +124,6 @@ def queue(conn: Connection, set_aside: int) -> Queue:
     return Queue(
         waiting, _oldest(conn) if waiting else None, set_aside, state == "online", heard, retry, reason if state == "error" else ""
     )
-
-
-def _waiting(conn: Connection) -> int:
-    """What people would count: a picture is one thing, however many parts it travels in."""
-    rows, big = conn.execute("SELECT count(*), coalesce(sum(lane = ?), 0) FROM outbox WHERE state < 2", (int(Lane.ATTACHMENTS),)).fetchone()
-    parts = int(big) + int(conn.execute(_SMALL, (int(Lane.CONSULT), AttachmentChunk.KIND)).fetchone()[0])
-    return int(rows) - parts + (max(1, int(conn.execute(_ON_THE_WAY).fetchone()[0])) if parts else 0)
-
-
-_SMALL = "SELECT count(*) FROM outbox WHERE epoch IN (SELECT id FROM epoch) AND lane = ? AND state < 2 AND kind = ?"
-_ON_THE_WAY = "SELECT count(*) FROM content WHERE (SELECT state FROM outbox WHERE id = content.last) < 2"
 
 
 def _oldest(conn: Connection) -> int | None:

@@ -22,6 +22,7 @@ from appliance.store.errors import Refused
 from appliance.store.inbox import StationStore
 from appliance.store.sealing import seals_of
 from appliance.store.speaking import station_end
+from appliance.store.waiting import things
 
 MOST_BAGS = 16
 """Bags of the bridge that are taken from one stick, the latest ones: each holds what the ones before it held and we lack."""
@@ -56,8 +57,9 @@ def refused(error: BagRefused | StickError) -> Refused:
 
 @dataclass(frozen=True, slots=True)
 class Look:
-    """What there is to carry. `going`: events nobody has vouched for; `coming`: events in bags for us that are not in yet.
-    `bags`: how many whole bags for us lie there; `problems`: what is wrong with others; `stick` is False without one.
+    """What there is to carry. `going`: what nobody has vouched for, as people count (`store.waiting`); `coming`: events in bags
+    for us that are not in yet. `bags`: how many whole bags for us lie there; `problems`: what is wrong with others; `stick` is False
+    without one.
     """
 
     stick: bool
@@ -104,7 +106,7 @@ class PostOffice:
 
     def look(self) -> Look:
         """What there is to carry, without changing anything."""
-        waiting, problems = going(self.conn), []
+        waiting, problems = things(self.conn), []
         try:
             stick = self.stick()
         except StickError:
@@ -161,7 +163,7 @@ class PostOffice:
         file = bag_name(bag.header.station, UP, bag.header.number)
         digest, size = stick.write(file, bag.header, self.courier.records(bag), self.courier.signer)
         self.courier.packed(bag, digest, size)
-        post.went, post.number, post.out, post.file = bag.header.items, bag.header.number, True, file
+        post.went, post.number, post.out, post.file = things(self.conn), bag.header.number, True, file
         for one, header in own:
             if one != file and self.courier.knows(header):
                 stick.remove(one)
@@ -183,11 +185,6 @@ class PostOffice:
             except BagRefused:
                 continue  # cut off or changed: nobody can take it, and it stays where it is
         return found
-
-
-def going(conn: Connection) -> int:
-    """How many events nobody has vouched for."""
-    return int(conn.execute("SELECT count(*) FROM outbox WHERE state < 2").fetchone()[0])
 
 
 def post_office(
