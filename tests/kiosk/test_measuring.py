@@ -217,7 +217,7 @@ def test_a_finger_left_in_holds_nobody_at_the_page(station: Station) -> None:
     station.hand.turn(20)
     second = station.measure("oxi", session, SPO2=97, PULSE_RATE=61)
     window.post(f"/sessions/{session}/save", measurement=first, patient=station.first)
-    assert "Xong, chưa lưu lần này" in window.text
+    assert "Xong, để lần này lại" in window.text
     assert window.post(f"/sessions/{session}/end").path == f"/patients/{station.first}"
     assert "Chưa lưu" in window.text
     assert (state(station, first), state(station, second)) == (State.RECORDED, State.SETTLED)
