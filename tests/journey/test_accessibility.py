@@ -28,7 +28,8 @@ from appliance.contract.ids import spell
 from appliance.contract.metrics import Status
 from appliance.kiosk.access import TABLE as KIOSK
 from appliance.kiosk.phone import make_phone
-from appliance.store import consults, measuring, tickets
+from appliance.kiosk.screens.manual import FORMS
+from appliance.store import consults, guided, measuring, tickets
 from appliance.store.consults import ConsultDraft
 from appliance.store.opening import open_store
 from cloud_bridge.console.access import TABLE as CONSOLE
@@ -59,6 +60,7 @@ SIZES = ({"width": 800, "height": 480}, {"width": 1280, "height": 800})
 VARIANTS = 3
 """So many pages of one address, where other ids show something else there."""
 NO_PAGE = {
+    "bag.follow": "numbers for a script",
     "static": "files", "home.blank": "leads to the start page",
     "emergency.follow": "data", "measure.live": "data", "consult.follow": "data", "pictures.follow": "data",
     "status.bar": "data", "status.health": "data", "pictures.image": "a picture", "paper.slip": "a PDF", "paper.summary": "a PDF",
@@ -196,10 +198,14 @@ def lived_in(station: Station, window: Window) -> dict[str, list[Any]]:
     window.post("/consults/5002/pictures/phone")
     window.post("/find", q="thu nghiem")
     window.post(f"/patients/{first}/ask", complaint="Dữ liệu thử: chóng mặt", urgency="urgent")
+    series = guided.begin(station.conn, patient=first, staff=LEAD, device="cuff", now=station.now).id
+    window.confirm(first, "manual")
+    typing = int(window.path.split("/")[2])
     return {
-        "patient": [first], "other": [second], "duplicate": [second, merged], "session": [result, live, over],
+        "patient": [first], "other": [second], "duplicate": [second, merged], "session": [result, live, over, typing],
         "measurement": [settled, undecided, tray, saved], "consult": [5001, 5002, 5003, 7777], "observation": [observation],
         "purpose": ["TREAT"], "code": [NURSE], "device": ["oxi"], "digest": ["0" * 64],
+        "series": [series], "form": list(FORMS),
     }  # fmt: skip
 
 

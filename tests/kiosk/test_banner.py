@@ -10,7 +10,7 @@ from appliance.contract.events import Allergies, Department, Identity, Sex, Urge
 from appliance.kiosk import present
 from appliance.kiosk.access import TABLE, Rule
 from appliance.kiosk.speech import say
-from appliance.store import consults, measuring, merging, patients
+from appliance.store import consults, guided, measuring, merging, patients
 from appliance.store.consults import ConsultDraft
 from appliance.store.patients import PatientDraft
 from tests.kiosk.station import FIRST, NURSE, SECOND, Station, add_patient
@@ -58,9 +58,14 @@ def test_every_page_about_a_patient_has_the_banner(station: Station) -> None:
     )
     observation = station.count("SELECT id FROM observation")
     window.post(f"/patients/{patient}/ask", complaint="đau", department="general", urgency="urgent")
+    series = guided.begin(station.conn, patient=patient, staff=NURSE, device="cuff", now=station.now).id
     found = {
+        "series": series, "form": "pressure",
         "patient": patient, "session": session, "consult": 7001, "observation": observation, "other": station.second, "purpose": "TREAT",
     }  # fmt: skip
+    typing = station.window()
+    typing.confirm(patient, "manual")
+    typing_session = typing.path.split("/")[2]
     walked = set()
     for endpoint, rule in paths(station.app):
         if endpoint in NOT_ABOUT_ONE | OTHER_THINGS or "<device>" in rule:
@@ -70,11 +75,14 @@ def test_every_page_about_a_patient_has_the_banner(station: Station) -> None:
             "duplicate": twin if endpoint.startswith("merge.why") else station.second,
         }
         path = re.sub(r"<(?:\w+:)?(\w+)>", lambda one: str(numbers[one[1]]), rule)  # noqa: B023 - used at once
-        window.get(path)
-        if window.page is None or window.page.mimetype != "text/html":
+        seen = window
+        if endpoint.startswith("manual."):
+            seen, path = typing, re.sub(r"/sessions/\d+/", f"/sessions/{typing_session}/", path)
+        seen.get(path)
+        if seen.page is None or seen.page.mimetype != "text/html":
             continue
-        assert window.status == 200, f"{endpoint} {path}: {window.text[-600:]}"
-        _has_banner(window.text, f"{endpoint} {path}", other=endpoint == "correct.ask")
+        assert seen.status == 200, f"{endpoint} {path}: {seen.text[-600:]}"
+        _has_banner(seen.text, f"{endpoint} {path}", other=endpoint == "correct.ask")
         walked.add(endpoint)
     assert {"people.show", "confirm.ask", "measure.devices", "measure.show", "consult.review", "consult.show", "merge.ask"} <= walked
     assert len(walked) >= 20
