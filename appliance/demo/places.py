@@ -24,6 +24,8 @@ DOCTOR_NAME = "BS Thử Nghiệm"
 CUFF, OXIMETER = "cuff", "oximeter"
 DEVICES = {CUFF: ("suntech-nibp", "Máy đo huyết áp (mô phỏng)"), OXIMETER: ("contec-cms50", "Máy đo SpO₂ (mô phỏng)")}
 """Driver and name for people of each simulated device."""
+ARMS = {CUFF: "left", OXIMETER: "right"}
+"""The invented patient wears them on two arms: no squeezing cuff disturbs the finger."""
 
 
 @dataclass(frozen=True)
@@ -64,7 +66,7 @@ def lay_out(state: State, ports: Ports) -> Places:
         "duty": {"name": "Trực thử nghiệm", "phone": "0000 000 000"},
     }
     for name, (driver, title) in DEVICES.items():
-        box[f"devices.{name}"] = {"driver": driver, "port": ends[name], "name": title, "simulated": True}
+        box[f"devices.{name}"] = {"driver": driver, "port": ends[name], "name": title, "simulated": True, "arm": ARMS[name]}
     bridge: dict[str, Any] = {
         "environment": "demo",
         "broker": {"host": "127.0.0.1", "port": ports.broker},

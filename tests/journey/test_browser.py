@@ -163,7 +163,7 @@ def staff_measure_pressure(station: Window) -> None:
     """The cuff goes only for a hand that has said whose arm it is."""
     page = station.page
     page.get_by_role("link", name="Đo", exact=True).tap()
-    page.get_by_role("button", name="huyết áp").tap()
+    page.locator('button[value="cuff"]').tap()
     expect(page.get_by_text("Vòng bít cho ai?")).to_be_visible()
     expect(page.get_by_role("radio", checked=True)).to_have_count(0)
     page.get_by_role("radio", name="Người lớn", exact=True).tap()

@@ -24,8 +24,22 @@ LONGEST = 65536
 UNIT = "tram-listen@"
 """The systemd unit that serves this family."""
 
+UNITS: dict[str, tuple[str, ...]] = {
+    "%": ("%", "262688", "MDC_DIM_PERCENT"),
+    "/min": ("/min", "1/min", "bpm", "{beats}/min", "{breaths}/min", "264864", "264928", "MDC_DIM_BEAT_PER_MIN", "MDC_DIM_RESP_PER_MIN"),
+    "mmHg": ("mmHg", "mm[Hg]", "266016", "MDC_DIM_MMHG"),
+    "°C": ("Cel", "°C", "C", "268192", "MDC_DIM_DEGC"),
+    "mg/dL": ("mg/dL", "264274", "MDC_DIM_MILLI_G_PER_DL"),
+    "kg": ("kg", "263875", "MDC_DIM_KILO_G"),
+    "cm": ("cm", "263441", "MDC_DIM_CENTI_M"),
+}
+"""Unit of the contract to the ways it is written (UCUM, MDC number, MDC name, habit). No unit at all is taken as the code's own."""
 CODES: dict[str, Metric] = {
-    str(code): metric for metric, row in TABLE.items() if row.of is None for code in (row.mdc, row.loinc) if code is not None
+    str(code): metric
+    for metric, row in TABLE.items()
+    if row.of is None and row.unit in UNITS
+    for code in (row.mdc, row.loinc)
+    if code is not None
 } | {
     "2708-6": Metric.SPO2, "8889-8": Metric.PULSE_RATE, "147842": Metric.PULSE_RATE, "150301": Metric.SYSTOLIC,
     "150302": Metric.DIASTOLIC, "150303": Metric.MEAN, "150344": Metric.TEMPERATURE, "151578": Metric.RESPIRATION,
@@ -37,16 +51,6 @@ CODES: dict[str, Metric] = {
     "MDC_MASS_BODY_ACTUAL": Metric.WEIGHT,
 }  # fmt: skip
 """Observation codes: MDC numbers and LOINC of the contract, and the relatives that monitors use (IEEE 11073-10101 reference ids)."""
-UNITS: dict[str, tuple[str, ...]] = {
-    "%": ("%", "262688", "MDC_DIM_PERCENT"),
-    "/min": ("/min", "1/min", "bpm", "{beats}/min", "{breaths}/min", "264864", "264928", "MDC_DIM_BEAT_PER_MIN", "MDC_DIM_RESP_PER_MIN"),
-    "mmHg": ("mmHg", "mm[Hg]", "266016", "MDC_DIM_MMHG"),
-    "°C": ("Cel", "°C", "C", "268192", "MDC_DIM_DEGC"),
-    "mg/dL": ("mg/dL", "264274", "MDC_DIM_MILLI_G_PER_DL"),
-    "kg": ("kg", "263875", "MDC_DIM_KILO_G"),
-    "cm": ("cm", "263441", "MDC_DIM_CENTI_M"),
-}
-"""Unit of the contract to the ways it is written (UCUM, MDC number, MDC name, habit). No unit at all is taken as the code's own."""
 FINAL = frozenset({"", "F", "R", "P", "C", "U"})
 """Result statuses under which a value is one: final, not verified, preliminary, corrected. Deleted, wrong, missing … are none."""
 

@@ -1,12 +1,17 @@
 """The emergency button: on every page, for anybody, without a PIN. First the telephone, then the software."""
 
+from typing import TYPE_CHECKING
+
 from flask import Blueprint, jsonify, request
 from werkzeug.wrappers import Response
 
 from appliance.contract.ids import spell
 from appliance.kiosk import here, present
-from appliance.store import emergencies, sms
+from appliance.store import emergencies
 from appliance.store.emergencies import AGAIN
+
+if TYPE_CHECKING:
+    from appliance.store.sms import Text
 
 screen = Blueprint("emergency", __name__)
 
@@ -21,7 +26,7 @@ def show() -> Response:
     back = here.back_to(request.args.get("back", "/home"), "/home") if window.staff else "/"
     shown = None
     if call is not None:
-        at, text = present.moment(call.pressed, here.now()), sms.of_call(here.db(), call.call)
+        at, text = present.moment(call.pressed, here.now()), _text(call)
         words = "" if text is None else present.texted(text.state.name.lower(), text.acknowledged, here.now(), here.speech())
         shown = {"code": spell(call.call), "at": at, "received": call.received is not None, "text": words}
     return here.page("emergency.html", back="/home" if back == "/emergency" else back, state=_state(call), call=shown)
@@ -41,6 +46,13 @@ def follow() -> Response:
     return jsonify({"page": _state(_fresh())})
 
 
+def _text(call: emergencies.Call) -> "Text | None":
+    """The text message of a call. Its module brings a cipher that most windows never need: it is loaded with the first call."""
+    from appliance.store import sms
+
+    return sms.of_call(here.db(), call.call)
+
+
 def _fresh() -> emergencies.Call | None:
     """The call of the last minutes, if there is one."""
     call = emergencies.latest(here.db())
@@ -50,5 +62,5 @@ def _fresh() -> emergencies.Call | None:
 def _state(call: emergencies.Call | None) -> str:
     if call is None:
         return ""
-    text = sms.of_call(here.db(), call.call)
+    text = _text(call)
     return f"{spell(call.call)}-{'received' if call.received is not None else 'saved'}-{'' if text is None else int(text.state)}"
