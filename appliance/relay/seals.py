@@ -5,12 +5,14 @@
 """
 
 from collections.abc import Collection, Sequence
-from typing import NamedTuple, Protocol
+from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 from appliance.contract.events import Event, KeyPublished
-from appliance.contract.parcels import Header
 from appliance.contract.sealing import CLEAR, Seal
 from appliance.relay.storage import Stream, Tx
+
+if TYPE_CHECKING:
+    from appliance.contract.parcels import Header
 
 HOLD = 10.0
 """Seconds until a lane whose key is missing is looked at again; the key's coming wakes it at once."""
@@ -42,7 +44,7 @@ class Seals(Protocol):
         """What the next parcel of one of our streams is sealed with; None for clear. NoKeyError: not yet."""
         ...
 
-    def keys(self, tx: Tx, header: Header, /) -> Sequence[bytes] | None:
+    def keys(self, tx: Tx, header: "Header", /) -> Sequence[bytes] | None:
         """The keys that may open a sealed parcel of the other end; empty when its key has not come, None when we open nothing."""
         ...
 
@@ -50,7 +52,7 @@ class Seals(Protocol):
         """A station has sent a key. ValueError when it is not vouched for."""
         ...
 
-    def set_aside(self, tx: Tx, header: Header, message: Waiting, at: int, /) -> None:
+    def set_aside(self, tx: Tx, header: "Header", message: Waiting, at: int, /) -> None:
         """Keep a message whose key has not come, if there is room; nobody is told that it is here."""
         ...
 
@@ -73,14 +75,14 @@ class Clear:
         """Clear."""
         return None
 
-    def keys(self, _tx: Tx, _header: Header) -> Sequence[bytes] | None:
+    def keys(self, _tx: Tx, _header: "Header") -> Sequence[bytes] | None:
         """Nothing is opened: a sealed parcel goes to quarantine."""
         return None
 
     def learn(self, _tx: Tx, _station: str, _body: KeyPublished, _at: int) -> None:
         """Of no use here."""
 
-    def set_aside(self, _tx: Tx, _header: Header, _message: Waiting, _at: int) -> None:
+    def set_aside(self, _tx: Tx, _header: "Header", _message: Waiting, _at: int) -> None:
         """Never asked for: nothing is waited for."""
 
     def again(self, _tx: Tx, _stations: Collection[str], _learned: Collection[str]) -> list[Waiting]:
@@ -97,6 +99,6 @@ def leading(events: Sequence[Event]) -> tuple[bool, int]:
     return keys, len(events)
 
 
-def refused_clear(seals: Seals, header: Header, events: Sequence[Event]) -> bool:
+def refused_clear(seals: Seals, header: "Header", events: Sequence[Event]) -> bool:
     """True for a clear parcel that must not be: in service only keys travel so."""
     return seals.strict and header.suite == CLEAR and not all(isinstance(event.body, KeyPublished) for event in events)

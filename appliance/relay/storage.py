@@ -7,11 +7,13 @@ it now raises OSError: nothing happened, and the same step is tried again later.
 
 from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager
-from typing import Any, NamedTuple, Protocol
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 from appliance.contract.events import Event
-from appliance.contract.parcels import Fragment
 from appliance.relay.marks import Marks, Range
+
+if TYPE_CHECKING:
+    from appliance.contract.parcels import Fragment  # a window of the kiosk writes to the outbox and never packs a parcel
 
 Tx = Any
 """An open transaction: a `database.Connection` at the station, a `sqlalchemy.Connection` at the bridge."""
@@ -246,11 +248,11 @@ class Storage(Protocol):
         """Good bytes came for a range that a quarantined message had spoken for: it is no longer set aside (the message stays kept)."""
         ...
 
-    def add_fragment(self, tx: Tx, station: str, part: Fragment, at: int) -> int:
+    def add_fragment(self, tx: Tx, station: str, part: "Fragment", at: int) -> int:
         """Keep one part; how many of this payload are here now."""
         ...
 
-    def fragments(self, tx: Tx, station: str, digest: bytes) -> list[Fragment]:
+    def fragments(self, tx: Tx, station: str, digest: bytes) -> list["Fragment"]:
         """The parts of a payload that are here."""
         ...
 

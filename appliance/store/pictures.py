@@ -13,7 +13,6 @@ from appliance.contract.bitmaps import read_bits
 from appliance.contract.codec import read_event
 from appliance.contract.events import AttachmentChunk, AttachmentHeld, AttachmentOffered, Event
 from appliance.contract.lanes import Lane
-from appliance.contract.parcels import peek, read_parcel, write_parcel
 from appliance.contract.readings import Stamp
 from appliance.contract.receipts import digest as parcel_digest
 from appliance.database import Connection, Row, transaction
@@ -295,6 +294,8 @@ def erase(conn: Connection, patient: int) -> None:
 
 def _empty_parcels(conn: Connection, one: Row) -> None:
     """Parcels with parts of a content keep their numbers and lose its bytes."""
+    from appliance.contract.parcels import peek, read_parcel, write_parcel
+
     if one["first"] is None:
         return
     rows = conn.execute(

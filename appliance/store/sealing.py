@@ -6,10 +6,10 @@ parcels are opened with them when a patient is erased, and late words of the bri
 
 import os
 from collections.abc import Callable, Collection, Sequence
+from typing import TYPE_CHECKING
 
 from appliance import __version__
 from appliance.contract.events import Event, KeyPublished
-from appliance.contract.parcels import Header
 from appliance.contract.readings import Stamp
 from appliance.contract.sealing import KEY_BYTES, RANDOM_BYTES, Seal, direction_key, offer
 from appliance.database import Connection
@@ -19,6 +19,9 @@ from appliance.settings import DEFAULT, Settings, SettingsError
 from appliance.store.boots import epoch as latest
 from appliance.store.keys import sealing_pin, station_key
 from appliance.store.outbox import append
+
+if TYPE_CHECKING:
+    from appliance.contract.parcels import Header
 
 
 def make_content_key(conn: Connection, station: str, now: Stamp, random: Callable[[int], bytes]) -> bool:
@@ -40,7 +43,7 @@ def make_content_key(conn: Connection, station: str, now: Stamp, random: Callabl
     return True
 
 
-def opening_keys(conn: Connection, header: Header) -> list[bytes]:
+def opening_keys(conn: Connection, header: "Header") -> list[bytes]:
     """The key that opens a sealed parcel, our own or one from the bridge; none when we never had it."""
     epoch, store = (header.epoch, header.origin) if header.epoch else (header.origin, b"")
     row = conn.execute("SELECT key FROM content_key WHERE id = ? AND epoch = ?", (header.key_id, epoch)).fetchone()
@@ -52,7 +55,7 @@ def content_keys(conn: Connection) -> list[tuple[bytes, bytes]]:
     return [(bytes(row[0]), bytes(row[1])) for row in conn.execute("SELECT epoch, key FROM content_key ORDER BY id DESC")]
 
 
-def seal_again(conn: Connection, header: Header) -> Seal | None:
+def seal_again(conn: Connection, header: "Header") -> Seal | None:
     """With what a parcel of ours is sealed whose content has changed since; None for a clear one.
 
     No chance is needed: the salt depends on the content, and the same content gives the same bytes.
@@ -90,14 +93,14 @@ class StationSeals:
             raise NoKeyError(f"epoch {stream.origin.hex()} has no content key")
         return Seal(int(row[0]), direction_key(bytes(row[1]), self.station, stream.origin), self._random(RANDOM_BYTES))
 
-    def keys(self, tx: Connection, header: Header) -> Sequence[bytes]:
+    def keys(self, tx: Connection, header: "Header") -> Sequence[bytes]:
         """Ours, if the parcel is for an epoch that we know."""
         return opening_keys(tx, header) if header.station == self.station else ()
 
     def learn(self, _tx: Connection, _station: str, _body: KeyPublished, _at: int) -> None:
         """The bridge has no keys to send: pins come from a person."""
 
-    def set_aside(self, _tx: Connection, _header: Header, _message: Waiting, _at: int) -> None:
+    def set_aside(self, _tx: Connection, _header: "Header", _message: Waiting, _at: int) -> None:
         """A key that we do not have will never come: the parcel was for a store that has been put back. The bridge, which hears
         no receipt, says it again to the epoch that follows.
         """
