@@ -225,6 +225,12 @@ class Link:
     """The line to the broker."""
 
     metered: bool = setting(True, YES_NO, "Whether bytes cost money: then ordinary readings wait for 30 rows or gather_s.")
+    metered_file: Path | None = setting(
+        None,
+        path("/run/tram-network/metered", empty=True),
+        "A file with the word yes or no: whether the route in force costs money. The network's hook writes it, and each writing means: try "
+        "the line now. While there is none, metered rules.",
+    )
     gather_s: int = setting(
         870,
         whole(1, 7200, 60),

@@ -13,14 +13,14 @@ import signal
 import ssl
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 from appliance import journal
 from appliance.agent.clock import Clock, Learnt
-from appliance.agent.routes import Routes
+from appliance.agent.routes import Meter, Routes
 from appliance.agent.timekeeping import Timekeeper
 from appliance.agent.watchdog import Systemd, Watchdog, self_test
 from appliance.contract.readings import TICK_NS
@@ -76,9 +76,14 @@ def station_link(settings: Settings) -> MqttLink:
         broker_of(settings),
         client_id=f"tram-{station}",
         topics=[station_filter(shard, station, DOWN)],
-        keepalive=max(settings.link.keepalive_s, KEEPALIVE_METERED) if settings.link.metered else settings.link.keepalive_s,
+        keepalive=keepalive_of(settings, metered=settings.link.metered),
         connect_timeout=settings.link.connect_timeout_s,
     )
+
+
+def keepalive_of(settings: Settings, *, metered: bool) -> int:
+    """Seconds of silence that the next CONNECT promises at most."""
+    return max(settings.link.keepalive_s, KEEPALIVE_METERED) if metered else settings.link.keepalive_s
 
 
 def broker_of(settings: Settings) -> Broker:
@@ -137,6 +142,8 @@ class Carrier:
     timekeeper: Timekeeper | None = None
     renewal: Callable[[bool], None] | None = None
     renew_due: float = float("-inf")
+    meter: Meter | None = None
+    keepalive: Callable[[bool], int] | None = None
     waits: bool = False
     _probed: float = field(default=float("-inf"))
     _looked: float = field(default=float("-inf"))
@@ -144,6 +151,7 @@ class Carrier:
     def turn(self, *, stirred: bool) -> float:
         """One round: turn the pump when there is a reason to; seconds until the next reason. `stirred`: the line has moved."""
         now = self.clock.monotonic()
+        self._heed_route(now)
         if self.away > AWAY and now < self.due:
             return self.due - now
         try:
@@ -164,6 +172,19 @@ class Carrier:
             wait, self.away = self.away, min(self.away * 2, AWAY_MOST)
         self.due = now + wait
         return wait
+
+    def _heed_route(self, now: float) -> None:
+        """Another route may cost nothing, or money; whatever it costs, it is tried at once. A connection that stands keeps its pulse."""
+        if self.meter is None or not self.meter.changed(now):
+            return
+        metered = self.meter.metered
+        if metered != self.pump.end.metered:
+            self.log.info("the route in force is %s", "metered" if metered else "not metered")
+        self.pump.end = replace(self.pump.end, metered=metered)
+        if self.keepalive is not None:
+            self.pump.link.keepalive = self.keepalive(metered)
+        self.pump.route_changed()
+        self.due = float("-inf")
 
     def _renew(self, now: float) -> None:
         """The next certificate, asked for at contact; once an hour until it is there."""
@@ -267,18 +288,21 @@ def carrier(conn: Connection, settings: Settings, clock: Clock, log: logging.Log
     """The parts of the loop put together on `link`."""
     station, shard = settings.need("station.id"), settings.station.shard
     store = StationStore(conn, station, shard)
+    meter = Meter(settings.link.metered_file, settings.link.metered)
     end = station_end(
         conn,
         store,
         now=lambda: clock.stamp().wall,
         say=partial(journal.step, log),
-        metered=settings.link.metered,
+        metered=meter.metered,
         gather=float(settings.link.gather_s),
         dictionary=settings.wire.dictionary,
         seals=seals_of(conn, settings, clock.stamp),
     )
     budget = Budget(settings.link.session_bytes, float(settings.link.session_seconds), float(settings.link.session_rest_s))
     loop = Carrier(conn, Pump(store, link, end, [(station, shard)], budget=budget), clock, log, station)
+    loop.meter, loop.keepalive = meter, lambda metered: keepalive_of(settings, metered=metered)
+    link.keepalive = loop.keepalive(meter.metered)
     loop.keeper = Keeper(settings, conn, loop.wall, lambda shed: log.info("shed %s: %d, %d bytes", *shed))
     return loop
 

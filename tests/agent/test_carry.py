@@ -322,3 +322,37 @@ def test_what_the_carrier_loads_is_what_it_needs() -> None:
     ran = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True, cwd=ROOT, timeout=60)
     assert ran.stdout.splitlines()[0] == "[]"
     assert ran.stdout.splitlines()[1].startswith("getproxies")
+
+
+def test_the_word_of_the_networks_hook_turns_the_meter_and_the_line_is_tried_at_once(
+    made: Callable[..., Any], free_port: Callable[[], int], tmp_path: Path
+) -> None:
+    """A station behind a metered line comes to a free one, and back; each word of the hook also means: try now."""
+    word = tmp_path / "metered"
+    station, loop = made(free_port(), f'[link]\nmetered = true\nmetered_file = "{word}"\n')
+    for _ in range(30):  # nobody answers: the tries are minutes apart by now
+        work(station, loop, 20)
+    assert loop.pump.end.metered and loop.pump.link.keepalive == carry.KEEPALIVE_METERED
+    tries = loop.pump.attempt
+    assert tries > 3
+    for said, metered in (("no", False), ("yes", True), ("what", True)):
+        written(word, said)
+        station.later(1)
+        loop.turn(stirred=False)
+        assert loop.pump.end.metered is metered
+        assert loop.pump.attempt < tries, "the pause between two tries did not end"
+        work(station, loop, 600)
+    assert loop.pump.link.keepalive == carry.KEEPALIVE_METERED
+    word.unlink()
+    station.later(1)
+    loop.turn(stirred=False)
+    assert loop.pump.end.metered, "without a word the settings rule"
+
+
+def written(file: Path, word: str) -> None:
+    """As the hook writes: beside, then renamed; never in the same tick of the file system's clock as before."""
+    before = file.stat().st_mtime_ns if file.exists() else 0
+    new = file.with_suffix(".new")
+    new.write_text(f"{word}\n")
+    os.utime(new, ns=(before + 10**9, before + 10**9))
+    new.rename(file)
