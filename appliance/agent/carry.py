@@ -143,7 +143,7 @@ class Carrier:
     renewal: Callable[[bool], None] | None = None
     renew_due: float = float("-inf")
     meter: Meter | None = None
-    keepalive: Callable[[bool], int] | None = None
+    keepalive: Callable[[bool], None] | None = None
     waits: bool = False
     _probed: float = field(default=float("-inf"))
     _looked: float = field(default=float("-inf"))
@@ -182,7 +182,7 @@ class Carrier:
             self.log.info("the route in force is %s", "metered" if metered else "not metered")
         self.pump.end = replace(self.pump.end, metered=metered)
         if self.keepalive is not None:
-            self.pump.link.keepalive = self.keepalive(metered)
+            self.keepalive(metered)
         self.pump.route_changed()
         self.due = float("-inf")
 
@@ -301,8 +301,12 @@ def carrier(conn: Connection, settings: Settings, clock: Clock, log: logging.Log
     )
     budget = Budget(settings.link.session_bytes, float(settings.link.session_seconds), float(settings.link.session_rest_s))
     loop = Carrier(conn, Pump(store, link, end, [(station, shard)], budget=budget), clock, log, station)
-    loop.meter, loop.keepalive = meter, lambda metered: keepalive_of(settings, metered=metered)
-    link.keepalive = loop.keepalive(meter.metered)
+
+    def promise(metered: bool) -> None:
+        link.keepalive = keepalive_of(settings, metered=metered)
+
+    loop.meter, loop.keepalive = meter, promise
+    promise(meter.metered)
     loop.keeper = Keeper(settings, conn, loop.wall, lambda shed: log.info("shed %s: %d, %d bytes", *shed))
     return loop
 
