@@ -340,7 +340,8 @@ class AmqpLink:
         while self._old:
             connection, loop = self._old.pop()
             if not connection.is_closed:
-                connection._adapter_disconnect_stream()  # noqa: SLF001 - pika has no public word for leaving without a handshake
+                # pika has no public word for leaving without a handshake, and it insists on a reason
+                connection._terminate_stream(AMQPError("left"))  # noqa: SLF001
                 _turn(loop, partial(getattr, connection, "is_closed"))
             loop.close()
 

@@ -33,6 +33,8 @@ class Rabbit:
     def start(self) -> None:
         """Start it and wait until it speaks both languages. Its name server is ours too, so that nothing stays behind."""
         log = self.place / "log"
+        while len(self.running) > 1:
+            servers.stop(self.running.pop(), 9)
         epmd = servers.find("epmd") or "/usr/bin/epmd"
         if not self.running:
             port = self.env["ERL_EPMD_PORT"]
@@ -47,9 +49,16 @@ class Rabbit:
         if server.poll() is not None:
             raise RuntimeError(f"RabbitMQ ended at once: {log.read_text(errors='replace')[-3000:]}")
 
+    @property
+    def alive(self) -> bool:
+        """True while the server itself runs: behind its name server it is the second one."""
+        return len(self.running) > 1 and self.running[-1].poll() is None
+
     def kill(self) -> None:
-        """SIGKILL: a power cut of the broker."""
+        """SIGKILL: a power cut of the broker. Its ports are free again when this returns."""
         servers.stop(self.running.pop(), 9)
+        gone = lambda: not servers.listens(self.mqtt) and not servers.listens(self.amqp)  # noqa: E731 - a name for what is waited for
+        until(gone, within=30, what="RabbitMQ's ports to be free")
 
     def control(self, *words: str) -> str:
         """What ``rabbitmqctl`` says."""

@@ -19,14 +19,22 @@ HEARD = topic(SHARD, STATION, UP, Lane.READINGS)
 
 
 @pytest.fixture(scope="module")
-def rabbit() -> Iterator[Rabbit]:
-    """One RabbitMQ for the tests of this file: it takes seconds to start."""
+def started() -> Iterator[Rabbit]:
+    """One RabbitMQ for the tests of this file, with a node name, ports and a home of its own: it takes seconds to start."""
     made = rabbitmq()
     try:
         made.start()
         yield made
     finally:
         made.close()
+
+
+@pytest.fixture
+def rabbit(started: Rabbit) -> Rabbit:
+    """It, running: started again where a test before has left it dead."""
+    if not started.alive:
+        started.start()
+    return started
 
 
 class End:
@@ -57,19 +65,42 @@ class End:
         return sum(isinstance(one, Acked) for one in self.turn())
 
 
-def bridge(rabbit: Rabbit, name: str = "carrier", shard: int = SHARD) -> End:
-    """A carrier's end."""
-    return End(AmqpLink(Server("127.0.0.1", rabbit.amqp), name, [shard]))
+class Ends:
+    """The links of one test, all of them closed with it, however it ends."""
+
+    def __init__(self, rabbit: Rabbit) -> None:
+        self.rabbit = rabbit
+        self.made: list[End] = []
+
+    def bridge(self, name: str = "carrier", shard: int = SHARD, *, port: int = 0, username: str = "", password: str = "") -> End:
+        """A carrier's end."""
+        server = Server("127.0.0.1", port or self.rabbit.amqp, None, username, password)
+        return self._kept(End(AmqpLink(server, name, [shard])))
+
+    def station(self, name: str = "tram-0001") -> End:
+        """A station's end."""
+        broker = Broker("127.0.0.1", self.rabbit.mqtt, version="3.1.1")
+        return self._kept(End(MqttLink(broker, name, [station_filter(SHARD, STATION, DOWN)])))
+
+    def _kept(self, end: End) -> End:
+        self.made.append(end)
+        return end
 
 
-def station(rabbit: Rabbit, name: str = "tram-0001") -> End:
-    """A station's end."""
-    return End(MqttLink(Broker("127.0.0.1", rabbit.mqtt, version="3.1.1"), name, [station_filter(SHARD, STATION, DOWN)]))
+@pytest.fixture
+def ends(rabbit: Rabbit) -> Iterator[Ends]:
+    """What makes this test's links."""
+    made = Ends(rabbit)
+    try:
+        yield made
+    finally:
+        for one in made.made:
+            one.link.close()
 
 
-def test_what_a_station_says_over_mqtt_comes_out_of_the_queue_and_back(rabbit: Rabbit) -> None:
+def test_what_a_station_says_over_mqtt_comes_out_of_the_queue_and_back(ends: Ends) -> None:
     """Topics keep their slashes, payloads their bytes; what the bridge says arrives at the station with QoS 1."""
-    carrier, box = bridge(rabbit).open(), station(rabbit).open()
+    carrier, box = ends.bridge().open(), ends.station().open()
     box.link.publish(HEARD, b"\x00up\xff")
     until(carrier.messages, 10.0, every=0.0, what="the message")
     assert [(one.topic, one.payload) for one in carrier.messages()] == [(HEARD, b"\x00up\xff")]
@@ -78,13 +109,11 @@ def test_what_a_station_says_over_mqtt_comes_out_of_the_queue_and_back(rabbit: R
     until(lambda: carrier.acked() and box.messages(), 10.0, every=0.0, what="the answer")
     assert [(one.topic, one.payload) for one in box.messages()] == [(topic(SHARD, STATION, DOWN, Lane.URGENT), b"\x00down\xff")]
     until(lambda: box.acked() == 1, 10.0, every=0.0, what="the broker to take the station's message")
-    carrier.link.close()
-    box.link.close()
 
 
-def test_what_was_not_finished_comes_again_in_order_and_what_was_does_not(rabbit: Rabbit) -> None:
+def test_what_was_not_finished_comes_again_in_order_and_what_was_does_not(ends: Ends) -> None:
     """A carrier that dies between two commits loses nothing; one that comes later finds what came while nobody was there."""
-    carrier, box = bridge(rabbit).open(), station(rabbit).open()
+    carrier, box = ends.bridge().open(), ends.station().open()
     for number in range(5):
         box.link.publish(HEARD, b"%d" % number)
     until(lambda: len(carrier.messages()) == 5, 10.0, every=0.0, what="five messages")
@@ -93,24 +122,22 @@ def test_what_was_not_finished_comes_again_in_order_and_what_was_does_not(rabbit
     carrier.link.close()
     box.link.publish(HEARD, b"5")
     until(lambda: box.acked() == 6, 10.0, every=0.0, what="the broker to have all")
-    second = bridge(rabbit).open()
+    second = ends.bridge().open()
     until(lambda: len(second.messages()) == 4, 10.0, every=0.0, what="the rest")
     assert [one.payload for one in second.messages()] == [b"2", b"3", b"4", b"5"]
     assert Up(resumed=True) in second.told
     for one in second.messages():
         second.link.done(one.token)
     second.link.close()
-    third = bridge(rabbit).open()
+    third = ends.bridge().open()
     assert third.messages() == []
-    third.link.close()
-    box.link.close()
 
 
-def test_a_queue_is_a_quorum_queue_of_its_shard_alone(rabbit: Rabbit) -> None:
+def test_a_queue_is_a_quorum_queue_of_its_shard_alone(rabbit: Rabbit, ends: Ends) -> None:
     """Another shard's carrier hears nothing of this one; a queue that is new says that nothing was kept."""
-    mine, other = bridge(rabbit).open(), bridge(rabbit, "other", 9).open()
+    mine, other = ends.bridge().open(), ends.bridge("other", 9).open()
     assert Up(resumed=False) in other.told
-    box = station(rabbit).open()
+    box = ends.station().open()
     box.link.publish(HEARD, b"x")
     until(mine.messages, 10.0, every=0.0, what="the message")
     assert other.messages() == []
@@ -123,23 +150,33 @@ def test_a_queue_is_a_quorum_queue_of_its_shard_alone(rabbit: Rabbit) -> None:
         assert set(queue.keys) <= set(bound.split())
 
 
-def test_a_broker_that_is_not_there_or_does_not_know_us_is_said_so(rabbit: Rabbit, free_port) -> None:
+def test_a_broker_that_is_not_there_or_does_not_know_us_is_said_so(ends: Ends, free_port) -> None:
     """The reason is one short word; nothing is published meanwhile, and nothing too large ever."""
-    away = End(AmqpLink(Server("127.0.0.1", free_port()), "carrier", [SHARD]))
+    away = ends.bridge(port=free_port())
     away.link.open()
     until(lambda: any(isinstance(one, Down) for one in away.turn()), 20.0, every=0.0, what="the refusal")
     assert [one.reason for one in away.told if isinstance(one, Down)] == ["refused"]
-    stranger = End(AmqpLink(Server("127.0.0.1", rabbit.amqp, None, "nobody", "wrong"), "carrier", [SHARD]))
+    stranger = ends.bridge(username="nobody", password="wrong")
     stranger.link.open()
     until(lambda: any(isinstance(one, Down) for one in stranger.turn()), 20.0, every=0.0, what="the refusal")
     assert [one.reason for one in stranger.told if isinstance(one, Down)] == ["not-authorized"]
     with pytest.raises(LinkError, match="down"):
         away.link.publish(HEARD, b"x")
-    known = bridge(rabbit).open()
+    known = ends.bridge().open()
     with pytest.raises(LinkError, match="packet-size"):
         known.link.publish(HEARD, bytes(LARGEST + 1))
-    for end in (known, away, stranger):
-        end.link.close()
+
+
+def test_a_line_that_is_left_without_a_farewell_leaves_nothing_open(ends: Ends) -> None:
+    """A carrier that gives up a line in the middle of anything closes its socket and connects anew: it does not end."""
+    carrier = ends.bridge().open()
+    for _ in range(2):
+        carrier.link.open()
+        carrier.turn()
+    carrier.told.clear()
+    carrier.open()
+    carrier.link.open()
+    until(lambda: sum(isinstance(one, Up) for one in carrier.turn()) == 2, 20.0, every=0.0, what="the line to be up again")
 
 
 def test_the_commands_carry_through_rabbitmq_and_its_sudden_death(rabbit: Rabbit, tmp_path: Path) -> None:
@@ -148,22 +185,24 @@ def test_the_commands_carry_through_rabbitmq_and_its_sudden_death(rabbit: Rabbit
     try:
         (tmp_path / "amqp.toml").write_text(f'[broker]\nkind = "amqp"\nport = {rabbit.amqp}\n')
         site.start("tram", "carry")
-        carrier = servers.start([*site.command("tram-bridge")[:-2], *_both(site), "carry"], tmp_path / "carrier.log")
+        _carry(site)
         site.record((0, 1, 2, 2, 3))
         until(lambda: site.waiting() == 0, 60.0, what="everything to be received")
-        servers.stop(carrier, 9)
+        site.kill("tram-bridge")
         site.record((2,) * 20)
         rabbit.kill()
         rabbit.start()
-        carrier = servers.start([*site.command("tram-bridge")[:-2], *_both(site), "carry"], tmp_path / "carrier.log")
+        _carry(site)
         site.record((0, 2))
         until(lambda: site.waiting() == 0, 120.0, what="everything to be received after the kills")
         assert (site.missing(), site.doubled()) == (set(), 0)
         assert len(site.received()) >= 27
-        assert servers.stop(carrier) == 0
+        assert servers.stop(site.running.pop("tram-bridge")) == 0
     finally:
         site.close()
 
 
-def _both(site: Site) -> list[str]:
-    return ["--config", str(site.file), "--config", str(site.file.parent / "amqp.toml")]
+def _carry(site: Site) -> None:
+    files = ["--config", str(site.file), "--config", str(site.folder / "amqp.toml")]
+    command = [*site.command("tram-bridge")[:-2], *files, "carry"]
+    site.running["tram-bridge"] = servers.start(command, site.folder / "carrier.log")
