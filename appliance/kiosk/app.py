@@ -28,6 +28,7 @@ from appliance.kiosk.desk import Desk, Desks
 from appliance.kiosk.here import Clock, Kiosk, Said
 from appliance.kiosk.imaging import SENTENCES
 from appliance.kiosk.screens import (
+    choose,
     confirm,
     consents,
     consult,
@@ -113,7 +114,7 @@ def make_app(
     parts.cuffs.left = lambda session: measure.leave(parts, session)
     app.extensions["kiosk"] = parts
     for one in (
-        home, people, consents, merge, confirm, measure, tray, memory, consult, status, correct, history, paper, emergency, staff,
+        home, people, consents, merge, confirm, choose, measure, tray, memory, consult, status, correct, history, paper, emergency, staff,
         pictures, bag,
         manual, guided, technician,
     ):  # fmt: skip

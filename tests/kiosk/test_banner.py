@@ -84,7 +84,7 @@ def test_every_page_about_a_patient_has_the_banner(station: Station) -> None:
         assert seen.status == 200, f"{endpoint} {path}: {seen.text[-600:]}"
         _has_banner(seen.text, f"{endpoint} {path}", other=endpoint == "correct.ask")
         walked.add(endpoint)
-    assert {"people.show", "confirm.ask", "measure.devices", "measure.show", "consult.review", "consult.show", "merge.ask"} <= walked
+    assert {"people.show", "confirm.ask", "choose.devices", "measure.show", "consult.review", "consult.show", "merge.ask"} <= walked
     assert len(walked) >= 20
 
 

@@ -5,7 +5,7 @@ from werkzeug.wrappers import Response
 
 from appliance.contract.events import Identity
 from appliance.kiosk import here, present
-from appliance.kiosk.screens import measure
+from appliance.kiosk.screens import choose
 
 screen = Blueprint("confirm", __name__)
 
@@ -25,12 +25,12 @@ def confirm(patient: int) -> Response:
         return _page(identity, device, send, 422)
     here.desk().confirmed[patient] = here.kiosk().clock.monotonic()
     if device:
-        return measure.begin(identity, device)
+        return choose.begin(identity, device)
     return here.go(f"/patients/{patient}/ask/review" if send else f"/patients/{patient}")
 
 
-ticked = measure.ticked
-ERROR = measure.IDENTIFIERS
+ticked = choose.ticked
+ERROR = choose.IDENTIFIERS
 
 
 def _page(identity: Identity, device: str, send: str, status: int = 200) -> Response:

@@ -20,14 +20,13 @@ from appliance.contract.guided import (
     Unrested,
     cuff_pair,
     mean_pair,
-    taken_pair,
 )
 from appliance.kiosk import here, present
 from appliance.kiosk.screens import measure
+from appliance.kiosk.series import taken_words
 from appliance.kiosk.speech import Pair, Say
 from appliance.store import guided, manual
 from appliance.store.guided import Series, State
-from appliance.store.measuring import ObservationRow
 
 screen = Blueprint("guided", __name__)
 
@@ -209,11 +208,6 @@ def cuff_words(cuff: Cuff, t: Say) -> str:
     return t(*cuff_pair(cuff))
 
 
-def taken_words(it: Series, t: Say) -> str:
-    """How it is taken, in one line; empty before that was said."""
-    return "" if it.arm is Arm.UNSAID else t(*taken_pair(it.posture, it.arm, it.cuff, it.rested, it.unrested))
-
-
 def mean_words(it: Series, made: Mean, t: Say) -> dict[str, str]:
     """The mean, marked as what it is: of how many readings, by which rule."""
     return {
@@ -238,10 +232,3 @@ def means(patients: list[int], since: int = 0) -> list[dict[str, str]]:
 def tenths(value: int, t: Say) -> str:
     """A number of tenths: ``134`` or ``134,5``."""
     return str(value // 10) if value % 10 == 0 else present.number_text(value / 10, t)
-
-
-def place(it: Series) -> dict[str, str | int]:
-    """Where in its series a reading of the measuring page is."""
-    rows: list[ObservationRow] = guided.taken(here.db(), it)
-    number = len(rows) + 1
-    return {"id": it.id, "number": number, "needed": max(guided.needed(it, rows), number), "taken": taken_words(it, here.speech())}

@@ -20,6 +20,7 @@ from appliance.devices.registry import ROWS
 from appliance.kiosk import here, live, present
 from appliance.kiosk.desk import Desk
 from appliance.kiosk.here import Kiosk
+from appliance.kiosk.series import place
 from appliance.kiosk.speech import DISCARDS, PATIENT_TYPES, REFUSED, WHY, Pair, pair
 from appliance.store import boots, guided, manual, measuring
 from appliance.store.measuring import MeasurementRow, Session, State
@@ -39,53 +40,11 @@ STATES: dict[State, Pair] = {
 }
 
 
-# --- which device -------------------------------------------------------------------------------------------------------------------
-
-
-@screen.get("/patients/<int:patient>/measure")
-def devices(patient: int) -> Response:
-    """The devices of this station and what each is doing; two identifiers on the same page for a patient not confirmed yet."""
-    return _devices(here.patient_or_404(patient))
-
-
-def _devices(identity: Identity, errors: dict[str, Pair] | None = None, status: int = 200) -> Response:
-    asked = [] if here.desk().is_confirmed(identity.patient) else present.identifiers(identity, here.speech())
-    return here.page(
-        "devices.html", status, banner=here.banner_of(identity), identifiers=asked, errors=errors or {},
-        devices=[_device(name) for name in here.kiosk().settings.devices], typing=manual.DEVICE,
-        guided=[(f"{GUIDED}{name}", here.device_name(name)) for name in _offered()], going_on=_going_on(identity.patient),
-    )  # fmt: skip
-
-
 GUIDED = "guided:"
 """What stands before a device's name where a guided blood pressure with it is asked for."""
 
 
-def _cuffs() -> list[str]:
-    """What a guided blood pressure can be taken with: every device that declares a systolic pressure, and typing."""
-    return [*(name for name in here.kiosk().settings.devices if Metric.SYSTOLIC in _metrics(name)), manual.DEVICE]
-
-
-def _offered() -> list[str]:
-    """Those that have a tile of their own: with a cuff at hand the typed one stands on the page of what can be typed."""
-    return _cuffs() if len(_cuffs()) == 1 else _cuffs()[:-1]
-
-
-def _going_on(patient: int) -> str:
-    """The guided series of this patient that the person at this window has begun, as the tile's value; empty where there is none."""
-    found = guided.going_on(here.db(), patient=patient, staff=here.desk().staff, now=here.stamp())
-    return "" if found is None else GUIDED + (manual.DEVICE if manual.is_manual(found.device) else found.device)
-
-
-def _device(name: str) -> dict[str, str]:
-    t, parts = here.speech(), here.kiosk()
-    metrics = _metrics(name)
-    shown = present.live(live.read(parts.settings.paths.run, name), parts.clock.boottime_ns(), metrics, t)
-    labels = " · ".join(t(TABLE[one].vi, TABLE[one].en) for one in metrics)
-    return {"device": name, "name": here.device_name(name), "metrics": labels, "state": shown.text}
-
-
-def _metrics(device: str) -> tuple[Metric, ...]:
+def metrics_of(device: str) -> tuple[Metric, ...]:
     """What the device's driver declares."""
     known = here.kiosk().settings.devices.get(device)
     row = ROWS.get(known.driver) if known is not None else None
@@ -98,63 +57,11 @@ def _commanded(device: str) -> bool:
     return row is not None and row.commanded
 
 
-@screen.post("/patients/<int:patient>/measure")
-def choose(patient: int) -> Response:
-    """Fields: device; id_<name>=1 for what the patient said; done: a session that is over with it.
-
-    A patient confirmed a moment ago goes straight on, as does one with two identifiers here; otherwise they are asked first.
-    """
-    identity, device, said = here.patient_or_404(patient), request.form.get("device", ""), ticked()
-    window = here.desk()
-    if said and not present.two_identifiers(said, identity, here.speech()):
-        return _devices(identity, IDENTIFIERS, 422)
-    if said:
-        window.confirmed[patient] = here.kiosk().clock.monotonic()
-    if not window.is_confirmed(patient) or _reconnected(device, window.confirmed[patient]):
-        window.confirmed.pop(patient, None)
-        return here.go(f"/patients/{patient}/confirm?device={device}")
-    done = request.form.get("done", "")
-    if done.isascii() and done.isdigit() and len(done) < 18 and int(done) in window.sessions:
-        close(window, int(done), "finished")
-    return begin(identity, device)
-
-
-def ticked() -> list[str]:
-    """The identifiers that were ticked on a form."""
-    return [name.removeprefix("id_") for name in request.form if name.startswith("id_")]
-
-
-IDENTIFIERS: dict[str, Pair] = {
-    "identifiers": (
-        "Chạm vào ít nhất hai điều mà người bệnh đã tự nói và đúng với hồ sơ.",
-        "Tap at least two things that the patient said and that agree with the record.",
-    )
-}
-"""The one thing that can be wrong on a page with identifiers."""
-
-
-def _reconnected(device: str, since: float) -> bool:
+def reconnected(device: str, since: float) -> bool:
     """True when the device's line was opened after this moment (seconds of CLOCK_BOOTTIME): who is at it may have changed."""
     data = live.read(here.kiosk().settings.paths.run, device) or {}
     opened = data.get("opened_ns")
     return isinstance(opened, int) and opened > since * 1e9
-
-
-def begin(identity: Identity, device: str) -> Response:
-    """Open a measuring session for a confirmed patient and show its page; whoever had the device loses it."""
-    from appliance.kiosk.screens import guided as guiding
-    from appliance.kiosk.screens import manual as typing  # these two are drawn with this page's parts
-
-    if device.startswith(GUIDED) and device.removeprefix(GUIDED) in _cuffs():
-        return guiding.begin(identity, device.removeprefix(GUIDED))
-    if manual.is_manual(device):
-        return typing.begin(identity)
-    if device not in here.kiosk().settings.devices:
-        raise here.Gone(
-            ("Trạm không có máy đo này. Chọn lại máy.", "This station has no such device. Choose again."),
-            f"/patients/{identity.patient}/measure",
-        )
-    return here.go(f"/sessions/{opened(identity, device).id}")
 
 
 def opened(identity: Identity, device: str) -> Session:
@@ -206,7 +113,7 @@ def _page(it: Session, identity: Identity, refused: str = "", errors: dict[str, 
     parts, t = here.kiosk(), here.speech()
     rows = measuring.latest(here.db(), it.id)
     pending, over = _pending(it, rows), _over(it)
-    metrics, held = _metrics(it.device), parts.cuffs.holds(it.device, it.id)
+    metrics, held = metrics_of(it.device), parts.cuffs.holds(it.device, it.id)
     shown = _live(it, metrics)
     page = {
         "session": it.id, "device": _asked_as(it), "mark": _mark(it, rows, held=held),
@@ -221,9 +128,7 @@ def _page(it: Session, identity: Identity, refused: str = "", errors: dict[str, 
     }  # fmt: skip
     series = guided.of_session(here.db(), it.id)
     if series is not None:
-        from appliance.kiosk.screens import guided as guiding
-
-        page["guided"] = guiding.place(series)
+        page["guided"] = place(series)
     if pending is not None:
         page |= {
             "measurement": pending.id,
@@ -340,10 +245,10 @@ def moving(device: str) -> Response:
 
 
 def _follow(it: Session) -> Response:
-    parts, metrics = here.kiosk(), _metrics(it.device)
+    parts, metrics = here.kiosk(), metrics_of(it.device)
     shown = _live(it, metrics)
     back = parts.cuffs.asked(it.id, lost=shown.lost, pressure=shown.inflated if shown.pressure else None)
-    back = back or _reconnected(it.device, (it.opened + 1) / 10)
+    back = back or reconnected(it.device, (it.opened + 1) / 10)
     if back and it.standing(here.stamp()):
         measuring.end_session(here.db(), it.id, measuring.RECONNECTED, here.stamp())
         here.desk().confirmed.pop(it.patient, None)
@@ -368,7 +273,7 @@ _BACK: Pair = (
 
 def _live_of(device: str) -> present.LiveShown:
     parts = here.kiosk()
-    return present.live(live.read(parts.settings.paths.run, device), parts.clock.boottime_ns(), _metrics(device), here.speech())
+    return present.live(live.read(parts.settings.paths.run, device), parts.clock.boottime_ns(), metrics_of(device), here.speech())
 
 
 def _numbers(shown: present.LiveShown) -> dict[str, object]:
