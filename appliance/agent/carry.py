@@ -35,6 +35,7 @@ from appliance.store.errors import Refused
 from appliance.store.inbox import StationStore
 from appliance.store.machine import machine_of, renew
 from appliance.store.room import EVERY, Keeper
+from appliance.store.room import tell as tell_room
 from appliance.store.sealing import seals_of
 from appliance.store.speaking import station_end
 
@@ -78,6 +79,7 @@ def station_link(settings: Settings) -> MqttLink:
         topics=[station_filter(shard, station, DOWN)],
         keepalive=keepalive_of(settings, metered=settings.link.metered),
         connect_timeout=settings.link.connect_timeout_s,
+        together=True,
     )
 
 
@@ -200,8 +202,11 @@ class Carrier:
         return measuring.send_unassigned(self.conn, self.clock.stamp()) > 0
 
     def _keep_room(self, now: float) -> float:
-        """Shed what may go when the card fills up, a small step each time; seconds until the next."""
-        return EVERY if self.keeper is None else self.keeper.turn(now)
+        """Shed what may go when the card fills up, a small step each time, and tell how full it is; seconds until the next."""
+        wait = EVERY if self.keeper is None else self.keeper.turn(now)
+        if self.keeper is not None and wait == EVERY:  # the round has just ended
+            tell_room(self.conn, self.clock.stamp())
+        return wait
 
     def _relieve(self, error: OSError, now: float) -> None:
         """The disk is full: what may go goes now. The ballast was given up with the error, so that removing can be written down."""

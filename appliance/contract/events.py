@@ -541,6 +541,40 @@ class AuditHead:
 
 
 @dataclass(frozen=True, slots=True)
+class CardRoom:
+    """How full the station's card is: told once a day, and when it has changed by a twentieth. Sizes in MiB."""
+
+    KIND: ClassVar[int] = 56
+    LANE: ClassVar[Lane] = Lane.CONTENT
+    used: int = wire(1)
+    total: int = wire(2)
+
+
+@dataclass(frozen=True, slots=True)
+class Waiver:
+    """A step of the acceptance that did not pass, and why the technician accepted the station all the same."""
+
+    step: str = wire(1)
+    reason: str = wire(2)
+
+
+@dataclass(frozen=True, slots=True)
+class StationAccepted:
+    """A technician has accepted the station. `code` is its status code at that moment; steps are named as in `store.acceptance`.
+
+    `absent` are the parts that this station does not have.
+    """
+
+    KIND: ClassVar[int] = 57
+    LANE: ClassVar[Lane] = Lane.READINGS
+    technician: str = wire(1)
+    code: str = wire(2)
+    passed: tuple[str, ...] = wire(3)
+    absent: tuple[str, ...] = wire(4, default=())
+    waived: tuple[Waiver, ...] = wire(5, default=())
+
+
+@dataclass(frozen=True, slots=True)
 class Duty:
     """One shift: who answers for a department of a tier from `start` to `end` (tenths of a second since 1970)."""
 
@@ -663,7 +697,7 @@ Body = (
     | ConsultRequested | ConsultWithdrawn | ConsultOpened | ConsultClaimed | ConsultQuestion | ConsultReply
     | EmergencyPressed | ConsultEscalated | QuestionShown | ReplySeen
     | AnswerSigned | AnswerCorrected | AnswerRead | AttachmentOffered | AttachmentChunk | AttachmentHeld | AnswerKept
-    | DeviceRegistered | ClockAnchor | KeyPublished | Tombstone | StaffChanged | AuditHead | RotaPublished
+    | DeviceRegistered | ClockAnchor | KeyPublished | Tombstone | StaffChanged | AuditHead | CardRoom | StationAccepted | RotaPublished
     | PressureTaken | PressureAveraged | ConsultStrip | DeviceClockRead | DeviceHealth | Unknown
 )  # fmt: skip
 
@@ -675,7 +709,7 @@ KINDS: dict[int, type] = {
         ConsultRequested, ConsultWithdrawn, ConsultOpened, ConsultClaimed, ConsultQuestion, ConsultReply,
         EmergencyPressed, ConsultEscalated, QuestionShown, ReplySeen,
         AnswerSigned, AnswerCorrected, AnswerRead, AttachmentOffered, AttachmentChunk, AttachmentHeld, AnswerKept,
-        DeviceRegistered, ClockAnchor, KeyPublished, Tombstone, StaffChanged, AuditHead, RotaPublished,
+        DeviceRegistered, ClockAnchor, KeyPublished, Tombstone, StaffChanged, AuditHead, CardRoom, StationAccepted, RotaPublished,
         PressureTaken, PressureAveraged, ConsultStrip, DeviceClockRead, DeviceHealth,
     )
 }  # fmt: skip

@@ -6,13 +6,14 @@ measurement with the session of its first sample; if that session is not standin
 measurement goes to the *tray*, with the reason, and waits there for a person. Ticks of CLOCK_BOOTTIME decide, never the wall clock.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import IntEnum
 from typing import Any
 
 from appliance import __version__
 from appliance.contract.events import Event, Marks, MeasurementDiscarded, MeasurementUnassigned, ObservationRecorded
 from appliance.contract.lanes import Lane
+from appliance.contract.metrics import Status
 from appliance.contract.readings import ClockQuality, Reading, Stamp, impossible
 from appliance.database import Connection, Row, transaction
 from appliance.store import devices, history, memory
@@ -33,6 +34,8 @@ OTHER_DEVICE = "other-device"
 RESTARTED = "restarted"
 RECONNECTED = "reconnected"
 """Why a measurement lies in the tray; the last one is the collector's to give."""
+ACCEPTANCE = "acceptance"
+"""Why one left the tray at once: a technician tried the device (`store.acceptance`)."""
 
 TAKEN_OVER, REOPENED, EXPIRED = "taken", "reopened", "expired"
 """Why a session ended when another was opened on its device: for somebody else, for the same patient; or its time had run out."""
@@ -638,3 +641,19 @@ def _send(conn: Connection, measurement: int, now: Stamp) -> int:
     append(conn, Event(found.reading.stamp, "", __version__, MeasurementUnassigned(found.reading, found.why, twin)), Lane.READINGS)
     _decide(conn, measurement, State.SENT_UNASSIGNED, "", now, found.why)
     return 1
+
+
+def send_as_test(conn: Connection, measurement: int, *, staff: str, now: Stamp) -> int | None:
+    """Send one of the tray as a test of the station: nobody's, marked test data. The outbox's row; None where it lies there no more.
+
+    In the caller's transaction.
+    """
+    row = conn.execute(f"{_MEASUREMENT} WHERE measurement.id = ? AND measurement.state = 3", (measurement,)).fetchone()
+    if row is None:
+        return None
+    reading = _measurement(row).reading
+    numerics = tuple(replace(one, status=one.status | Status.TEST_DATA) for one in reading.numerics)
+    body = MeasurementUnassigned(replace(reading, numerics=numerics), ACCEPTANCE)
+    place = queue(conn, Event(reading.stamp, staff, __version__, body), Lane.READINGS)
+    _decide(conn, measurement, State.SENT_UNASSIGNED, staff, now, ACCEPTANCE)
+    return place.row

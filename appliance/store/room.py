@@ -9,12 +9,16 @@ import os
 from collections.abc import Callable
 from typing import NamedTuple
 
+from appliance import __version__
+from appliance.contract.events import CardRoom, Event
+from appliance.contract.readings import Stamp
 from appliance.database import Connection, StoreError, files, transaction, truncate_log
 from appliance.settings import Settings
 from appliance.store import retention
 from appliance.store.ballast import make_ballast
 from appliance.store.errors import Refused
 from appliance.store.opening import ballast_file, database_file
+from appliance.store.outbox import append
 from appliance.store.retention import Shed, Step
 
 SHED_SHARE, PICTURE_SHARE = 0.80, 0.95
@@ -134,3 +138,25 @@ def keep(conn: Connection, room: Room, at: int) -> None:
     except StoreError as error:
         if error.reason != "full":
             raise
+
+
+TOLD = "card_told"
+TELL_TENTHS, TELL_SHARE = 864_000, 0.05
+"""The bridge is told once a day, and when the share has changed by so much."""
+
+
+def tell(conn: Connection, now: Stamp) -> bool:
+    """Tell the bridge how full the card is, when that is due; True when it was. Own transaction, none where nothing is due."""
+    found = conn.execute("SELECT used, total FROM disk WHERE id = 1").fetchone()
+    if found is None:
+        return False
+    used, total = int(found[0]) >> 20, max(1, int(found[1]) >> 20)
+    last = conn.execute("SELECT value FROM meta WHERE key = ?", (TOLD,)).fetchone()
+    at, share = (int(last[0]) // 1000, int(last[0]) % 1000 / 1000) if last is not None else (0, 0.0)
+    if 0 <= now.wall - at < TELL_TENTHS and abs(used / total - share) < TELL_SHARE:
+        return False
+    with transaction(conn):
+        append(conn, Event(now, "", __version__, CardRoom(used, total)))
+        value = now.wall * 1000 + min(999, round(1000 * used / total))
+        conn.execute("INSERT INTO meta (key, value) VALUES (?, ?) ON CONFLICT (key) DO UPDATE SET value = excluded.value", (TOLD, value))
+    return True

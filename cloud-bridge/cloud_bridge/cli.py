@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from appliance.contract.readings import Stamp
     from appliance.settings import Settings
     from cloud_bridge.bags import PostOffice, Taken
+    from cloud_bridge.store.acceptances import Accepted
     from cloud_bridge.store.rota import Gap, Shift
     from cloud_bridge.store.stations import Station
 
@@ -1603,14 +1604,30 @@ def _status_code(args: argparse.Namespace) -> int:
     return DONE
 
 
+def _minute(tenths_: int | None) -> str:
+    from datetime import UTC, datetime
+
+    return "" if tenths_ is None else datetime.fromtimestamp(tenths_ / 10, UTC).isoformat(timespec="minutes")
+
+
+def _acceptance(one: "Accepted") -> dict[str, object]:
+    return one._asdict() | {"at": _minute(one.at), "waived": [{"step": step, "reason": reason} for step, reason in one.waived]}
+
+
+def _accepted_by(one: "Accepted | None") -> str:
+    """Who accepted a station, when, and what was waived, on one line."""
+    if one is None:
+        return "not accepted"
+    waived = "; ".join(f"{step}: {reason}" for step, reason in one.waived)
+    return f"accepted {_minute(one.at)} by {one.technician}" + (f", waived {waived}" if waived else "")
+
+
 def _fleet_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--json", action="store_true", help="one JSON object a line instead of a table")
     parser.add_argument("--silent-days", metavar="DAYS", type=int, default=2, help="a station unheard for longer is silent (default: 2)")
 
 
 def _fleet(args: argparse.Namespace) -> int:
-    from datetime import UTC, datetime
-
     from cloud_bridge import fleet
     from cloud_bridge.store.engine import reading
 
@@ -1620,13 +1637,18 @@ def _fleet(args: argparse.Namespace) -> int:
     with reading(engine) as tx:
         found = fleet.boxes(tx, tenths(), args.silent_days * fleet.DAY)
     for one in found:
-        heard = "" if one.heard is None else datetime.fromtimestamp(one.heard / 10, UTC).isoformat(timespec="minutes")
+        heard = _minute(one.heard)
         if args.json:
-            say(one._asdict() | {"heard": heard or None})
-        else:
-            state = "revoked" if one.revoked else "SILENT" if one.silent else "ok"
-            ills = f", {one.alarms} with an alarm" if one.alarms else ""
-            print(f"{one.station:<16} {state:<8} {heard or 'never':<23} {one.software or '-':<12} {one.devices} devices{ills}  {one.name}")
+            say(one._asdict() | {"heard": heard or None, "accepted": None if one.accepted is None else _acceptance(one.accepted)})
+            continue
+        state = "revoked" if one.revoked else "SILENT" if one.silent else "ok"
+        ills = f", {one.alarms} with an alarm" if one.alarms else ""
+        disk = "-" if one.used is None else f"{one.used:.0%}"
+        print(
+            f"{one.station:<16} {state:<8} {heard or 'never':<23} {one.software or '-':<12} disk {disk:<5}"
+            f"{one.devices} devices{ills}  {one.name}\n"
+            f"{'':<16} {_accepted_by(one.accepted)}"
+        )
     return DONE
 
 
@@ -1680,7 +1702,7 @@ COMMANDS = (
     Command("recovery-key make", "the key that dead boxes are opened with, made offline", _recovery_make_arguments, _recovery_make),
     Command("recovery-key add", "take its public half into the bridge, for stations to pin", _recovery_add_arguments, _recovery_add),
     Command("recover", "what a dead box never sent, from its card; once only", _recover_arguments, _recover),
-    Command("fleet", "every station: silent or not, last contact, version, devices", _fleet_arguments, _fleet),
+    Command("fleet", "every station: silent or not, last contact, version, disk, devices, who accepted it", _fleet_arguments, _fleet),
     Command("status-code", "what the eight letters of a station's status code say, in Vietnamese", _status_code_arguments, _status_code),
     Command("backup", "a verified copy of the whole store; what it holds is then called safe", _backup_arguments, _backup),
     Command("restore", "put a backup back as another incarnation of the store", _restore_arguments, _restore),

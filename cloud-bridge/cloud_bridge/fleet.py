@@ -7,7 +7,8 @@ from sqlalchemy import Connection, select
 from appliance.contract.codec import read_event
 from appliance.contract.errors import WireError
 from appliance.contract.lanes import Lane
-from cloud_bridge.store import devices, stations
+from cloud_bridge.store import acceptances, devices, stations
+from cloud_bridge.store.acceptances import Accepted
 from cloud_bridge.store.relay_tables import event, peer
 
 DAY = 864_000
@@ -15,7 +16,11 @@ DAY = 864_000
 
 
 class Box(NamedTuple):
-    """One station. `heard`: when its latest event came (tenths since 1970; None: never); `software` is that event's version."""
+    """One station. `heard`: when its latest event came (tenths since 1970; None: never); `software` is that event's version.
+
+    `accepted`: when, by whom and with which waivers it was accepted last. `used`: how full its card is, 0 to 1;
+    None where it never told.
+    """
 
     station: str
     name: str
@@ -25,12 +30,16 @@ class Box(NamedTuple):
     devices: int
     alarms: int
     silent: bool
+    accepted: Accepted | None = None
+    used: float | None = None
 
 
 def boxes(tx: Connection, now: int, silent_after: int) -> list[Box]:
     """All of them, the silent ones first, then by id; `silent_after` in tenths of a second. A revoked station is never silent."""
     known = stations.everyone(tx)
     epochs = {row.station: bytes(row.epoch) for row in tx.execute(select(peer.c.station, peer.c.epoch))}
+    cards = acceptances.shares(tx, [one.id for one in known])
+    signed = acceptances.latest(tx, [one.id for one in known])
     owned: dict[str, list[bool]] = {}
     for each in devices.fleet(tx, [one.id for one in known]):
         owned.setdefault(each.station, []).append(bool(each.alarm))
@@ -39,7 +48,7 @@ def boxes(tx: Connection, now: int, silent_after: int) -> list[Box]:
         heard, software = _last(tx, one.id, epochs.get(one.id, b""))
         alarms, gone = owned.get(one.id, []), one.revoked is not None
         silent = not gone and (heard is None or now - heard > silent_after)
-        found.append(Box(one.id, one.name, gone, heard, software, len(alarms), sum(alarms), silent))
+        found.append(Box(one.id, one.name, gone, heard, software, len(alarms), sum(alarms), silent, signed.get(one.id), cards.get(one.id)))
     return sorted(found, key=lambda one: (not one.silent, one.station))
 
 

@@ -19,6 +19,7 @@ from appliance.contract.events import (
     AttachmentChunk,
     AttachmentOffered,
     AuditHead,
+    CardRoom,
     ClockAnchor,
     ConsentGiven,
     ConsentWithdrawn,
@@ -44,10 +45,12 @@ from appliance.contract.events import (
     PressureTaken,
     QuestionShown,
     StaffChanged,
+    StationAccepted,
     Tombstone,
 )
 from appliance.contract.readings import ClockQuality, Reading, Stamp
 from cloud_bridge.store import (
+    acceptances,
     answers,
     audit,
     consents,
@@ -393,6 +396,14 @@ def _staff(tx: Connection, station: str, event: Event, body: StaffChanged, at: i
     staff.learn(tx, station, event, body, at, key)
 
 
+def _accepted(tx: Connection, station: str, event: Event, body: StationAccepted, at: int, key: Key) -> None:
+    acceptances.take(tx, station, event, body, at, key)
+
+
+def _card(tx: Connection, station: str, event: Event, body: CardRoom, _at: int, _key: Key) -> None:
+    acceptances.fill(tx, station, event, body)
+
+
 def _audit_head(tx: Connection, station: str, event: Event, body: AuditHead, at: int, key: Key) -> None:
     audit.take(tx, station, event, body, at, key)
 
@@ -452,6 +463,8 @@ _TAKERS: dict[type, Callable[..., None]] = {
     ClockAnchor: _anchor,
     EmergencyPressed: _emergency,
     StaffChanged: _staff,
+    StationAccepted: _accepted,
+    CardRoom: _card,
     AuditHead: _audit_head,
     PressureTaken: _pressure,
     PressureAveraged: _mean,

@@ -5,13 +5,13 @@ import shutil
 from pathlib import Path
 
 import pytest
-from sqlalchemy import Engine, insert
+from sqlalchemy import Engine, insert, select
 
 from appliance.contract.codec import write_event
-from appliance.contract.events import ConsultWithdrawn, Event
-from cloud_bridge import fleet
+from appliance.contract.events import CardRoom, ConsultWithdrawn, Event, StationAccepted, Waiver
+from cloud_bridge import fleet, intake
 from cloud_bridge.cli import main
-from cloud_bridge.store import relay_tables, stations
+from cloud_bridge.store import enrolment_tables, relay_tables, stations
 from cloud_bridge.store.engine import open_engine, reading, writing
 from tests.bridge import story
 
@@ -65,3 +65,23 @@ def test_the_command_tells_people_and_programs(tmp_path: Path, migrated: Path, c
     assert "tram-0001" in capfd.readouterr().out
     assert main(["fleet", "--silent-days", "0", "--config", str(file)]) == 1
     assert "expected" in capfd.readouterr().err
+
+
+def test_who_accepted_a_station_and_how_full_its_card_is(engine: Engine) -> None:
+    """The latest acceptance by the box's clock with its waivers, the latest word on the card; never told is not guessed."""
+    register(engine, "tram-0001", "tram-0002")
+    first = StationAccepted("Kỹ Thuật Một", "540R-0003", ("card",), ("camera",), (Waiver("link", "chưa có\nSIM"),))
+    second = StationAccepted("Kỹ Thuật Hai", "540R-0003", ("card", "link"))
+    told = [(second, 60.0), (first, 0.0), (CardRoom(512, 1024), 50.0), (CardRoom(100, 1024), 10.0)]
+    with writing(engine) as tx:
+        for number, (body, seconds) in enumerate(told):
+            one = story.event(body, seconds)
+            intake.apply(tx, "tram-0001", one, story.T0 + 1000, story.place(number, one))
+    with reading(engine) as tx:
+        found = {one.station: one for one in fleet.boxes(tx, NOW, fleet.DAY)}
+        (kept,) = [one for one in tx.execute(select(enrolment_tables.acceptance)) if one.technician == "Kỹ Thuật Một"]
+    accepted = found["tram-0001"].accepted
+    assert accepted is not None
+    assert (accepted.technician, accepted.waived, found["tram-0001"].used) == ("Kỹ Thuật Hai", (), 0.5)
+    assert (kept.waived, kept.absent) == ("link: chưa có SIM", "camera")
+    assert (found["tram-0002"].accepted, found["tram-0002"].used) == (None, None)

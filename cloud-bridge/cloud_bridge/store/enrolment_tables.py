@@ -1,4 +1,4 @@
-"""Tokens, certificates, waves, and the log of both. Times are tenths of a second since 1970. None of it ever travels on MQTT."""
+"""Tokens, certificates, waves, the log of both; acceptances and card room, which come by MQTT. Times are tenths of a second since 1970."""
 
 from sqlalchemy import BigInteger, Column, Index, Integer, LargeBinary, SmallInteger, String, Table, Text
 
@@ -65,3 +65,29 @@ log = Table(
     Index("ix_enrolment_log_station", "station", "at"),
 )  # fmt: skip
 """Who made, used, misused or revoked what. Triggers of both databases refuse to change or remove a row."""
+
+acceptance = Table(
+    "acceptance", METADATA,
+    Column("station", String(16), primary_key=True),
+    Column("epoch", LargeBinary(8), primary_key=True),
+    Column("lane", SmallInteger, primary_key=True, autoincrement=False),
+    Column("seq", BigInteger, primary_key=True, autoincrement=False),
+    Column("wall", BigInteger, nullable=False),
+    Column("technician", Text, nullable=False),
+    Column("code", Text, nullable=False),
+    Column("passed", Text, nullable=False),
+    Column("absent", Text, nullable=False),
+    Column("waived", Text, nullable=False),
+    Column("software", Text, nullable=False),
+    Column("received", BigInteger, nullable=False),
+)  # fmt: skip
+"""Who accepted which station and when (by its clock); steps are words apart by spaces, `waived` has one *step: reason* a line."""
+
+card = Table(
+    "card_room", METADATA,
+    Column("station", String(16), primary_key=True),
+    Column("wall", BigInteger, nullable=False),
+    Column("used", BigInteger, nullable=False),
+    Column("total", BigInteger, nullable=False),
+)  # fmt: skip
+"""How full each station's card was when it last told so; MiB."""

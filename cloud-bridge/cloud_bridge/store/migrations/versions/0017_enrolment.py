@@ -40,6 +40,30 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("id", name="pk_enrolment_log"),
     )
     op.create_index("ix_enrolment_log_station", "enrolment_log", ["station", "at"])
+    op.create_table(
+        "acceptance",
+        sa.Column("station", sa.String(16), nullable=False),
+        sa.Column("epoch", sa.LargeBinary(8), nullable=False),
+        sa.Column("lane", sa.SmallInteger(), nullable=False),
+        sa.Column("seq", sa.BigInteger(), nullable=False),
+        sa.Column("wall", sa.BigInteger(), nullable=False),
+        sa.Column("technician", sa.Text(), nullable=False),
+        sa.Column("code", sa.Text(), nullable=False),
+        sa.Column("passed", sa.Text(), nullable=False),
+        sa.Column("absent", sa.Text(), nullable=False),
+        sa.Column("waived", sa.Text(), nullable=False),
+        sa.Column("software", sa.Text(), nullable=False),
+        sa.Column("received", sa.BigInteger(), nullable=False),
+        sa.PrimaryKeyConstraint("station", "epoch", "lane", "seq", name="pk_acceptance"),
+    )
+    op.create_table(
+        "card_room",
+        sa.Column("station", sa.String(16), nullable=False),
+        sa.Column("wall", sa.BigInteger(), nullable=False),
+        sa.Column("used", sa.BigInteger(), nullable=False),
+        sa.Column("total", sa.BigInteger(), nullable=False),
+        sa.PrimaryKeyConstraint("station", name="pk_card_room"),
+    )
     for statement in _POSTGRESQL_KEEPS if op.get_bind().dialect.name == "postgresql" else _SQLITE_KEEPS:
         op.execute(statement)
 
