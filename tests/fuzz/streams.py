@@ -34,12 +34,17 @@ def letters(name: str, chance: random.Random) -> bytes:
     return bytes(chance.choices(b"".join(clean(name)), k=PIECE))
 
 
+def _below(chance: random.Random, end: int) -> int:
+    """0 … `end` - 1; three times as quick as `randrange`, whose even spread to the last bit nothing here needs."""
+    return int(chance.random() * end)
+
+
 def heads(name: str, chance: random.Random) -> bytes:
     """The beginnings of true frames, each with noise behind it."""
     frames, out = clean(name), bytearray()
     while len(out) < PIECE:
-        frame = chance.choice(frames)
-        out += frame[: chance.randint(1, max(1, len(frame) // 2))] + chance.randbytes(chance.randint(1, len(frame) + 4))
+        frame = frames[_below(chance, len(frames))]
+        out += frame[: 1 + _below(chance, max(1, len(frame) // 2))] + chance.randbytes(1 + _below(chance, len(frame) + 4))
     return bytes(out)
 
 
@@ -53,11 +58,11 @@ def damaged(name: str, chance: random.Random) -> bytes:
 
 
 def _hurt(frame: bytes, chance: random.Random) -> bytes:
-    at, how = chance.randrange(len(frame)), chance.randrange(4)
+    at, how = _below(chance, len(frame)), _below(chance, 4)
     if how == 0:
-        return frame[:at] + bytes([frame[at] ^ 1 << chance.randrange(8)]) + frame[at + 1 :]
+        return frame[:at] + bytes([frame[at] ^ 1 << _below(chance, 8)]) + frame[at + 1 :]
     if how == 1:
-        return frame[:at] + bytes([(frame[at] + chance.randint(1, 255)) % 256]) + frame[at + 1 :]
+        return frame[:at] + bytes([(frame[at] + 1 + _below(chance, 255)) % 256]) + frame[at + 1 :]
     if how == 2:
         return frame[:at] + frame[at + 1 :]
     return frame[: at + 1] + frame[at:]
@@ -67,9 +72,9 @@ def shuffled(name: str, chance: random.Random) -> bytes:
     """Halves of true frames in any order."""
     frames, out = clean(name), bytearray()
     while len(out) < PIECE:
-        frame = chance.choice(frames)
-        at = chance.randint(1, len(frame))
-        out += chance.choice((frame[:at], frame[at:]))
+        frame = frames[_below(chance, len(frames))]
+        at = 1 + _below(chance, len(frame))
+        out += frame[:at] if chance.random() < 0.5 else frame[at:]
     return bytes(out)
 
 

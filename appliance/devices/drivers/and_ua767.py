@@ -10,6 +10,8 @@ of their digits are read too, but only where nothing else has been on the line: 
 in noise.
 """
 
+import re
+
 from appliance.contract.metrics import Metric
 from appliance.contract.readings import ReadingKind
 from appliance.devices.driver import SECOND, Line, Row, Uncommanded
@@ -24,6 +26,7 @@ ACKNOWLEDGED = b"\x0170PC\x06"
 """What the device answers to the opening command."""
 LINE_ENDS = b"\r\n"
 HEX = frozenset(b"0123456789ABCDEFabcdef")
+_RUN = re.compile(rb"[0-9A-Fa-f]{1,%d}" % (DIGITS + 1))
 STALE_NS = SECOND // 2
 """A result that has begun and not gone on for so long was cut; five bytes that nothing has followed are one (10 ms at 9600)."""
 
@@ -87,9 +90,8 @@ class _Framer:
 
 def _digits(data: bytes, at: int, ended: bool) -> int:
     """A result in hex digits. One that is not good must stand alone: a stray digit before a good one is noise."""
-    run = at
-    while run < len(data) and run <= at + DIGITS and data[run] in HEX:
-        run += 1
+    found = _RUN.match(data, at)
+    run = found.end() if found else at
     count, more = run - at, run < len(data)
     if count >= DIGITS and data[at : at + 2] == b"80":
         return DIGITS

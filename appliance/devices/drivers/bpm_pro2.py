@@ -32,10 +32,17 @@ def crc(data: bytes) -> int:
     """
     value = 0xFFFF
     for byte in data:
-        value ^= byte
-        for _ in range(8):
-            value = value >> 1 ^ (0xA001 if value & 1 else 0)
+        value = value >> 8 ^ _OF_BYTE[(value ^ byte) & 0xFF]
     return value
+
+
+def _of_byte(value: int) -> int:
+    for _ in range(8):
+        value = value >> 1 ^ (0xA001 if value & 1 else 0)
+    return value
+
+
+_OF_BYTE = tuple(map(_of_byte, range(256)))
 
 
 def checked(frame: bytes) -> bool:

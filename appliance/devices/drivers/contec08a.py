@@ -20,7 +20,8 @@ from functools import lru_cache
 
 from appliance.contract.metrics import Metric
 from appliance.contract.readings import Numeric, ReadingKind, Source
-from appliance.devices.driver import SECOND, Hid, Row, Uncommanded
+from appliance.devices.asking import Asking
+from appliance.devices.driver import Hid, Row
 from appliance.devices.events import Noise, Notice, Said, Sample, Send, Word, numeric
 from appliance.devices.framing import CUT, GARBAGE, Piece
 
@@ -37,10 +38,10 @@ USERS = (1, 2, 3)
 DEVICE_ON = 1
 OLDEST, NEWEST = 2005, 2040
 """Years that a clock in use can say; others are flagged and left as they are (fact sheet: clocks that say 2004, 2044)."""
-AGAIN_NS = 10 * SECOND
-"""A device that gave no answer, or is not switched on, is asked anew after this."""
-REPLY_NS, TRIES = SECOND, 3
-"""An answer that does not come within a second is asked for again, so often (judgement)."""
+TRIES = 3
+"""A question is put so often (judgement)."""
+Question = tuple[bytes, Callable[[bytes], bool]]
+"""What is sent, nothing where the device goes on by itself; and which report answers it."""
 
 
 def report(data: bytes) -> bytes:
@@ -106,7 +107,8 @@ class _Framer:
             _noise(data[at : match.start()], pieces)
             pieces.append((match.group(), None))
             at = match.end()
-        stop = next((each for each in range(max(at, len(data) - REPORT + 1), len(data)) if _begins(data[each:])), len(data))
+        begun = _BEGUN.search(data, max(at, len(data) - REPORT + 1))
+        stop = begun.start() if begun else len(data)
         _noise(data[at:stop], pieces)
         self._held = data[stop:]
         return pieces
@@ -117,73 +119,32 @@ class _Framer:
         return [(run, CUT)] if run else []
 
 
-def _begins(data: bytes) -> bool:
-    """True when more bytes can still make this a report."""
-    if data[0] >= 0x80:
-        return all(byte >= 0x80 for byte in data[:RECORD]) and not any(data[RECORD:])
-    return any(
-        (head.startswith(data[: len(head)]) if len(data) < len(head) else data.startswith(head)) and not any(data[most:])
-        for head, most in HEADS.items()
-    )
+def _unfinished(head: bytes, most: int) -> bytes:
+    """What matches the end of the bytes when more can still make it an answer of this head."""
+    cut = b"".join(b"(?:" + re.escape(head[at : at + 1]) for at in range(1, len(head)))
+    said = b"(?:[\\s\\S]{0,%d}\\Z|[\\s\\S]{%d}\\x00*\\Z)" % (most - len(head), most - len(head))
+    return re.escape(head[:1]) + cut + said + b"|\\Z)" * (len(head) - 1)
+
+
+_BEGUN = re.compile(
+    b"|".join([rb"[\x80-\xff]{1,%d}\Z|[\x80-\xff]{%d}\x00*\Z" % (RECORD, RECORD), *(_unfinished(*each) for each in HEADS.items())])
+)
+"""A report that has begun, up to the end of the bytes."""
+_FIRST = frozenset(head[0] for head in HEADS)
 
 
 def _noise(run: bytes, pieces: list[Piece]) -> None:
     if run:
-        pieces.append((run, CUT if _begins(run[:1]) else GARBAGE))
+        pieces.append((run, CUT if run[0] >= 0x80 or run[0] in _FIRST else GARBAGE))
 
 
-class Contec08a(Uncommanded):
-    """Driver of one cuff. With `listen=True` it decodes only and never sends."""
+class Contec08a(Asking[Question]):
+    """Driver of one cuff: it is greeted twice, as the vendor's program does, and every user's memory read."""
 
     def __init__(self, listen: bool = False) -> None:
-        self._listen = listen
-        self._framer = _Framer()
-        self._job: Generator[tuple[bytes, Callable[[bytes], bool]], bytes, None] | None = None
-        self._asked = b""
-        self._suits: Callable[[bytes], bool] = bool
-        self._asked_ns = self._fed_ns = 0
-        self._tries = 0
+        super().__init__(_Framer(), TRIES, listen)
         self._user: int | None = None
         self._place = 0
-        self._count = 0
-        self._unread = False
-
-    @property
-    def pending(self) -> int:
-        """Bytes of a report that has begun."""
-        return self._framer.pending
-
-    def begin(self, now_ns: int) -> list[Said]:
-        """Greet it twice, as the vendor's program does, ask who it is, and read its memory: it gives nothing else."""
-        self._unread = not self._listen
-        return [] if self._listen else self._go(self._whole(), now_ns)
-
-    def recall(self, now_ns: int) -> list[Said]:
-        """Read the memory of every user once more."""
-        return self._go(self._memory(), now_ns)
-
-    def feed(self, data: bytes, now_ns: int) -> list[Said]:
-        """Bytes from the device."""
-        if data:
-            self._fed_ns = now_ns
-        return self._pieces(self._framer.feed(data), now_ns)
-
-    def tick(self, now_ns: int) -> list[Said]:
-        """What has not been answered is asked again; records that stopped coming are given up."""
-        said: list[Said] = []
-        if not self._listen and self._framer.pending and now_ns - self._fed_ns >= REPLY_NS:
-            said = self._pieces(self._framer.expire(), now_ns)
-        if self._job is None:
-            due = self._unread and now_ns - self._asked_ns >= AGAIN_NS
-            return said + (self._go(self._whole(), now_ns) if due else [])
-        if now_ns - self._asked_ns < REPLY_NS:
-            return said
-        self._tries += 1
-        self._asked_ns = now_ns
-        if self._tries < TRIES and self._asked:
-            return [*said, Send(self._asked)]
-        self._job = None
-        return [*said, Notice(Word.FAILED, "no-reply")]
 
     def end(self, now_ns: int) -> list[Said]:  # noqa: ARG002 - as every driver
         """No word of parting is known."""
@@ -192,22 +153,12 @@ class Contec08a(Uncommanded):
 
     # --- asking ---------------------------------------------------------------------------------------------------
 
-    def _go(self, job: Generator[tuple[bytes, Callable[[bytes], bool]], bytes, None], now_ns: int) -> list[Said]:
-        if self._listen or self._job is not None:
-            return [Notice(Word.REFUSED, "listening" if self._listen else "busy")]
-        self._job, self._count = job, 0
-        return self._step(None, now_ns)
-
-    def _whole(self) -> Generator[tuple[bytes, Callable[[bytes], bool]], bytes, None]:
-        yield from self._identity()
-        yield from self._memory()
-
-    def _identity(self) -> Generator[tuple[bytes, Callable[[bytes], bool]], bytes, None]:
+    def _identity(self) -> Generator[Question, bytes, None]:
         for _ in range(2):
             yield report(GREETING), bool  # any answer: what the device says to it is not documented
         yield report(QUESTION), _is(WHO)
 
-    def _memory(self) -> Generator[tuple[bytes, Callable[[bytes], bool]], bytes, None]:
+    def _memory(self) -> Generator[Question, bytes, None]:
         for user in USERS:
             opened = yield download(user), _is(OPENED)
             if opened[2] != DEVICE_ON:
@@ -217,15 +168,8 @@ class Contec08a(Uncommanded):
                 yield b"", _is_record
         self._unread = False
 
-    def _step(self, answer: bytes | None, now_ns: int) -> list[Said]:
-        assert self._job is not None
-        self._asked_ns, self._tries = now_ns, 0
-        try:
-            self._asked, self._suits = next(self._job) if answer is None else self._job.send(answer)
-        except StopIteration:
-            self._job = None
-            return [Notice(Word.STATE, "read", self._count)]
-        return [Send(self._asked)] if self._asked else []
+    def _ask(self, question: Question) -> list[Said]:
+        return [Send(question[0])] if question[0] else []
 
     # --- answers --------------------------------------------------------------------------------------------------
 
@@ -236,7 +180,7 @@ class Contec08a(Uncommanded):
                 said.append(Noise(piece, noise))
                 continue
             said.append(self._record(piece) if _is_record(piece) else self._notice(piece))
-            if self._job is not None and self._suits(piece):
+            if self._job is not None and self._asked is not None and self._asked[1](piece):
                 said += self._step(piece, now_ns)
         return said
 

@@ -15,6 +15,8 @@ one; these packages are shorter). Pulse 0 and SpO2 0 are never values, nor is an
 The device can neither be told what to store nor to forget it: the two requests are all that this file can send.
 """
 
+import re
+
 from appliance.contract.metrics import Metric
 from appliance.contract.readings import Numeric, ReadingKind, Source
 from appliance.devices.driver import SECOND, Line, Row, Uncommanded
@@ -45,6 +47,9 @@ RECORD_NS = SECOND
 SILENT_NS = 2 * SECOND
 """Without a package for this long the stream counts as stopped, and a memory as read to its end."""
 PACKAGES_PER_SECOND = 60
+
+
+_BEGINS = re.compile(rb"[\x80-\xff]")
 
 
 class _Framer:
@@ -84,14 +89,15 @@ class _Framer:
         """How many bytes are decided here, and what they are; 0 = not decided yet."""
         first = data[at]
         if first < 0x80:
-            return 1, GARBAGE
+            begins = _BEGINS.search(data, at)
+            return (begins.start() if begins else len(data)) - at, GARBAGE
         if at + 1 >= len(data):
             return 0, None
         length = LIVE if data[at + 1] < 0x80 else TRIPLE
         if length == TRIPLE and not self._may_begin(first):
             return 1, CUT
         rest = data[at + 2 : at + length]
-        if not all(byte < 0x80 for byte in rest) and not (first == END == data[at + 1] == rest[0]):
+        if not rest.isascii() and not (first == END == data[at + 1] == rest[0]):
             return 1, CUT
         return (length, None) if len(rest) == length - 2 else (0, None)
 

@@ -14,6 +14,7 @@ Of the many averages in a packet the 4-beat ones of frames 0 to 2 are taken. The
 10 s after the finger has gone: they are never read. The device is never written to: an Xpod only talks.
 """
 
+import re
 from enum import Enum
 
 from appliance.contract.metrics import Metric, Status
@@ -57,6 +58,10 @@ LOST_BYTES = 15
 """So much noise without four good frames in between: the format is looked for again (the host may have changed it)."""
 DF1_NS = SECOND
 """Format 1 is one frame a second."""
+
+
+_BEGINS = re.compile(rb"[\x80-\xff\x01]")
+"""Where a frame of any format may begin."""
 
 
 class _Framer:
@@ -124,7 +129,10 @@ class _Framer:
                 self._found(Format.DF2)
             return used, why
         if not data[at] & 0x80:
-            return 1, GARBAGE
+            begins = _BEGINS.search(data, at)
+            return (begins.start() if begins else len(data)) - at, GARBAGE
+        if len(data) - at >= 5 and data[at + 1] & 0x80 and sum(data[at : at + 4]) & 0xFF != data[at + 4]:
+            return 1, GARBAGE  # as nearly everything in noise: neither of the two looked at below
         seven = _twice_seven(data, at)
         one = _triples(data, at) if seven is not False or at + 1 >= len(data) or not data[at + 1] & 0x80 else False
         if one:

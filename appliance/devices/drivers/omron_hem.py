@@ -17,6 +17,7 @@ record's ordinal is its number in the life of the device (the running total less
 nothing, and an index is its ordinal only when its clock said no moment.
 """
 
+import re
 from collections.abc import Generator
 from dataclasses import dataclass
 from datetime import datetime
@@ -25,7 +26,8 @@ from operator import xor
 
 from appliance.contract.metrics import Metric, Status
 from appliance.contract.readings import ReadingKind, Source
-from appliance.devices.driver import SECOND, Hid, Row, Uncommanded
+from appliance.devices.asking import Asking
+from appliance.devices.driver import Hid, Row
 from appliance.devices.events import Noise, Notice, Said, Sample, Send, Word, numeric
 from appliance.devices.framing import CHECKSUM, CUT, GARBAGE, LENGTH, Piece
 
@@ -54,10 +56,8 @@ WAKE = bytes(23)
 """Zeros until the device says ``OK`` (the notes)."""
 BANKS = (0, 1)
 """Memories of user A and user B."""
-REPLY_NS, TRIES = SECOND, 5
-"""An answer that does not come within a second, or is ``NO``, is asked for again, so often (the vendor's program repeats too)."""
-AGAIN_NS = 10 * SECOND
-"""A device that gave no answer is asked anew after this."""
+TRIES = 5
+"""A question without an answer, or with ``NO`` for one, is put so often (the vendor's program repeats too)."""
 SUITS = {b"VER": VERSION, b"SRL": SERIAL, b"GCL": CLOCK, b"GDC": COUNT, b"GME": RECORD, b"MES": RECORD}
 """How long the answer to a question is; the HEM-7301's count is known by its place only."""
 
@@ -79,6 +79,11 @@ def command(name: bytes, data: bytes) -> bytes:
     '07474d45000100020103000000000000'
     """
     return reports(name + data + bytes([reduce(xor, data)]))
+
+
+_WAKING = reports(WAKE)
+_MAY = re.compile(rb"[\x02-\x07](?:\Z|[ON])|[%b%b]" % (re.escape(IDLE[:1]), re.escape(NOT_READY[:1])))
+"""Where an answer may begin, by its first two bytes: everything before is noise."""
 
 
 class _Framer:
@@ -126,6 +131,9 @@ def _noise(run: bytes, why: str, pieces: list[Piece]) -> None:
 
 def _look(data: bytes, at: int) -> tuple[int, str | None]:
     """How many bytes are decided at this place and what they are: an answer (None) or noise; 0 = not decided yet."""
+    may = _MAY.search(data, at)
+    if may is None or may.start() > at:
+        return (may.start() if may else len(data)) - at, GARBAGE
     head = data[at : at + REPORT]
     for known in (IDLE, NOT_READY):
         if head and known.startswith(head):
@@ -190,52 +198,14 @@ HEM790 = Family("omron-hem790", 6, False, BANKS)
 HEM7301 = Family("omron-hem7301", 4, True, (0,))
 
 
-class OmronHem(Uncommanded):
-    """Driver of one cuff. With `listen=True` it decodes only and never sends."""
+class OmronHem(Asking[bytes]):
+    """Driver of one cuff: it is woken, asked who it is, and its memory read, newest first."""
 
     def __init__(self, family: Family, listen: bool = False) -> None:
+        super().__init__(_Framer(), TRIES, listen)
         self._family = family
-        self._listen = listen
-        self._framer = _Framer()
-        self._job: Generator[bytes, bytes | None, None] | None = None
-        self._asked = b""
-        self._asked_ns = self._fed_ns = 0
-        self._tries = 0
         self._place = 0
         self._ever: int | None = None
-        self._count = 0
-        self._unread = False
-
-    @property
-    def pending(self) -> int:
-        """Bytes of an answer that has begun."""
-        return self._framer.pending
-
-    def begin(self, now_ns: int) -> list[Said]:
-        """Wake it, ask who it is, and read its memory: it gives nothing else."""
-        self._unread = not self._listen
-        return [] if self._listen else self._go(self._whole(), now_ns)
-
-    def recall(self, now_ns: int) -> list[Said]:
-        """Read the whole memory once more, newest first."""
-        return self._go(self._memory(), now_ns)
-
-    def feed(self, data: bytes, now_ns: int) -> list[Said]:
-        """Bytes from the device."""
-        if data:
-            self._fed_ns = now_ns
-        return self._pieces(self._framer.feed(data), now_ns)
-
-    def tick(self, now_ns: int) -> list[Said]:
-        """What has not been answered is asked again."""
-        said: list[Said] = []
-        if not self._listen and self._framer.pending and now_ns - self._fed_ns >= REPLY_NS:
-            said = self._pieces(self._framer.expire(), now_ns)
-        if self._job is not None and now_ns - self._asked_ns >= REPLY_NS:
-            said += self._again(now_ns)
-        elif self._unread and self._job is None and now_ns - self._asked_ns >= AGAIN_NS:
-            said += self._go(self._whole(), now_ns)
-        return said
 
     def end(self, now_ns: int) -> list[Said]:  # noqa: ARG002 - as every driver
         """Tell it that we are done: it switches itself off."""
@@ -244,17 +214,7 @@ class OmronHem(Uncommanded):
 
     # --- asking ---------------------------------------------------------------------------------------------------
 
-    def _go(self, job: Generator[bytes, bytes | None, None], now_ns: int) -> list[Said]:
-        if self._listen or self._job is not None:
-            return [Notice(Word.REFUSED, "listening" if self._listen else "busy")]
-        self._job, self._count = job, 0
-        return self._step(None, now_ns)
-
-    def _whole(self) -> Generator[bytes, bytes | None, None]:
-        yield from self._identity()
-        yield from self._memory()
-
-    def _identity(self) -> Generator[bytes, bytes | None, None]:
+    def _identity(self) -> Generator[bytes, bytes, None]:
         yield from self._wake(MODE if self._family.clock else INFORMATION)
         yield reports(b"VER00")
         if self._family.clock:
@@ -262,7 +222,7 @@ class OmronHem(Uncommanded):
         else:
             yield reports(b"SRL00")
 
-    def _memory(self) -> Generator[bytes, bytes | None, None]:
+    def _memory(self) -> Generator[bytes, bytes, None]:
         """Every record of every bank; a count that does not come is a bank without records."""
         yield from self._wake(MODE if self._family.clock else MEASUREMENTS)
         if self._family.clock:
@@ -272,30 +232,13 @@ class OmronHem(Uncommanded):
             count = answer[self._family.counted] if answer and len(answer) > self._family.counted else 0
             for index in range(count):
                 yield command(b"MES", bytes([0, 0, index])) if self._family.clock else command(b"GME", bytes([0, bank, 0, index]))
+        self._unread = False
 
-    def _wake(self, mode: bytes) -> Generator[bytes, bytes | None, None]:
+    def _wake(self, mode: bytes) -> Generator[bytes, bytes, None]:
         yield mode + reports(WAKE)
 
-    def _step(self, answer: bytes | None, now_ns: int) -> list[Said]:
-        assert self._job is not None
-        self._asked_ns, self._tries = now_ns, 0
-        try:
-            self._asked = next(self._job) if answer is None else self._job.send(answer)
-        except StopIteration:
-            self._job, self._unread = None, False
-            return [Notice(Word.STATE, "read", self._count)]
-        return _sends(self._asked)
-
-    def _again(self, now_ns: int) -> list[Said]:
-        """The same question once more; in the end the next one."""
-        self._tries += 1
-        if self._tries < TRIES:
-            self._asked_ns = now_ns
-            return _sends(self._asked)
-        assert self._job is not None
-        self._job.close()
-        self._job = None
-        return [Notice(Word.FAILED, "no-reply")]
+    def _ask(self, question: bytes) -> list[Said]:
+        return _sends(question)
 
     # --- answers --------------------------------------------------------------------------------------------------
 
@@ -317,7 +260,7 @@ class OmronHem(Uncommanded):
 
     def _answers(self, message: bytes) -> bool:
         """True when this can be the answer to what was asked; a late answer to an earlier question is not."""
-        if self._asked.endswith(reports(WAKE)):
+        if self._asked is None or self._asked.endswith(_WAKING):
             return message == OKAY
         return message.startswith(GOOD) and len(message) == SUITS.get(self._asked[1:4], len(message))
 
@@ -348,7 +291,7 @@ class OmronHem(Uncommanded):
         status = Status.QUESTIONABLE if flags & (IRREGULAR | MOVED) else Status(0)
         signals = [("irregular", flags & IRREGULAR), ("movement", (flags & MOVED) >> 1), ("of_three", (flags & TRIPLE) >> 4)]
         place, self._place = self._place, self._place + 1
-        if self._job is not None and self._asked[1:4] in (b"GME", b"MES"):
+        if self._job is not None and self._asked is not None and self._asked[1:4] in (b"GME", b"MES"):
             self._count += 1
             place = self._asked[6 if self._family.clock else 7]
             if not self._family.clock:
