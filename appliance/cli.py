@@ -1096,6 +1096,42 @@ def _wipe(args: argparse.Namespace) -> int:
     return DONE
 
 
+def _support_open_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--technician", metavar="CODE", required=True, help="who opens it; the PIN is asked for, or one line of standard input"
+    )
+    parser.add_argument("--minutes", type=int, default=30, help="after so many minutes the box closes it, 1 to 120 (default: 30)")
+    parser.add_argument("--reason", required=True, help="device, line, screen, update, acceptance or other")
+
+
+def _support_open(args: argparse.Namespace) -> int:
+    from appliance.agent import support
+    from appliance.store import pins
+    from appliance.store.opening import secret_file
+
+    box = open_box(args)
+    secret = pins.read_secret(secret_file(box.settings))
+    support.open_(box.conn, secret, _confirmed(args.technician), args.minutes, args.reason, box.clock.stamp(), support.ask_system)
+    say({"open": True, "minutes": args.minutes})
+    return DONE
+
+
+def _support_close_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--ended", metavar="WORD", help="called by the unit when it has ended: systemd's word for how")
+    _staff_arguments(parser)
+
+
+def _support_close(args: argparse.Namespace) -> int:
+    from appliance.agent import support
+
+    box = open_box(args)
+    if args.ended is not None:
+        support.ended(box.conn, args.ended, box.clock.stamp())
+        return DONE
+    say({"open": False, "was": support.close(box.conn, actor(box, args.staff), box.clock.stamp(), support.ask_system)})
+    return DONE
+
+
 def _confirmed(code: str) -> tuple[str, str]:
     """A person's code and the PIN they type, or one line of standard input."""
     import getpass
@@ -1298,6 +1334,8 @@ COMMANDS: tuple[Command, ...] = (
     Command("check", "how power, card, clock, line and devices stand, and what to do next; 1 when one fails", _check_arguments, _check),
     Command("status", "the status code to read over the telephone, and what it says", _status_arguments, _status),
     Command("wipe", "destroy this station's keys and store; refused while the bridge has not received everything", _wipe_arguments, _wipe),
+    Command("support open", "let remote support in, for some minutes: the box speaks outward only", _support_open_arguments, _support_open),
+    Command("support close", "shut remote support out now", _support_close_arguments, _support_close),
     Command("time show", "what time it is, how that is known, and what was learnt", _nothing, _time_show),
     Command("time learn", "ask the bridge's door for the signed time now", _nothing, _time_learn),
     Command("time set", "say what time it is where nothing else can", _time_set_arguments, _time_set),
@@ -1348,6 +1386,7 @@ def parser(said: Sequence[str] = ()) -> argparse.ArgumentParser:
         "device": "what is plugged in, and what it says",
         "time": "what the box knows about the time",
         "bag": "the post bag on a USB stick",
+        "support": "remote support, opened at the station alone",
         "simulate": "devices, recordings and days that are invented",
     }
     named = [] if {"-h", "--help"} & set(said) else [one for one in COMMANDS if one.words.split()[0] in said]
