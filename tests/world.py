@@ -139,21 +139,26 @@ class Net:
         self.ends: dict[str, NetLink] = {}
         self.queues: dict[str, list[tuple[str, bytes]]] = {"up": [], "down": []}
         self.carried: list[tuple[str, bytes]] = []
+        self.unsure = 0
 
     def link(self, listens: str, *, keep: bool) -> "NetLink":
         """A new line for the end that listens to topics of `listens` (``up``: the bridge)."""
         self.ends[listens] = NetLink(self, listens, keep)
         return self.ends[listens]
 
-    def sent(self, link: "NetLink", topic: str, payload: bytes, token: int) -> None:
-        """A PUBLISH is on its way to the broker."""
+    def sent(self, link: "NetLink", topic: str, payload: bytes, token: int, *, sure: bool) -> None:
+        """A PUBLISH is on its way to the broker; one of QoS 0 is for whoever is there."""
         roll, weather = self.dice.random, self.weather
+        self.unsure += not sure
         if roll() < weather.lose:
             return
         self.carried.append((topic, payload))
+        reader = self.ends.get(self.queue_of(topic))
+        if not sure and (reader is None or not reader.up):
+            return
         if roll() >= weather.forget:
             self.queues[self.queue_of(topic)] += [(topic, payload)] * (2 if roll() < weather.repeat else 1)
-        if roll() >= weather.lose_ack:
+        if sure and roll() >= weather.lose_ack:
             self.acknowledge(link, token)
 
     def queue_of(self, topic: str) -> str:
@@ -213,6 +218,7 @@ class NetLink:
         self.coming: list[Happening] = []
         self.waited = False
         self.blocked = False
+        self.prodded = 0
 
     @property
     def room(self) -> int:
@@ -252,13 +258,13 @@ class NetLink:
         heard, self.heard = self.heard, []
         return heard
 
-    def publish(self, topic: str, payload: bytes, *, sure: bool = True) -> int:  # noqa: ARG002 - the line's form
+    def publish(self, topic: str, payload: bytes, *, sure: bool = True) -> int:
         """Give it to the net."""
         if not self.up:
             raise LinkError("down")
         self.tokens += 1
         self.spent += len(payload)
-        self.net.sent(self, topic, payload, self.tokens)
+        self.net.sent(self, topic, payload, self.tokens, sure=sure)
         return self.tokens
 
     def deliver(self, topic: str, payload: bytes) -> None:
@@ -273,6 +279,8 @@ class NetLink:
 
     def prod(self, within: float) -> None:
         """Whoever is up here answers, and whoever is not has been told."""
+        del within
+        self.prodded += 1
 
     def close(self, reason: str) -> None:
         """We have had enough of it."""

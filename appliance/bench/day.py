@@ -431,9 +431,16 @@ def both_ends(wall: int, gather: int | None = None) -> Iterator[Ends]:
         )
         clock = Clock(1, boot=1, boottime=now_ns, wall=now_ns, quality=lambda: ClockQuality.SYNCED)
         line = CountedLink(
-            broker, f"tram-{STATION}", [station_filter(SHARD, STATION, DOWN)], keepalive=KEEPALIVE_METERED, clock=clock.monotonic
+            broker,
+            f"tram-{STATION}",
+            [station_filter(SHARD, STATION, DOWN)],
+            keepalive=KEEPALIVE_METERED,
+            clock=clock.monotonic,
+            together=True,
         )
-        other = CountedLink(broker, "tram-bridge-07", [shard_filter(SHARD)], keep=True, keepalive=KEEPALIVE_METERED, clock=lambda: 0.0)
+        other = CountedLink(
+            broker, "tram-bridge-07", [shard_filter(SHARD)], keep=True, keepalive=KEEPALIVE_METERED, clock=lambda: 0.0, together=True
+        )
         log = journal.open("bench", io.StringIO())
         station = carrier(conn, load([settings_file]), clock, log, line)
         end = bridge_end(

@@ -13,9 +13,10 @@ paho-mqtt 2.2 has habits that lose or block messages (each reproduced in tests/r
    between tries belong to the caller;
 8. loop_start() needs a thread and a socket pair: never used;
 9. unacknowledged messages come back only to the same client id with a session that is kept: the bridge asks for one;
-10. its pings follow the keepalive of CONNECT and the machine's own clock: they are sent here, so that the pulse can change
+10. it writes each packet by itself, which is a TLS record and a segment each (74 B): its packets gather until `wait`, and go together;
+11. its pings follow the keepalive of CONNECT and the machine's own clock: they are sent here, so that the pulse can change
     without a new connection, and a line of which much is expected can be asked at once (`prod`);
-11. it cannot pass on a TLS session: the socket is ours, and the session is taken late, because TLS 1.3 brings its tickets after
+12. it cannot pass on a TLS session: the socket is ours, and the session is taken late, because TLS 1.3 brings its tickets after
     the handshake.
 """
 
@@ -59,6 +60,7 @@ from paho.mqtt.packettypes import PacketTypes  # noqa: E402 - after `_spared`, w
 from paho.mqtt.properties import Properties  # noqa: E402 - after `_spared`, which must come first
 
 from appliance.relay.line import Acked, Down, Happening, LinkError, Message, Up  # noqa: E402 - after `_spared`, which must come first
+from appliance.relay.rules import ANSWER_SECONDS  # noqa: E402 - after `_spared`, which must come first
 
 USER_TIMEOUT_MS = 20_000
 """Sent and unacknowledged by TCP for so long: the line is dead (recovery from a 90 s black hole: 5.8 s instead of 40 s, measured)."""
@@ -74,13 +76,13 @@ RECEIVE_MAXIMUM = 200
 """Messages a broker may have un-PUBACKed to us (MQTT 5)."""
 SESSION_SECONDS = 7 * 24 * 3600
 """How long a broker is asked to keep a session (MQTT 5)."""
+HELD_BYTES = 8192
+"""So much is held before paho has to keep the rest: a window of three chunks, and what the kernel keeps unsent beside it."""
 BURST = 512
 """The most happenings collected in one wait."""
 OVERHEAD_BYTES = 64
 """What an MQTT 5 PUBLISH adds to topic and payload, generously."""
 NO_LIMIT = 65_535
-ANSWER_SECONDS = 20.0
-"""A ping, or a broker that was called upon, may go unanswered for so long (as long as TCP may wait for its own acknowledgements)."""
 
 V5, V311 = "5", "3.1.1"
 _SPEECHLESS = frozenset({"lost", "timeout", "keep-alive-timeout", "protocol-error", "malformed-packet", "unspecified-error"})
@@ -112,11 +114,15 @@ def tls_context(ca: str | None, cert: str | None = None, key: str | None = None)
 
 
 class _Stream:
-    """A connected socket as paho wants it, read in large bites: paho asks for one byte at a time. `spoken`: when we last sent."""
+    """A connected socket as paho wants it, read in large bites: paho asks for one byte at a time.
+
+    What is sent is held until `flush`, so that what is said in one turn leaves in one TLS record. `spoken`: when we last sent.
+    """
 
     def __init__(self, sock: socket.socket, clock: Callable[[], float]) -> None:
         self._sock = sock
         self._ahead = memoryview(b"")
+        self._held = bytearray()
         self._clock = clock
         self.spoken = clock()
 
@@ -128,9 +134,25 @@ class _Stream:
         return piece
 
     def send(self, data: bytes) -> int:
-        sent = self._sock.send(data)
-        self.spoken = self._clock()
-        return sent
+        if len(self._held) >= HELD_BYTES:
+            raise BlockingIOError(errno.EAGAIN, "the line is full")
+        self._held += data
+        return len(data)
+
+    @property
+    def holds(self) -> bool:
+        """True while something waits to be written."""
+        return bool(self._held)
+
+    def flush(self) -> None:
+        """Write what is held, as far as the kernel takes it. OSError when the connection is gone."""
+        while self._held:
+            try:
+                sent = self._sock.send(self._held)
+            except (BlockingIOError, ssl.SSLWantReadError, ssl.SSLWantWriteError):
+                return
+            del self._held[:sent]
+            self.spoken = self._clock()
 
     def pending(self) -> int:
         return len(self._ahead) + (self._sock.pending() if isinstance(self._sock, ssl.SSLSocket) else 0)
@@ -146,11 +168,12 @@ class _Stream:
 
 
 class _Client(mqtt.Client):
-    """paho's client on a connection that is already made."""
+    """paho's client on a connection that is already made. Whoever asks it to say something only queues; `loop_write` writes."""
 
     def __init__(self, stream: _Stream, **options: Any) -> None:
         super().__init__(CallbackAPIVersion.VERSION2, manual_ack=True, reconnect_on_failure=False, **options)
         self._stream = stream
+        self.on_socket_register_write = lambda *_args: None  # paho's own word for: somebody else writes
 
     def _create_socket(self) -> Any:
         return self._stream
@@ -211,7 +234,8 @@ class MqttLink:
     session while we are away (the bridge); without it a connection begins with nothing (the station).
 
     `keepalive` is what CONNECT promises: the broker gives us up after one and a half times as many seconds of silence. `beat`, where
-    it is shorter, says after how many seconds of our own silence a ping goes; it may be changed at any time.
+    it is shorter, says after how many seconds of our own silence a ping goes; it may be changed at any time. `together`: what is
+    said between two waits leaves in one go with the second, in one TLS record where it fits; otherwise each message at once.
     """
 
     broker: Broker
@@ -220,6 +244,7 @@ class MqttLink:
     keep: bool = False
     keepalive: int = 300
     connect_timeout: float = 15.0
+    together: bool = False
     clock: Callable[[], float] = time.monotonic
     version: str = ""
     up: bool = False
@@ -330,12 +355,15 @@ class MqttLink:
             raise LinkError("lost", mqtt.error_string(info.rc))
         if sure:
             self._flying.add(info.mid)
-        return self._token(info.mid)
+        token = self._token(info.mid)
+        self._said()
+        return token
 
     def done(self, token: int) -> None:
         """PUBACK a message, when it came by this connection and asks for one."""
         if self._client is not None and token >> 16 == self._generation and token & 0xFFFF:
             self._client.ack(token & 0xFFFF, 1)
+            self._said()
             self._raise_bug()
 
     def prod(self, within: float = ANSWER_SECONDS) -> None:
@@ -354,13 +382,16 @@ class MqttLink:
         self._generation += 1  # what paho says from now on belongs to the past
         if self._client is not None and self.up:
             self._client.disconnect()
-        self._fail(reason, None)
+            self.flush()
+        if self._phase != "idle":
+            self._fail(reason, None)
 
     # --- the hand on the crank ----------------------------------------------------------------------------------------
 
     def wait(self, seconds: float, *others: int) -> list[int]:
         """Wait for the line, for one of the descriptors `others`, or for the time; the readable ones of `others`."""
-        sock, client = self._sock, self._client
+        self.flush()
+        sock, client, stream = self._sock, self._client, self._stream
         reads: list[int] = list(others)
         writes: list[int] = []
         number = -1
@@ -370,15 +401,16 @@ class MqttLink:
                 (writes if self._wants == "write" else reads).append(number)
             else:
                 reads.append(number)
-                if client.want_write():
+                if client.want_write() or (stream is not None and stream.holds):
                     writes.append(number)
             seconds = min(seconds, self._next_check() - self.clock())
-        ahead = self._stream is not None and self._stream.pending() > 0
+        ahead = stream is not None and stream.pending() > 0
         if ahead or self.stirred:
             seconds = 0.0
         ready, writable, _ = select.select(reads, writes, [], max(0.0, seconds))
         if sock is not None and (ahead or number in ready or writable or self.clock() >= self._next_check()):
             self._step(readable=ahead or number in ready, writable=bool(writable))
+            self.flush()
         self._raise_bug()
         return [one for one in others if one in ready]
 
@@ -400,19 +432,36 @@ class MqttLink:
             if readable or writable:
                 self._shake()
         elif self._client is not None:
-            self._turn(self._client, readable, writable)
+            self._turn(self._client, readable)
         if self._phase != "idle":
             self._check()
 
-    def _turn(self, client: _Client, readable: bool, writable: bool) -> None:
+    def _said(self) -> None:
+        if not self.together:
+            self.flush()
+
+    def flush(self) -> None:
+        """Write everything that was said since the last time, in one go. `wait` begins with it."""
+        client, stream = self._client, self._stream
+        if client is None or stream is None:
+            return
+        try:
+            while client.want_write() or stream.holds:
+                code = client.loop_write()
+                stream.flush()
+                if stream.holds or code != MQTTErrorCode.MQTT_ERR_SUCCESS:
+                    return  # the kernel takes no more now, or the connection has ended
+        except OSError as error:
+            if self._client is client:
+                self._fail("lost", error)
+
+    def _turn(self, client: _Client, readable: bool) -> None:
         stream = self._stream
         if readable or (stream is not None and stream.pending()):
             while self._client is client and len(self._happened) < BURST:
                 client.loop_read()
                 if self._bug is not None or stream is None or not stream.pending():
                     break
-        if self._client is client and (writable or client.want_write()):
-            client.loop_write()
 
     def _check(self) -> None:
         """Whether an answer is overdue, and whether it is time for a ping."""
@@ -433,6 +482,7 @@ class MqttLink:
         self._asked = (self.clock() + within, self.traffic.bytes_in)
         if self.up and self._client is not None:
             self._client.ping()
+            self._said()
             self._raise_bug()
 
     # --- making a connection ------------------------------------------------------------------------------------------

@@ -19,7 +19,22 @@ from appliance.contract.receipts import SAFE_NONCE, Hello, LaneReceipt, Level, R
 from appliance.contract.topics import DOWN, UP, topic
 from appliance.relay.line import Acked, Down, Link, LinkError, Message, Up
 from appliance.relay.marks import Marks, lane_receipt, marks_of
-from appliance.relay.rules import CREDIT, CREDIT_UNANSWERED, GRACE, PATIENCE, ROUTE_SECONDS, Budget, Pace, backoff, hello_again, soonest
+from appliance.relay.rules import (
+    ANSWER_SECONDS,
+    CREDIT,
+    CREDIT_UNANSWERED,
+    GRACE,
+    PATIENCE,
+    QUIET,
+    ROUTE_SECONDS,
+    UNHEARD,
+    WINDOW,
+    Budget,
+    Pace,
+    backoff,
+    hello_again,
+    soonest,
+)
 from appliance.relay.seals import SEALED_MORE, Clear, Seals
 from appliance.relay.sending import Piece, Sender, told
 from appliance.relay.storage import Arrived, Bad, Peer, Storage, Stream, Tx, Waiting
@@ -120,6 +135,8 @@ class Pump:
     limit: int = CHUNK_BYTES
     me: bytes = b""
     bags: int = -1
+    quiet: float = float("-inf")
+    unheard: float | None = None
     safe: tuple[int, float] = (0, float("-inf"))
     ask_round: bool = True
     due: float = float("-inf")
@@ -158,6 +175,9 @@ class Pump:
         if self.link.up and self.pace.silence(now) > PATIENCE:
             self.link.close("no-puback")
             self._happen(now)
+        if self.unheard is not None and now >= self.unheard + UNHEARD:
+            self.unheard = None
+            self.link.prod(ANSWER_SECONDS)
         wait = self._wait(now)
         self.due = now + wait
         return wait
@@ -214,6 +234,7 @@ class Pump:
         for one in happened:
             if isinstance(one, Message):
                 self.basket.append(one)
+                self.unheard = None
             elif isinstance(one, Acked):
                 self.pace.acked(one.token, now)
                 self.nobody = one.nobody
@@ -228,6 +249,7 @@ class Pump:
     def _up(self, up: Up, now: float) -> None:
         self.opening, self.attempt, self.reason = False, 0, ""
         self.pace.lost()
+        self.unheard = None
         self.budget.connected()
         self.limit = min(CHUNK_BYTES, self.link.largest)
         if self.limit < SMALLEST:
@@ -692,14 +714,19 @@ class Pump:
                 self.link.eager = self.link.eager or len(pieces) >= room
 
     def _publish(self, talk: Talk, pieces: Sequence[Piece], now: float) -> bool:
+        receipted = self._receipted(talk, pieces, now)
         for piece in pieces:
             try:
-                token = self.link.publish(topic(talk.shard, talk.station, self.end.way, Lane(piece.lane)), piece.payload)
+                token = self._say(talk, piece, sure=not receipted)
             except LinkError as error:
                 self.reason = error.reason
                 talk.sender.lost()
                 return False
-            self.pace.sent(token, len(piece.payload), now)
+            if receipted:
+                self.unheard = now if self.unheard is None else self.unheard
+            else:
+                self.pace.sent(token, len(piece.payload), now)
+            self.quiet = now
             self.budget.sent(piece.lane, now)
             self.counts.published += 1
             if piece.last:
@@ -707,6 +734,14 @@ class Pump:
                     self.end.say("publish" if self.end.way == UP else "published", **ids)
                 piece.flight.told = []
         return True
+
+    def _say(self, talk: Talk, piece: Piece, *, sure: bool) -> int:
+        return self.link.publish(topic(talk.shard, talk.station, self.end.way, Lane(piece.lane)), piece.payload, sure=sure)
+
+    def _receipted(self, talk: Talk, pieces: Sequence[Piece], now: float) -> bool:
+        """True where the receipt alone may answer these messages: few, after a silence, for the first time, to who is there."""
+        few = len(pieces) < WINDOW and not self.pace.flying and now >= self.quiet + QUIET
+        return self.end.metered and talk.answered and few and all(one.first and one.last and one.lane != Lane.ATTACHMENTS for one in pieces)
 
     def _again(self, talk: Talk, now: float) -> bool:
         return talk.answered or now >= talk.up + GRACE
@@ -727,6 +762,7 @@ class Pump:
         if not self.link.up:
             return soonest(None if self.opening else self.retry - now)
         waits: list[float | None] = [PATIENCE - self.pace.silence(now) + 1.0 if self.pace.flying else None]
+        waits.append(None if self.unheard is None else self.unheard + UNHEARD - now)
         held = self._held(now)
         waits.append(held if held > 0 else None)
         for station in list(self.live):

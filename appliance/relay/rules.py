@@ -26,6 +26,14 @@ PATIENCE = 45.0
 ROUTE_SECONDS = 3.0
 """After a change of the routes a connection has to answer within this: with the rest of a thin link's window before the answer
 (1.5 s) and the way there and back (0.6-1.2 s), and the first byte on a new one still leaves within 5 s (decision 9)."""
+ANSWER_SECONDS = 20.0
+"""A ping, or a broker that was called upon, may go unanswered for so long (as long as TCP may wait for its own acknowledgements)."""
+QUIET = 5.0
+"""On a metered link a few messages after so much silence of ours go at QoS 0: the receipt, which is what counts, follows in a moment, and
+a PUBACK beside it costs 80 B and often an acknowledgement of TCP. A stream of messages has its window, and so its PUBACKs."""
+UNHEARD = 15.0
+"""With no PUBACK to wait for, the line is asked whether it lives when nothing has come so long after such a message. With 20 s for the
+answer it is given up sooner than one that owes a PUBACK (`PATIENCE`)."""
 CREDIT = 256
 """Parcels sent and not yet receipted, at most, while the other end answers."""
 CREDIT_UNANSWERED = 16

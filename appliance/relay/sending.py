@@ -44,6 +44,7 @@ class Piece:
     payload: bytes
     flight: Flight
     last: bool
+    first: bool = False
 
 
 class Sender:
@@ -217,7 +218,7 @@ class Sender:
             flight.parts = self._split(self.storage.payload(tx, flight.parcel.number))
         payload = flight.parts[flight.next]
         flight.next += 1
-        flight.fresh = False
+        first, flight.fresh = flight.fresh, False
         last = flight.next == len(flight.parts)
         if last:
             self.todo[lane].remove(flight)
@@ -225,7 +226,7 @@ class Sender:
                 del self.todo[lane]
             flight.parts, flight.next, flight.sent = None, 0, now
             self.flying[flight.parcel.number] = flight
-        return Piece(lane, payload, flight, last)
+        return Piece(lane, payload, flight, last, first)
 
     def _split(self, payload: bytes) -> list[bytes]:
         return split(payload, self.limit + (self.more if peek(payload).suite else 0))

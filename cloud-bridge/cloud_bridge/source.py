@@ -178,6 +178,7 @@ class Express:
     def wait(self, seconds: float) -> None:
         """Wait until something happens on one of the two."""
         urgent, rest = self.links
+        rest.flush()  # its PUBACKs do not sit out the other one's wait
         if self.stirred:
             seconds = 0.0
         elif rest.descriptor >= 0 and not rest.up:
@@ -247,6 +248,7 @@ def source_of(settings: Settings, shards: Iterable[int]) -> Source:
             keep=True,
             keepalive=KEEPALIVE,
             connect_timeout=settings.link.connect_timeout_s,
+            together=True,
         )
 
     return Express(line(True), line(False))

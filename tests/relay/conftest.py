@@ -35,6 +35,12 @@ def world(worlds: Callable[..., World]) -> World:
     return worlds()
 
 
+@pytest.fixture
+def metered(worlds: Callable[..., World]) -> World:
+    """One world on a line whose bytes are paid for."""
+    return worlds(metered=True)
+
+
 @pytest.fixture(params=["sqlite", "postgresql"])
 def either(request: pytest.FixtureRequest, worlds: Callable[..., World]) -> World:
     """A world whose bridge keeps its store on SQLite, then one on PostgreSQL."""

@@ -133,8 +133,8 @@ def settle_at_puback() -> Undo:
             def __getattr__(self, name: str) -> Any:
                 return getattr(link, name)
 
-            def publish(self, topic: str, payload: bytes) -> int:
-                sent.append(link.publish(topic, payload))
+            def publish(self, topic: str, payload: bytes, *, sure: bool = True) -> int:
+                sent.append(link.publish(topic, payload, sure=sure))
                 return sent[-1]
 
         self.link = Spy()  # type: ignore[assignment]

@@ -1,0 +1,138 @@
+"""On a metered link a few messages after a silence go at QoS 0: their receipt answers them, and nothing else needs to."""
+
+from collections.abc import Callable
+from typing import Any
+
+from appliance.relay.line import LinkError
+from appliance.relay.link import MqttLink
+from appliance.relay.rules import QUIET, RESEND, UNHEARD
+from tests.relay.brokers import PINGREQ, PUBLISH, HandBroker
+from tests.relay.test_link import UP_TOPIC, hand, link, opened
+from tests.world import World
+
+__all__ = ["hand", "link"]
+
+
+def quiet(world: World) -> World:
+    """Both ends know each other, and nothing has been said for a while."""
+    world.settle()
+    world.pass_time(QUIET + 1.0)
+    world.net.unsure = 0
+    return world
+
+
+def spoken(world: World, turns: int = 4) -> int:
+    """How many messages of the station left at QoS 0 in so many of its turns; the bridge hears nothing."""
+    before = world.net.unsure
+    for _ in range(turns):
+        world.turn("station")
+    return world.net.unsure - before
+
+
+def test_a_request_after_a_silence_needs_no_puback(metered: World) -> None:
+    """It goes at QoS 0 and takes its row along when the receipt comes; what waited goes with it."""
+    world = quiet(metered)
+    world.record(2)
+    world.record(0)
+    assert spoken(world) == 2
+    world.settle()
+    assert world.judge() == []
+
+
+def test_what_was_lost_at_qos_0_is_sent_again_and_surely(metered: World) -> None:
+    """The broker loses it; 60 s later it goes at QoS 1, and arrives once."""
+    world = quiet(metered)
+    world.record(0)
+    assert spoken(world) == 1
+    world.net.queues["up"].clear()
+    world.pass_time(RESEND + 1.0)
+    assert spoken(world) == 0
+    assert len(world.net.queues["up"]) == 1
+    world.settle()
+    assert world.judge() == []
+
+
+def test_nothing_heard_after_it_asks_the_line_whether_it_lives(metered: World) -> None:
+    """No PUBACK says that the broker is there: after 15 s without a word the line is prodded, once, and not where an answer came."""
+    world = quiet(metered)
+    world.record(0)
+    spoken(world)
+    line = world.net.ends["down"]
+    before = line.prodded
+    assert world.station.turn(world.now, world.at) <= UNHEARD
+    world.pass_time(UNHEARD + 0.1)
+    spoken(world)
+    assert line.prodded == before + 1
+    world.settle()
+    quiet(world).record(0)
+    world.settle()
+    world.pass_time(UNHEARD + 0.1)
+    spoken(world)
+    assert line.prodded == before + 1
+
+
+def test_a_stream_has_its_window(metered: World) -> None:
+    """Three messages together, or one right after another, are acknowledged one by one."""
+    world = quiet(metered)
+    for lane in (0, 1, 2):
+        world.record(lane)
+    assert spoken(world) == 0
+    world.settle()
+    quiet(world).record(0)
+    assert spoken(world, 1) == 1
+    world.pass_time(QUIET - 1.0)
+    world.record(0)
+    assert spoken(world, 1) == 0
+
+
+def test_where_bytes_cost_nothing_every_parcel_is_sure(world: World) -> None:
+    """An unmetered line keeps its PUBACKs."""
+    quiet(world).record(0)
+    assert spoken(world) == 0
+
+
+def test_what_is_said_together_leaves_in_one_go(link: Callable[..., MqttLink], hand: Callable[..., HandBroker]) -> None:
+    """Between two waits nothing is written; the second writes it in one piece, and a new connection begins with nothing of it."""
+    broker = hand(acks=True)
+    one = opened(link(broker.port, together=True), broker)
+    broker.packets.clear()
+    before = one.traffic.segments_out
+    for payload in (b"a request", b"a reading"):
+        one.publish(UP_TOPIC, payload, sure=False)
+    one.prod()
+    assert one.traffic.segments_out == before
+    turned(one, broker)
+    assert [first & 0xF0 for first, _ in broker.packets] == [PUBLISH, PUBLISH, PINGREQ]
+    assert one.traffic.segments_out == before + 2  # the three, and an acknowledgement of what the broker said
+    one.publish(UP_TOPIC, b"never written", sure=False)
+    broker.drop()
+    broker.packets.clear()
+    one.close()
+    turned(opened(one, broker), broker)
+    assert broker.published() == []
+
+
+def test_a_line_that_takes_no_more_keeps_order_and_loses_nothing(link: Callable[..., MqttLink], hand: Callable[..., HandBroker]) -> None:
+    """More is said than the kernel takes: the rest follows, whole and in order."""
+    broker = hand()
+    one = opened(link(broker.port, together=True), broker)
+    broker.packets.clear()
+    said = [bytes([number % 256]) * 20_000 for number in range(400)]
+    for payload in said:
+        one.publish(UP_TOPIC, payload, sure=False)
+    one.wait(0.0)
+    for _ in range(4000):
+        turned(one, broker, 1)
+        if len(broker.published()) == len(said):
+            break
+    assert [body[-20_000:] for body in broker.published()] == said
+
+
+def turned(one: MqttLink, broker: HandBroker, times: int = 20) -> Any:
+    """Both sides look at their sockets so many times."""
+    for _ in range(times):
+        try:
+            one.wait(0.001)
+        except LinkError:
+            return
+        broker.step()
