@@ -106,6 +106,8 @@ def play(box: Machine, inventory: Path, *more: str, check: bool = True) -> str:
     environment = {
         **os.environ,
         "ANSIBLE_HOME": str(box.place / "a"),
+        # A kept connection is known by host and port, and every container is 127.0.0.1: in a common folder it would lead into another's.
+        "ANSIBLE_SSH_CONTROL_PATH_DIR": str(box.place / "cp"),
         "ANSIBLE_CONFIG": str(PROVISIONING / "ansible.cfg"),
         "ANSIBLE_NOCOLOR": "1",
     }
