@@ -1,10 +1,12 @@
 """The declared layers of an image, checked, and the steps that build it. Nothing here touches anything but the declarations.
 
 A target (``targets/*.toml``) names its architecture and its layers; a layer (``layers/*.toml``) its packages, files, commands and
-variables; a values file gives variables. What is unknown, missing or out of bounds is a `WrongImage` with key, value, what was
-expected and an example, before anything is built.
+variables, and the variables of the roles that are run inside; a values file gives variables. What is unknown, missing or out of
+bounds is a `WrongImage` with key, value, what was expected and an example, before anything is built.
 """
 
+import hashlib
+import json
 import re
 import shlex
 import tomllib
@@ -15,10 +17,15 @@ from typing import Any
 
 HERE = Path(__file__).resolve().parent
 SUITES = ("trixie",)
-LAYER_KEYS = {"summary": str, "packages": list, "files": list, "commands": list, "variables": dict}
+PROVISIONING = HERE.parent / "provisioning"
+LAYER_KEYS = {"summary": str, "packages": list, "early": list, "files": list, "commands": list, "variables": dict, "roles": dict}
 VARIABLE_KEYS = {"type": str, "form": str, "low": int, "high": int, "default": object, "example": str, "doc": str}
-TYPES = ("text", "whole", "file")
+TYPES = ("text", "whole", "file", "table")
 PACKAGE = r"[a-z0-9][a-z0-9+.-]+"
+DISK = "7472616d"
+"""The disk's number in its partition table ("tram"): a slot is found by its place, so an update needs no label of its own."""
+HOST = "image"
+"""The name of the image in the inventory its roles are run with."""
 
 
 class WrongImage(ValueError):  # noqa: N818 - what a person hears
@@ -31,13 +38,15 @@ class WrongImage(ValueError):  # noqa: N818 - what a person hears
 
 @dataclass(frozen=True)
 class Layer:
-    """One checked layer."""
+    """One checked layer. `early` is run before the packages are set up, `commands` after the roles; `roles` are the roles' variables."""
 
     name: str
     packages: tuple[str, ...]
+    early: tuple[str, ...]
     files: tuple[Mapping[str, str], ...]
     commands: tuple[str, ...]
     variables: Mapping[str, Mapping[str, Any]]
+    roles: Mapping[str, Any]
 
 
 @dataclass(frozen=True)
@@ -81,14 +90,29 @@ def layer(file: Path) -> Layer:
         _variable(name, key, one)
     for one in found.get("files", []):
         _file(name, one)
-    for one in found.get("commands", []):
-        for used in re.findall(r"\{(\w+)\}", one if isinstance(one, str) else ""):
-            if used not in variables:
-                raise WrongImage(
-                    name, "commands", one, "only variables that the layer declares", "{" + min(variables, default="hostname") + "}"
-                )
-    lists = {key: tuple(found.get(key, [])) for key in ("packages", "files", "commands")}
-    return Layer(name.removesuffix(".toml"), **lists, variables=variables)
+    for key in ("early", "commands", "roles"):
+        said = found.get(key, [])
+        for one in said.values() if isinstance(said, dict) else said:
+            _known(name, key, one, variables)
+    lists = {key: tuple(found.get(key, [])) for key in ("packages", "early", "files", "commands")}
+    return Layer(name.removesuffix(".toml"), **lists, variables=variables, roles=found.get("roles", {}))
+
+
+def _known(file: str, key: str, text: object, variables: Mapping[str, Any]) -> None:
+    for used in _named(text) if isinstance(text, str) else ():
+        if used not in variables:
+            example = "{" + min(variables, default="hostname") + "}"
+            raise WrongImage(file, key, text, "only variables that the layer declares", example)
+
+
+def _named(text: str) -> list[str]:
+    """The variables a command names: ``{name}``, but not the shell's ``${name}``."""
+    return re.findall(r"(?<!\$)\{(\w+)\}", text)
+
+
+def filled(text: str, values: Mapping[str, str]) -> str:
+    """A command with the values in their places."""
+    return re.sub(r"(?<!\$)\{(\w+)\}", lambda found: values[found[1]], text)
 
 
 def _variable(file: str, key: str, one: Any) -> None:
@@ -124,6 +148,8 @@ def checked(file: str, key: str, value: Any, one: Mapping[str, Any]) -> str:
     if one["type"] == "whole":
         good = isinstance(value, int) and not isinstance(value, bool) and one["low"] <= value <= one["high"]
         expected = f"a whole number from {one['low']} to {one['high']}"
+    elif one["type"] == "table":
+        good, expected = _is_table(value), "a table as JSON, without a single quote"
     elif one["type"] == "text":
         good, expected = isinstance(value, str) and bool(re.fullmatch(one["form"], value)), f"text of the form {one['form']}"
     else:
@@ -132,6 +158,13 @@ def checked(file: str, key: str, value: Any, one: Mapping[str, Any]) -> str:
     if not good:
         raise WrongImage(file, key, value, expected, one["example"])
     return str(value)
+
+
+def _is_table(value: object) -> bool:
+    try:
+        return isinstance(value, str) and "'" not in value and isinstance(json.loads(value), dict)
+    except ValueError:
+        return False
 
 
 def image(target: str, suite: str, values: Mapping[str, Any], said: str = "values") -> Image:
@@ -156,12 +189,44 @@ def image(target: str, suite: str, values: Mapping[str, Any], said: str = "value
     return Image(target, found["architecture"], suite, layers, made)
 
 
+# --- the roles --------------------------------------------------------------------------------------------------------------------------
+
+
+def roles_of(one: Image) -> dict[str, Any]:
+    """The roles' variables with the values in them: a number stays a number, a table a table. Empty: no role is run."""
+    found: dict[str, Any] = {}
+    for each in one.layers:
+        for key, said in each.roles.items():
+            found[key] = _role_value(said, each, one.values) if isinstance(said, str) else said
+    return found
+
+
+def _role_value(said: str, each: Layer, values: Mapping[str, str]) -> object:
+    whole = re.fullmatch(r"\{(\w+)\}", said)
+    kind = each.variables[whole[1]]["type"] if whole else "text"
+    text = filled(said, values)
+    return int(text) if kind == "whole" else json.loads(text) if kind == "table" else text
+
+
+def packages_of(one: Image) -> list[str]:
+    """Debian's packages: the layers', and those the roles ask for by default, so that no role fetches anything while it runs."""
+    asked = [name for each in one.layers for name in each.packages]
+    if roles_of(one):
+        import yaml  # type: ignore[import-untyped]  # comes with ansible-core, without types
+
+        site = yaml.safe_load((PROVISIONING / "site.yml").read_text("utf-8"))[0]["vars"]["site_roles"]
+        for role in site["all"] + site["station"]:
+            said = yaml.safe_load((PROVISIONING / "roles" / role / "defaults/main.yml").read_text("utf-8"))
+            asked += said.get(f"{role}_packages") or []
+    return list(dict.fromkeys(asked))
+
+
 # --- the steps --------------------------------------------------------------------------------------------------------------------------
 
 
 def table(one: Image) -> str:
     """The partition table, as sfdisk takes it (sizes and starts in sectors of 512 bytes). MBR: the Pi's firmware reads it everywhere."""
-    lines, start = ["label: dos"], 8192
+    lines, start = ["label: dos", f"label-id: 0x{DISK}"], 8192
     for kind, size in (("c, bootable", "firmware_mb"), ("83", "root_mb"), ("83", "root_mb"), ("83", "data_mb")):
         sectors = int(one.values[size]) * 2048
         lines.append(f"start={start}, size={sectors}, type={kind}")
@@ -174,35 +239,57 @@ def starts(one: Image) -> list[int]:
     return [int(found) * 512 for found in re.findall(r"start=(\d+)", table(one))]
 
 
-def steps(one: Image, out: Path) -> Iterator[tuple[str, str]]:
-    """What builds the image: a title and a shell command each, in order. $ROOT is the root's folder, $OUT the image."""
-    root, files, values = out.with_suffix(".root"), HERE / "files", one.values
-    packages = ",".join(dict.fromkeys(name for each in one.layers for name in each.packages))
-    source = f"deb [signed-by=/usr/share/keyrings/debian-archive-keyring.gpg] {values['mirror']} {one.suite} main non-free-firmware"
+def steps(one: Image, out: Path, keep: Path | None = None) -> Iterator[tuple[str, str]]:
+    """What builds the image: a title and a shell command each, in order. $ROOT is the root's folder, $OUT the image.
+
+    With `keep`, a folder, Debian's packages as they were set up are kept there as a tar, and taken from there the next time.
+    """
+    root, files = out.with_suffix(".root"), HERE / "files"
     yield "clear", f"rm -rf {shlex.quote(str(root))} && export ROOT={shlex.quote(str(root))} OUT={shlex.quote(str(out))}"
-    yield (
-        "packages",
-        (
-            f"mmdebstrap --mode=root --variant=minbase --architectures={one.architecture} --include={packages} "
-            "--dpkgopt=path-exclude='/usr/share/man/*' --dpkgopt=path-exclude='/usr/share/locale/*' "
-            f'--essential-hook=\'mkdir -p "$1/boot/firmware"\' {one.suite} "$ROOT" {shlex.quote(source)}'
-        ),
-    )
+    yield "packages", _packages(one, keep)
+    if roles_of(one):
+        yield from _roles(one)
     for each in one.layers:
         for part in each.files:
-            yield (
-                f"{each.name}: {part['to']}",
-                f'install -D -m {part["mode"]} {shlex.quote(str(files / part["from"]))} "$ROOT/{part["to"]}"',
-            )
+            source = shlex.quote(str(files / part["from"]))
+            yield f"{each.name}: {part['to']}", f'install -D -m {part["mode"]} {source} "$ROOT/{part["to"]}"'
         for command in each.commands:
-            yield f"{each.name}: command", re.sub(r"\{(\w+)\}", lambda found: values[found[1]], command)
-    yield (
-        "list of packages",
-        'dpkg-query --admindir="$ROOT/var/lib/dpkg" -Wf \'${Package}\\t${Version}\\t${Architecture}\\n\' >"$OUT.packages"',
-    )
-    yield "SBOM", f'{shlex.quote(str(HERE / "sbom"))} "$OUT.packages" >"$OUT.cdx.json"'
+            yield f"{each.name}: command", filled(command, one.values)
+    listed = 'dpkg-query --admindir="$ROOT/var/lib/dpkg" -Wf \'${Package}\\t${Version}\\t${Architecture}\\n\' >"$OUT.packages"'
+    yield "list of packages", listed
+    yield "SBOM", f'{shlex.quote(str(HERE / "sbom"))} "$OUT.packages" "$ROOT/opt/tram/current" >"$OUT.cdx.json"'
     yield from _disk(one)
     yield "checksums", '(cd "$(dirname "$OUT")" && b=$(basename "$OUT") && sha256sum "$b" "$b.packages" "$b.cdx.json" >"$b.sha256")'
+
+
+def _packages(one: Image, keep: Path | None) -> str:
+    source = f"deb [signed-by=/usr/share/keyrings/debian-archive-keyring.gpg] {one.values['mirror']} {one.suite} main non-free-firmware"
+    early = "\n".join(filled(command, one.values) for each in one.layers for command in each.early)
+    hook = f"--essential-hook={shlex.quote('ROOT=$1; export ROOT; ' + early)}"
+    command = (
+        f"mmdebstrap --mode=root --variant=minbase --architectures={one.architecture} --include={','.join(packages_of(one))} "
+        "--dpkgopt=path-exclude='/usr/share/man/*' --dpkgopt=path-exclude='/usr/share/locale/*' --dpkgopt=path-exclude='/usr/share/doc/*' "
+        f"--dpkgopt=path-include='/usr/share/doc/*/copyright' {hook} {one.suite} {{}} {shlex.quote(source)}"
+    )
+    if keep is None:
+        return command.format('"$ROOT"')
+    kept = shlex.quote(str(keep / f"{one.suite}-{hashlib.sha256(command.encode()).hexdigest()[:16]}.tar"))
+    unpack = f'mkdir -p "$ROOT" && tar -C "$ROOT" --numeric-owner --xattrs --xattrs-include="*" -xf {kept}'
+    return f"[ -e {kept} ] || {{ {command.format(kept + '.new.tar')} && mv {kept}.new.tar {kept}; }}; {unpack}"
+
+
+def _roles(one: Image) -> Iterator[tuple[str, str]]:
+    """site.yml in the root's folder: the same roles that come over ssh to a box that stands."""
+    how = {"ansible_connection": "tram_root", "ansible_become": False, "ansible_remote_tmp": "/root/.ansible/tmp"}
+    said = {"stations": {"hosts": {HOST: {**how, **roles_of(one)}}}}
+    text = shlex.quote(json.dumps(said, ensure_ascii=False, sort_keys=True))
+    ansible = shlex.quote(str(HERE.parent / ".venv/bin/ansible-playbook"))
+    plugin, settings = shlex.quote(str(HERE / "connection")), shlex.quote(str(PROVISIONING / "ansible.cfg"))
+    way = f'ANSIBLE_HOME="$OUT.ansible" ANSIBLE_CONNECTION_PLUGINS={plugin} ANSIBLE_CONFIG={settings}'
+    play = f'{way} {ansible} -i "$OUT.inventory.json" -e "ansible_host=$ROOT" site.yml </dev/null >"$OUT.roles.log" 2>&1'
+    yield "inventory", f'printf %s {text} >"$OUT.inventory.json"'
+    yield "roles", f'(cd {shlex.quote(str(PROVISIONING))} && {play}) || {{ tail -n 40 "$OUT.roles.log" >&2; exit 1; }}'
+    yield "roles: tidy", 'rm -rf "$OUT.ansible" "$OUT.inventory.json"'
 
 
 def _disk(one: Image) -> Iterator[tuple[str, str]]:
@@ -211,17 +298,15 @@ def _disk(one: Image) -> Iterator[tuple[str, str]]:
     values = one.values
     whole = data // (1 << 20) + int(values["data_mb"])
     yield "partition table", f'rm -f "$OUT" && truncate -s {whole}M "$OUT" && printf %s {shlex.quote(table(one))} | sfdisk -q "$OUT"'
-    copy = 'mcopy -s -i "$OUT.vfat" "$ROOT"/boot/firmware/* ::/' if one.architecture == "arm64" else (
-        'mcopy -i "$OUT.vfat" "$ROOT"/boot/vmlinuz-* ::/vmlinuz && mcopy -i "$OUT.vfat" "$ROOT"/boot/initrd.img-* ::/initrd'
-    )  # fmt: skip
     yield (
         "firmware",
         (
             f'rm -f "$OUT.vfat" && truncate -s {values["firmware_mb"]}M "$OUT.vfat" '
-            f'&& mkfs.vfat -F32 -n FIRMWARE "$OUT.vfat" >/dev/null && {copy} '
-            f'&& dd if="$OUT.vfat" of="$OUT" bs=1M seek={firmware >> 20} conv=notrunc,sparse status=none && rm "$OUT.vfat"'
+            '&& mkfs.vfat -F32 -n FIRMWARE "$OUT.vfat" >/dev/null && mcopy -s -i "$OUT.vfat" "$ROOT"/boot/firmware/* ::/ '
+            f'&& dd if="$OUT.vfat" of="$OUT" bs=1M seek={firmware >> 20} conv=notrunc,sparse status=none '
+            '&& rm -r "$OUT.vfat" "$ROOT"/boot/firmware/*'
         ),
     )
-    yield "root A", f'mke2fs -q -F -t ext4 -L root-a -d "$ROOT" -E offset={first} "$OUT" {values["root_mb"]}M'
-    yield "root B (empty: the first update fills it)", f'mke2fs -q -F -t ext4 -L root-b -E offset={second} "$OUT" {values["root_mb"]}M'
+    yield "root A", f'mke2fs -q -F -t ext4 -L root -d "$ROOT" -E offset={first} "$OUT" {values["root_mb"]}M'
+    yield "root B (empty: the first update fills it)", f'mke2fs -q -F -t ext4 -E offset={second} "$OUT" {values["root_mb"]}M'
     yield "data", f'mke2fs -q -F -t ext4 -L data -E offset={data} "$OUT" {values["data_mb"]}M'

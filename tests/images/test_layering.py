@@ -10,18 +10,21 @@ from typing import Any
 
 import pytest
 
-from images.layering import HERE, WrongImage, image, layer, read_toml, starts, steps, table
+from images.layering import HERE, WrongImage, image, layer, packages_of, read_toml, roles_of, starts, steps, table
 
 INVALID = sorted((HERE / "invalid").glob("*.toml"))
 TARGETS = sorted(one.stem for one in (HERE / "targets").glob("*.toml"))
 
 
-def values(folder: Path, **more: Any) -> dict[str, Any]:
-    """Values that every target accepts."""
-    for name in ("technician.pub", "release.pem"):
-        (folder / name).write_text("a public key of a test\n")
-    keys = {"ssh_key": str(folder / "technician.pub"), "release_key": str(folder / "release.pem")}
-    return {"mirror": "http://deb.example.org/debian", **keys, **more}
+def values(folder: Path, target: str = "vm", **more: Any) -> dict[str, Any]:
+    """Values that a target accepts."""
+    for name in ("technician.pub", "release.pem", "wheels.tar", "bundle.crt"):
+        (folder / name).write_text("a file of a test\n")
+    keys = {"ssh_key": "technician.pub", "release_key": "release.pem", "wheelhouse": "wheels.tar"}
+    keys |= {"bundle_cert": "bundle.crt"} if target.startswith("vm") else {}
+    numbers = {"version": "0.2.0"} if target.startswith("vm") else {}
+    files = {key: str(folder / name) for key, name in keys.items()}
+    return {"mirror": "http://deb.example.org/debian", "bridge": "bridge.example.org", **files, **numbers, **more}
 
 
 @pytest.mark.parametrize("file", INVALID, ids=lambda one: one.stem)
@@ -47,18 +50,24 @@ def test_there_are_invalid_examples_for_layers_and_for_values() -> None:
 @pytest.mark.parametrize("target", TARGETS)
 def test_every_target_can_be_planned(target: str, tmp_path: Path) -> None:
     """The layers of each target are accepted, no variable stays open, and the packages come before the disk."""
-    made = image(target, "trixie", values(tmp_path))
+    made = image(target, "trixie", values(tmp_path, target))
     found = list(steps(made, tmp_path / "tram.img"))
     text = "\n".join(command for _, command in found)
-    assert not re.search(r"\{(hostname|ssh_key|release_key|cma_mb|mirror)\}", text)
+    assert not re.search(r"(?<!\$)\{(hostname|ssh_key|release_key|cma_mb|mirror|wheelhouse|version|board)\}", text)
     titles = [title for title, _ in found]
-    assert titles.index("packages") < titles.index("partition table") < titles.index("root A") < titles.index("checksums")
+    assert (
+        titles.index("packages")
+        < titles.index("roles")
+        < titles.index("partition table")
+        < titles.index("root A")
+        < titles.index("checksums")
+    )
     assert "losetup" not in text and "mount " not in text
 
 
 def test_an_unknown_target_or_suite_is_refused(tmp_path: Path) -> None:
     """The refusal names the ones there are."""
-    with pytest.raises(WrongImage, match="pi4, pi5, vm"):
+    with pytest.raises(WrongImage, match="pi4, pi5, vm, vm-arm64"):
         image("pi3", "trixie", values(tmp_path))
     with pytest.raises(WrongImage, match="trixie"):
         image("vm", "bookworm", values(tmp_path))
@@ -74,7 +83,7 @@ def test_the_command_prints_the_plan_or_the_reason(tmp_path: Path) -> None:
     file.write_text(file.read_text() + "root_mb = 5\n")
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert done.returncode == 78
-    assert "from 1024 to 8192" in done.stderr and "1536" in done.stderr
+    assert "from 1024 to 8192" in done.stderr and "2048" in done.stderr
 
 
 def test_partitions_follow_each_other_without_overlap(tmp_path: Path) -> None:
@@ -92,10 +101,10 @@ def test_partitions_follow_each_other_without_overlap(tmp_path: Path) -> None:
     reason="needs the Debian packages fdisk, dosfstools, mtools and e2fsprogs",
 )
 def test_the_disk_is_laid_out_as_declared_without_root(tmp_path: Path) -> None:
-    """The disk's own steps, run on a small root: the table has four partitions, root A has the files, the firmware has the kernel."""
+    """The disk's own steps, run on a small root: the table has four partitions, root A has the files, the firmware what starts it."""
     made, out = image("vm", "trixie", values(tmp_path, firmware_mb=64, root_mb=1024, data_mb=64)), tmp_path / "tram.img"
     root = tmp_path / "tram.root"
-    for name in ("boot/vmlinuz-1", "boot/initrd.img-1", "etc/hostname"):
+    for name in ("boot/vmlinuz-1", "boot/firmware/grub/grub.cfg", "etc/hostname"):
         (root / name).parent.mkdir(parents=True, exist_ok=True)
         (root / name).write_text(f"{name}\n")
     wanted = ("partition table", "firmware", "root A", "root B (empty: the first update fills it)", "data")
@@ -110,14 +119,43 @@ def test_the_disk_is_laid_out_as_declared_without_root(tmp_path: Path) -> None:
         source.seek(starts(made)[1])
         target.write(source.read(1024 << 20))
     shown = subprocess.run(["/usr/sbin/debugfs", "-R", "cat /etc/fstab", str(first)], capture_output=True, text=True, check=True)
-    assert "LABEL=data /var/lib/tram" in shown.stdout
-    kernel = subprocess.run(["mcopy", "-i", f"{out}@@{starts(made)[0]}", "::/vmlinuz", "-"], capture_output=True, text=True, check=True)
-    assert kernel.stdout == "boot/vmlinuz-1\n"
+    assert "LABEL=FIRMWARE /boot/firmware" in shown.stdout and " / ext4" not in shown.stdout
+    started = subprocess.run(
+        ["mcopy", "-i", f"{out}@@{starts(made)[0]}", "::/grub/grub.cfg", "-"], capture_output=True, text=True, check=True
+    )
+    assert started.stdout == "boot/firmware/grub/grub.cfg\n"
+    assert not (root / "boot/firmware/grub").exists(), "the firmware's files are twice on the card"
+
+
+def test_the_roles_get_the_values_as_what_they_are(tmp_path: Path) -> None:
+    """A number stays a number and a table a table on the way into Ansible; what all boxes would share is made by the first boot."""
+    cuff = {"cuff": {"driver": "suntech-nibp", "port": "/dev/tram/cuff"}}
+    made = image("vm", "trixie", values(tmp_path, hostname="tram-0007", shard=7, devices=json.dumps(cuff)))
+    found = roles_of(made)
+    assert (found["station_id"], found["station_shard"], found["station_devices"]) == ("tram-0007", 7, cuff)
+    assert found["base_offline"] is True and found["storage_run"] is False
+    commands = [command for _, command in steps(made, tmp_path / "tram.img")]
+    assert any('rm -f "$ROOT/etc/tram/store.key"' in one for one in commands)
+
+
+def test_the_packages_of_the_roles_are_there_before_the_roles_run(tmp_path: Path) -> None:
+    """What a role would install is in the list that the root file system is made from: inside there is no network."""
+    made = image("vm", "trixie", values(tmp_path))
+    assert {"chrony", "nftables", "network-manager", "cage", "chromium", "rauc", "grub-efi-amd64-bin"} <= set(packages_of(made))
+
+
+def test_every_variable_the_roles_get_is_one_of_theirs() -> None:
+    """A role's variable that was renamed is found here and not in an image that ignores it."""
+    known = "\n".join(file.read_text("utf-8") for file in (HERE.parent / "provisioning/roles").glob("*/meta/argument_specs.yml"))
+    asked = {key for file in (HERE / "layers").glob("*.toml") for key in layer(file).roles}
+    assert asked and [key for key in sorted(asked) if f"      {key}:\n" not in known] == []
 
 
 def test_no_layer_brings_a_password_or_a_key_of_everybody() -> None:
     """What two images have in common opens neither: no password, no private key, no host key."""
-    text = "\n".join(file.read_text("utf-8") for file in HERE.rglob("*") if file.is_file() and "invalid" not in file.parts)
+    text = "\n".join(
+        file.read_text("utf-8") for file in HERE.rglob("*") if file.is_file() and not {"invalid", "__pycache__"} & set(file.parts)
+    )
     assert not re.search(r"BEGIN [A-Z ]*PRIVATE|chpasswd|passwd --stdin|\$6\$|\$y\$", text)
     assert "ssh_host_*" in text and "--lock root" in text
 
@@ -126,11 +164,14 @@ def test_the_list_of_parts_is_cyclonedx(tmp_path: Path) -> None:
     """Each package becomes one component with its package URL; the same list gives the same bytes."""
     listed = tmp_path / "list"
     listed.write_text("libc6\t2.41-12\tamd64\ng++\t4:14.2\tamd64\n")
-    command = [sys.executable, str(HERE / "sbom"), str(listed)]
+    said = tmp_path / "venv/lib/python3.13/site-packages/Some_Thing-1.2.dist-info/METADATA"
+    said.parent.mkdir(parents=True)
+    said.write_text("Metadata-Version: 2.1\nName: Some_Thing\nVersion: 1.2\n\nVersion: no header\n")
+    command = [sys.executable, str(HERE / "sbom"), str(listed), str(tmp_path / "venv")]
     first, second = (subprocess.run(command, capture_output=True, text=True, check=True).stdout for _ in range(2))
     found = json.loads(first)
     assert first == second
     assert (found["bomFormat"], found["specVersion"]) == ("CycloneDX", "1.5")
     assert [one["purl"] for one in found["components"]] == [
-        "pkg:deb/debian/libc6@2.41-12?arch=amd64", "pkg:deb/debian/g%2B%2B@4%3A14.2?arch=amd64",
+        "pkg:deb/debian/libc6@2.41-12?arch=amd64", "pkg:deb/debian/g%2B%2B@4%3A14.2?arch=amd64", "pkg:pypi/some-thing@1.2",
     ]  # fmt: skip

@@ -1,5 +1,6 @@
 """What the publisher runs: a key once, then a signed release from a wheel-house, which a box with that key takes."""
 
+import hashlib
 import io
 import stat
 import subprocess
@@ -43,3 +44,24 @@ def test_what_is_no_wheel_house_makes_no_release(tmp_path: Path) -> None:
     done = run(tmp_path / "wheels.tar", "--key", tmp_path / "release.key", "--out", tmp_path / "tram.tram")
     assert done.returncode == 2 and "one wheel of tram" in done.stderr
     assert not list(tmp_path.glob("tram.tram*"))
+
+
+def test_an_image_is_checked_by_its_signature_and_its_sums(tmp_path: Path) -> None:
+    """What was signed passes; another image, other sums, another key and a missing signature each get a sentence."""
+    for name in ("release", "stranger"):
+        run("--new-key", tmp_path / name)
+    (tmp_path / "tram.img").write_bytes(b"an image")
+    sums = tmp_path / "tram.img.sha256"
+    sums.write_text(f"{hashlib.sha256(b'an image').hexdigest()}  tram.img\n")
+
+    def checked(key: str = "release") -> subprocess.CompletedProcess[str]:
+        return run("--check", sums, "--pem", tmp_path / f"{key}.pem")
+
+    assert "sig is missing" in checked().stderr
+    assert run("--sign", sums, "--key", tmp_path / "release.key").returncode == 0
+    assert checked().returncode == 0
+    assert checked("stranger").returncode == 1
+    (tmp_path / "tram.img").write_bytes(b"another image")
+    assert "is not what was signed" in checked().stderr
+    sums.write_text(f"{hashlib.sha256(b'another image').hexdigest()}  tram.img\n")
+    assert "signature does not fit" in checked().stderr
