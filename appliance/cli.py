@@ -1016,6 +1016,32 @@ def _device_run(word: str) -> Run:
     return run
 
 
+FIELD = {
+    "acceptance": "the guided test of a new station: every step passes, or is waived with a reason; then the slip",
+    "logs": "journal, settings, lights and versions on a stick, sealed for the bridge, without patients",
+    "field": "the narrow door through which a technician at the screen sets networks, enrols, binds; run by systemd",
+}
+"""What `cli_field` does; it is loaded for these alone."""
+
+
+def _field_arguments(word: str) -> Arguments:
+    def arguments(parser: argparse.ArgumentParser) -> None:
+        from appliance import cli_field
+
+        cli_field.ARGUMENTS[word](parser)
+
+    return arguments
+
+
+def _field_run(word: str) -> Run:
+    def run(args: argparse.Namespace) -> int:
+        from appliance import cli_field
+
+        return cli_field.RUNS[word](args, cli_field.Tools(open_box, settings_of, actor))
+
+    return run
+
+
 # --- how the box stands ---------------------------------------------------------------------------------------------------------------
 
 
@@ -1345,6 +1371,7 @@ COMMANDS: tuple[Command, ...] = (
         _update_arguments,
         _update,
     ),
+    *(Command(word, text, _field_arguments(word), _field_run(word)) for word, text in FIELD.items()),
     *(Command(f"device {word}", text, _device_arguments(word), _device_run(word)) for word, text in DEVICE.items()),
     Command("device decode", "what a recording of a device says, as JSON lines", _decode_arguments, _decode),
     Command("simulate device", "a device that does not exist, on a pseudo-terminal", _simulate_device_arguments, _simulate_device),

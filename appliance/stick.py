@@ -247,6 +247,27 @@ class Stick:
             raise StickError("unsure")
         return digest, size
 
+    def put(self, file: str, content: bytes) -> None:
+        """Write a file that is no bag beside, then under its name, and read it back from the medium. StickError as `write`."""
+        part = file + _PART
+        try:
+            self._make_folder()
+            self._drop(part)
+            handle = os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, 0o644, dir_fd=self._bags)
+            with os.fdopen(handle, "wb") as target:
+                target.write(content)
+                target.flush()
+                os.fsync(target.fileno())
+            os.rename(part, file, src_dir_fd=self._bags, dst_dir_fd=self._bags)
+            os.fsync(self._bags)
+            back = self._read_back(file, len(content) + TAIL_BYTES)
+        except OSError as error:
+            self._drop(part)
+            raise told(error) from error
+        if back != hashlib.sha256(content).digest():
+            self._drop(file)
+            raise StickError("unsure")
+
     def remove(self, file: str) -> None:
         """An older bag of ours goes; whether it did is of no consequence."""
         self._drop(file)

@@ -1604,6 +1604,43 @@ def _status_code(args: argparse.Namespace) -> int:
     return DONE
 
 
+def _logs_open_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("file", metavar="FILE", type=Path, help="tram-logs-….sealed, as tram logs wrote it on a stick")
+    parser.add_argument("--to", metavar="DIR", type=Path, help="a new folder for the texts; default: named as the file, beside it")
+    parser.add_argument("--key", metavar="FILE", type=Path, help="the recovery key's private half, for a bundle sealed for that")
+
+
+def _logs_open(args: argparse.Namespace) -> int:
+    """The texts of a station's bundle into a folder that only its owner may read."""
+    import io
+    import tarfile
+
+    from appliance.contract import bundle
+    from appliance.contract.errors import WireError
+    from cloud_bridge.store import keys
+
+    settings, _engine = open_store(args)
+    to = args.to or args.file.with_suffix("")
+    try:
+        with args.file.open("rb") as source:
+            label, sealed = bundle.read(source.read(bundle.MOST_BYTES + 1))
+        known = keys.openers(settings.bridge.key_dir) if label.purpose == keys.SEAL else {}
+        private = keys.read_recovery(args.key) if args.key is not None else known.get(label.key_id)
+        if private is None:
+            which = f"the bridge's key {label.key_id}" if label.purpose == keys.SEAL else f"recovery key {label.key_id}: --key FILE"
+            print(f"tram-bridge logs: it is sealed for {which}, which is not here", file=sys.stderr)
+            return REFUSED
+        content = bundle.unseal(label, sealed, private)
+    except WireError as error:
+        print(f"tram-bridge logs: {args.file}: {error.detail or error.reason}", file=sys.stderr)
+        return REFUSED
+    to.mkdir(mode=0o700)
+    with tarfile.open(fileobj=io.BytesIO(content), mode="r:gz") as box:
+        box.extractall(to, filter="data")  # a station that was broken into writes nothing outside the folder
+    say({"station": label.station, "folder": str(to), "texts": sorted(one.name for one in to.iterdir())})
+    return DONE
+
+
 def _minute(tenths_: int | None) -> str:
     from datetime import UTC, datetime
 
@@ -1703,6 +1740,7 @@ COMMANDS = (
     Command("recovery-key add", "take its public half into the bridge, for stations to pin", _recovery_add_arguments, _recovery_add),
     Command("recover", "what a dead box never sent, from its card; once only", _recover_arguments, _recover),
     Command("fleet", "every station: silent or not, last contact, version, disk, devices, who accepted it", _fleet_arguments, _fleet),
+    Command("logs open", "the texts of a bundle that tram logs wrote on a stick", _logs_open_arguments, _logs_open),
     Command("status-code", "what the eight letters of a station's status code say, in Vietnamese", _status_code_arguments, _status_code),
     Command("backup", "a verified copy of the whole store; what it holds is then called safe", _backup_arguments, _backup),
     Command("restore", "put a backup back as another incarnation of the store", _restore_arguments, _restore),
@@ -1727,6 +1765,7 @@ def parser() -> argparse.ArgumentParser:
         "bag": "the post bag on a USB stick",
         "ca": "who signs certificates",
         "recovery-key": "what dead boxes are opened with",
+        "logs": "what stations send from afar",
         "rota": "who is on duty", "quarantine": "what could not be read", "sms": "emergencies by telephone network",
     }  # fmt: skip
     for command in COMMANDS:

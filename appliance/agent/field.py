@@ -1,0 +1,312 @@
+"""The narrow door for a technician at the screen: what the screens' sandbox must not do itself, as a short list of verbs.
+
+``<run>/field.sock``, SOCK_SEQPACKET, 0660: one JSON object ``{"do": verb, "staff": code, …}`` in, one out: ``{"ok": true, …}`` or
+``{"ok": false, "vi": …, "en": …}``. Who asks is proved by the kernel (SO_PEERCRED), who touches the screen by the code of an active
+technician or lead. There is no verb that takes a command, a path or a line of a shell. Each is audited; none sees a patient.
+"""
+
+import json
+import logging
+import os
+import select
+import shutil
+import socket
+import struct
+import subprocess
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from appliance import journal
+from appliance.agent.clock import Clock
+from appliance.agent.commands import PATH_BYTES
+from appliance.database import Connection
+from appliance.settings import Settings
+from appliance.store import audit, staff
+from appliance.store.errors import Refused
+
+NAME = "field.sock"
+LARGEST = 4096
+"""Bytes of a request; an enrolment's QR code has about 150."""
+TURN_S = 0.5
+SEND_S = 5.0
+PROGRAM_S = 60.0
+"""How long a program may take that a verb runs; NetworkManager gets 45 s."""
+ROLES = frozenset({"technician", "lead"})
+LINE_USER = "tram-carry"
+"""Whom the station's certificate and its key belong to, where there is such a user: the line alone reads the key."""
+
+Answer = dict[str, Any]
+Verb = Callable[[Mapping[str, Any]], Answer]
+"""A request to what is answered; Refused with a sentence, OSError for what cannot be done now."""
+
+
+@dataclass(frozen=True, slots=True)
+class Work:
+    """What the verbs work on. `units` and `rules`: where systemd's drop-ins and udev's rules are written."""
+
+    conn: Connection
+    settings: Settings
+    clock: Clock
+    rules: Path
+    units: Path
+    run: Callable[[Sequence[str], str], str]
+
+
+def program(arguments: Sequence[str], given: str = "") -> str:
+    """Run a program of the system, without a shell; what it printed. OSError with its last line when it fails or takes too long."""
+    try:
+        done = subprocess.run(
+            arguments, input=given, capture_output=True, text=True, timeout=PROGRAM_S, check=False, env=_ENVIRONMENT
+        )  # fmt: skip
+    except subprocess.TimeoutExpired:
+        raise OSError(f"{arguments[0]} did not end within {PROGRAM_S:.0f} s") from None
+    if done.returncode:
+        last = (done.stderr.strip().splitlines() or ["no reason given"])[-1]
+        raise OSError(f"{arguments[0]}: {last[:200]}")
+    return done.stdout
+
+
+_ENVIRONMENT = {"PATH": "/usr/sbin:/usr/bin:/sbin:/bin", "LC_ALL": "C.UTF-8"}
+
+
+def verbs(work: Work) -> dict[str, Verb]:
+    """Every verb there is."""
+    return {
+        "networks": lambda _said: _networks(work),
+        "use": lambda said: _use(work, _text(said, "uuid")),
+        "apn": lambda said: _apn(work, _text(said, "apn")),
+        "wifi": lambda said: _wifi(work, _text(said, "name"), _text(said, "passphrase")),
+        "contact": lambda _said: _contact(work),
+        "enrol": lambda said: _enrol(work, _text(said, "token")),
+        "rules": lambda _said: _rules(work),
+    }
+
+
+def _text(said: Mapping[str, Any], name: str) -> str:
+    found = said.get(name, "")
+    if not isinstance(found, str):
+        raise Refused("Yêu cầu sai.", f"{name}: expected text")
+    return found
+
+
+# --- the verbs ------------------------------------------------------------------------------------------------------------------------
+
+
+def _networks(work: Work) -> Answer:
+    from appliance.agent import network
+
+    known = [one._asdict() | {"words": network.KINDS[one.kind]} for one in network.known(work.run)]
+    try:
+        heard = [one._asdict() for one in network.in_reach(work.run)[:8]]
+    except OSError:  # no Wi-Fi in this box
+        heard = []
+    return {"known": known, "wifi": heard}
+
+
+def _use(work: Work, uuid: str) -> Answer:
+    from appliance.agent import network
+
+    network.use(work.run, uuid)
+    return _contact(work)
+
+
+def _apn(work: Work, apn: str) -> Answer:
+    from appliance.agent import network
+
+    network.set_apn(work.run, apn)
+    return _contact(work)
+
+
+def _wifi(work: Work, name: str, passphrase: str) -> Answer:
+    from appliance.agent import network
+
+    network.join(work.run, name, passphrase)
+    return _contact(work)
+
+
+def _contact(work: Work) -> Answer:
+    """A try of the line: does the broker answer, does the door."""
+    from appliance.agent import network
+
+    places = [("broker", work.settings.broker.host, work.settings.broker.port)]
+    if work.settings.door.host:
+        places.append(("door", work.settings.door.host, work.settings.door.port))
+    found = [(what, f"{host}:{port}", network.reach(host, port)) for what, host, port in places]
+    return {"places": [{"what": what, "place": place, "why": why} for what, place, why in found]}
+
+
+def _enrol(work: Work, token: str) -> Answer:
+    from datetime import UTC, datetime
+
+    from appliance.agent import enrol
+    from appliance.agent.clock import keep_learnt
+    from appliance.store import anchors
+
+    ticket = enrol.ticket_of(token)
+    host, port = ticket.host or work.settings.door.host, ticket.port or work.settings.door.port
+    if not host:
+        raise Refused(
+            "Máy chưa biết địa chỉ máy chủ: quét mã QR trên tờ giấy thay vì gõ.", "no door is known: scan the QR code of the paper"
+        )
+    done = enrol.enrol(work.conn, work.settings, work.clock, ticket, host, port)
+    if done.learnt is not None:
+        now = work.clock.stamp()
+        anchors.keep(work.conn, now, anchors.Anchor(now.boot, now.boot_seq, *done.learnt))
+        keep_learnt(work.settings.paths.run, now.boot, done.learnt)
+    hand_over(work.settings)
+    until = datetime.fromtimestamp(done.one.ends / 10, UTC).date().isoformat()
+    return {"station": done.station, "name": done.name, "words": done.one.words, "until": until, "technician": done.one.technician}
+
+
+def hand_over(settings: Settings, owner: str = LINE_USER) -> None:
+    """What enrolment laid down belongs to the line's user; where the settings name files that are not there, links lead to it.
+
+    The link for the certificate starts the line (``tram-carry.path``). A certificate that somebody brought stays in force.
+    """
+    from appliance.store.enrolment import FOLDER, files_of
+
+    found = files_of(settings)
+    if found is None:
+        return
+    folder = settings.paths.data / FOLDER
+    if _is_user(owner):
+        for one in (folder, *folder.rglob("*")):
+            shutil.chown(one, owner)
+    for wanted, there in (
+        (settings.broker.ca, found.ca), (settings.broker.key, found.key), (settings.broker.cert, found.cert),
+    ):  # fmt: skip
+        if wanted is not None and not wanted.exists():
+            wanted.unlink(missing_ok=True)  # a link that leads nowhere
+            wanted.symlink_to(there)
+
+
+def _is_user(name: str) -> bool:
+    import pwd
+
+    try:
+        pwd.getpwnam(name)
+    except KeyError:
+        return False
+    return os.geteuid() == 0
+
+
+def _rules(work: Work) -> Answer:
+    """The rules and drop-ins of what is bound now, and udev's news of them: the collectors start and stop by that."""
+    from appliance.devices import udev
+    from appliance.store import register
+
+    bound = register.bindings(work.conn)
+    work.rules.parent.mkdir(parents=True, exist_ok=True)
+    work.rules.write_text(udev.rules(bound), encoding="utf-8")
+    for name, content in udev.drop_ins(bound).items():
+        file = work.units / name
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_text(content, encoding="utf-8")
+    for command in (
+        ("udevadm", "control", "--reload"),
+        ("systemctl", "daemon-reload"),
+        ("udevadm", "trigger", "--action=add", "--subsystem-match=tty", "--subsystem-match=hidraw"),
+        *(("systemctl", "--no-block", "restart", f"tram-collect@{one.name}.service") for one in bound),
+    ):
+        work.run(command, "")
+    return {"bound": [one.name for one in bound]}
+
+
+# --- the door -------------------------------------------------------------------------------------------------------------------------
+
+
+class Door:
+    """The listening end. `handed`: the socket that systemd opened for us; `allowed(uid, gid)` says whose program may ask."""
+
+    def __init__(
+        self, path: Path, work: Work, *, allowed: Callable[[int, int], bool], handed: Sequence[socket.socket] = (),
+        log: logging.Logger | None = None,
+    ) -> None:  # fmt: skip
+        self.path = path
+        self._work = work
+        self._verbs = verbs(work)
+        self._allowed = allowed
+        self._log = log or logging.getLogger("tram.field")
+        self._own = not handed
+        self._door = handed[0] if handed else self._open()
+
+    def _open(self) -> socket.socket:
+        if len(os.fsencode(self.path)) > PATH_BYTES:
+            raise Refused(
+                f"Đường dẫn {self.path} quá dài: đặt paths.run ngắn hơn.",
+                f"{self.path}: a socket's path has at most {PATH_BYTES} bytes; use a shorter paths.run",
+            )
+        self.path.unlink(missing_ok=True)
+        door = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET | socket.SOCK_CLOEXEC)
+        before = os.umask(0o177)
+        try:
+            door.bind(str(self.path))
+        finally:
+            os.umask(before)
+        self.path.chmod(0o660)
+        door.listen(2)
+        return door
+
+    def turn(self, wait_s: float = TURN_S) -> bool:
+        """Answer one who asks, if somebody does within `wait_s`; True when somebody did."""
+        if not select.select([self._door], [], [], wait_s)[0]:
+            return False
+        line, _address = self._door.accept()
+        with line:
+            line.settimeout(SEND_S)
+            _pid, uid, gid = struct.unpack("3i", line.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, struct.calcsize("3i")))
+            if self._allowed(uid, gid):
+                try:
+                    line.send(json.dumps(self._answer(line.recv(LARGEST + 1)), ensure_ascii=False).encode())
+                except OSError as error:
+                    self._log.error("field: %s", type(error).__name__)
+        return True
+
+    def _answer(self, packet: bytes) -> Answer:
+        said = _read(packet)
+        verb, code = str(said.get("do", ""))[:20], said.get("staff", "")
+        try:
+            who = staff.get(self._work.conn, code) if isinstance(code, str) and code else None
+            if who is None or not who.active or who.role not in ROLES:
+                raise Refused("Chỉ kỹ thuật viên hoặc trưởng trạm.", "technician or lead only")
+            if verb not in self._verbs:
+                raise Refused("Máy không biết việc này.", f"no verb {verb!r}")
+            if verb not in _LOOKS:
+                audit.note(self._work.conn, actor=who.code, action=f"field.{verb}", now=self._work.clock.stamp())
+            journal.step(self._log, f"field-{verb}")
+            return {"ok": True, **self._verbs[verb](said)}
+        except Refused as no:
+            return {"ok": False, "vi": no.vi, "en": no.en}
+        except OSError as error:
+            self._log.warning("field: %s: %s", verb, error)
+            return {"ok": False, "vi": f"Chưa làm được lúc này: {error}. Thử lại.", "en": f"It cannot be done now: {error}. Try again."}
+
+    def close(self) -> None:
+        """Nobody is answered any more; a socket of systemd's stays its own."""
+        self._door.close()
+        if self._own:
+            self.path.unlink(missing_ok=True)
+
+
+_LOOKS = frozenset({"networks", "contact"})
+"""Verbs that change nothing."""
+
+
+def _read(packet: bytes) -> dict[str, Any]:
+    try:
+        said = json.loads(packet) if len(packet) <= LARGEST else None
+    except (ValueError, RecursionError):
+        return {}
+    return said if isinstance(said, dict) else {}
+
+
+def run(door: Door, *, stopping: Callable[[], bool], idle_turns: int = 0) -> None:
+    """Answer until told to stop, or until nobody asked for so many turns (0: never): systemd starts us again when somebody does."""
+    quiet = 0
+    try:
+        while not stopping() and (not idle_turns or quiet < idle_turns):
+            quiet = 0 if door.turn() else quiet + 1
+    finally:
+        door.close()
