@@ -26,6 +26,8 @@ ACKNOWLEDGED = b"\x0170PC\x06"
 """What the device answers to the opening command."""
 LINE_ENDS = b"\r\n"
 HEX = frozenset(b"0123456789ABCDEFabcdef")
+_BEGINS = re.compile(rb"[0-9A-Fa-f\x01\r\n\x80]")
+"""Where a frame or a line's end may begin."""
 _RUN = re.compile(rb"[0-9A-Fa-f]{1,%d}" % (DIGITS + 1))
 STALE_NS = SECOND // 2
 """A result that has begun and not gone on for so long was cut; five bytes that nothing has followed are one (10 ms at 9600)."""
@@ -74,7 +76,7 @@ class _Framer:
         return pieces
 
     def _look(self, data: bytes, at: int, ended: bool) -> int:
-        """How many bytes are a frame here; -1 = this one is noise; 0 = not decided yet."""
+        """How many bytes are a frame here; less than 0: so many are noise; 0 = not decided yet."""
         first = data[at]
         if first in HEX:
             return _digits(data, at, ended)
@@ -85,7 +87,8 @@ class _Framer:
             return 1
         if first == GOOD and self._bytes:
             return _five(data, at, ended)
-        return -1
+        begins = _BEGINS.search(data, at + 1)
+        return at - (begins.start() if begins else len(data))
 
 
 def _digits(data: bytes, at: int, ended: bool) -> int:
@@ -96,7 +99,7 @@ def _digits(data: bytes, at: int, ended: bool) -> int:
     if count >= DIGITS and data[at : at + 2] == b"80":
         return DIGITS
     if count < DIGITS:
-        return -1 if more else 0
+        return -count if more else 0  # and no later digit of these begins a longer run
     return DIGITS if count == DIGITS and (more or ended) else -1 if count > DIGITS else 0
 
 

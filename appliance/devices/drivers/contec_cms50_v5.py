@@ -50,6 +50,8 @@ PACKAGES_PER_SECOND = 60
 
 
 _BEGINS = re.compile(rb"[\x80-\xff]")
+_MAY = re.compile(rb"[\x80-\xff](?:[\x00-\x7f]|\Z)|[%b]" % bytes((*RECORDS, START, END)))
+"""Where a package may begin: any, and one without a start package before it."""
 
 
 class _Framer:
@@ -95,7 +97,8 @@ class _Framer:
             return 0, None
         length = LIVE if data[at + 1] < 0x80 else TRIPLE
         if length == TRIPLE and not self._may_begin(first):
-            return 1, CUT
+            begins = _MAY.search(data, at + 1)  # no start package came before, and none of what is left out here could be one
+            return (begins.start() if begins else len(data)) - at, CUT
         rest = data[at + 2 : at + length]
         if not rest.isascii() and not (first == END == data[at + 1] == rest[0]):
             return 1, CUT

@@ -19,6 +19,7 @@ so every nested length and count must fit, or the frame is noise by its first by
   measurement, reports up to 3 s apart are a stream.
 """
 
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from datetime import datetime
@@ -511,13 +512,16 @@ class _Framer:
         return [(first, CUT), *self.feed(rest)]
 
 
+_BEGINS = re.compile(rb"[\x%02x-\x%02x](?:\x00|\Z)" % (AARQ, PRST))
+"""Where an APDU may begin: the high byte of its choice, and the 0 behind it."""
+
+
 def _look(data: bytes, at: int) -> tuple[int, str | None]:
     """How many bytes are decided here, and what they are; 0 = not decided yet."""
-    if not AARQ <= data[at] <= PRST:
-        return 1, GARBAGE
+    begins = _BEGINS.search(data, at)
+    if begins is None or begins.start() > at:
+        return (begins.start() if begins else len(data)) - at, GARBAGE
     window = data[at : at + 16]
-    if len(window) > 1 and window[1]:
-        return 1, GARBAGE
     if len(window) < 4:
         return 0, None
     length = int.from_bytes(window[2:4], "big")
