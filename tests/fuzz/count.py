@@ -4,7 +4,7 @@ import random
 import time
 import traceback
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from functools import cache
 
 from appliance.contract.metrics import TABLE, Metric, Status
@@ -104,7 +104,7 @@ UNCHECKED = {
 """Drivers in service that cannot know a damaged number from a true one, with the reason; noise gives them no reading either."""
 
 
-def bad(row: Row, count: Counter[str]) -> list[str]:
+def bad(row: Row, count: Mapping[str, int]) -> list[str]:
     """What breaks a promise: of every driver what is certain, of one in service any reading without true frames, and invented numbers.
 
     A format whose check has eight bits, or none, lets one damaged frame in some hundreds through; such drivers are refused in
