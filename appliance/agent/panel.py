@@ -26,6 +26,12 @@ from appliance.store import audit, consults, emergencies
 NAME = "_panel"
 """The live file's name; no device can be called so."""
 SHUTDOWN = "shutdown"
+TRY = "panel.try"
+"""A technician at the screen asks for a try of lamp, buzzer and button: ``{"boottime_ns"}``, written beside and renamed."""
+TRY_NS = 20 * SECOND
+"""How long a press is awaited then; it ends with the press, and is no call."""
+ASKED_NS = 5 * SECOND
+"""A wish that is older is not obeyed: nobody stands there any more."""
 TURN_S = 0.02
 """Fifty looks a second: the shortest press of a finger lasts about 50 ms."""
 PRESS_NS = SECOND // 25
@@ -136,6 +142,10 @@ class Watch:
     _since_ns: int = 0
     _click_ns: int | None = None
     _stuck: bool = False
+    _try_ns: int | None = None
+    """Until when a try goes on."""
+    _tried_ns: int = 0
+    """When the button was pressed in a try."""
 
     def __post_init__(self) -> None:
         self._live = LiveFile(self.run, NAME)
@@ -149,10 +159,16 @@ class Watch:
             if self._owed:
                 self._call()
             self._ask()
+            self._wish(now_ns)
         state = state_of(None if self._owed else self.seen, self._mains.level)
         if state is not self.state:
             self.log.info("panel: %s -> %s", self.state.value, state.value)
             self.state, self._since_ns = state, now_ns
+        if self._trying(now_ns):
+            self.board.show(lit(LAMP[State.CALLING], now_ns))
+            self.board.sound(lit(BUZZER[State.ALARM], now_ns))
+            self._tell(now_ns)
+            return
         clicking = self._click_ns is not None and now_ns - self._click_ns < CLICK_NS
         self.board.show(lit(LAMP[self.state], now_ns, self._since_ns))
         self.board.sound(clicking or lit(BUZZER.get(self.state, ()), now_ns, self._since_ns))
@@ -164,13 +180,37 @@ class Watch:
         self.board.close()
 
     def _finger(self, now_ns: int) -> None:
-        """One call for one press, however long it is held."""
-        if self._button.look(self.board.pressed, now_ns) and self._button.level:
+        """One call for one press, however long it is held; in a try it only ends the try."""
+        pressed = self._button.look(self.board.pressed, now_ns) and bool(self._button.level)
+        if pressed and self._try_ns is not None:
+            self._tried_ns, self._try_ns, self._click_ns = now_ns, None, now_ns
+        elif pressed:
             self._owed, self._click_ns, self._asked_ns = True, now_ns, None
         stuck = bool(self._button.level) and now_ns - self._button.since_ns >= STUCK_NS
         if stuck and not self._stuck:
             self.log.warning("call button: down for %d s; stuck, or its wire is shorted", STUCK_NS // SECOND)
         self._stuck = stuck
+
+    def _wish(self, now_ns: int) -> None:
+        """A technician's wish for a try is taken from the run folder, and obeyed when it is fresh."""
+        file = self.run / TRY
+        try:
+            said = file.read_bytes()[:1024]
+            file.unlink()
+            asked = int(json.loads(said)["boottime_ns"])
+        except FileNotFoundError:
+            return
+        except (OSError, ValueError, KeyError, TypeError) as error:
+            self.log.error("panel: the wish for a try: %s", type(error).__name__)
+            return
+        if 0 <= now_ns - asked < ASKED_NS:
+            self._try_ns, self._tried_ns = now_ns + TRY_NS, 0
+
+    def _trying(self, now_ns: int) -> bool:
+        """Whether a try goes on. An emergency ends it at once: its lamp and its button come first."""
+        if self._try_ns is not None and (now_ns >= self._try_ns or self.state in (State.ALARM, State.CALLING)):
+            self._try_ns = None
+        return self._try_ns is not None
 
     def _call(self) -> None:
         """The press goes into the store; where that fails it stays owed, and the lamp says so."""
@@ -213,7 +253,8 @@ class Watch:
 
     def _tell(self, now_ns: int) -> None:
         try:
-            self._live.show({"state": self.state.value, "mains": self._mains.level, "stuck": self._stuck}, now_ns)
+            said = {"trying": self._try_ns is not None, "tried_ns": self._tried_ns}
+            self._live.show({"state": self.state.value, "mains": self._mains.level, "stuck": self._stuck, **said}, now_ns)
         except OSError as error:
             self.log.error("panel: the live file: %s", error)
 

@@ -16,7 +16,7 @@ import pytest
 from gpiozero.pins.mock import MockFactory
 
 from appliance import journal
-from appliance.agent.panel import BUZZER, LAMP, NAME, SHUTDOWN, WORDS, Seen, State, Watch, state_of, steps
+from appliance.agent.panel import BUZZER, LAMP, NAME, SHUTDOWN, TRY, WORDS, Seen, State, Watch, state_of, steps
 from appliance.contract.events import Department, EmergencyPressed, Urgency
 from appliance.database import Connection
 from appliance.devices.driver import SECOND
@@ -308,3 +308,34 @@ def _with_panel(folder: Path, lines: str) -> Path:
     config = folder / "panel.toml"
     config.write_text(f"{found.read_text()}\n[panel]\n{lines}\n")
     return config
+
+
+def test_a_technicians_try_is_no_call_and_ends_with_the_press(hand: Hand) -> None:
+    """Lamp flashes, buzzer sounds; the press is told to the screen and calls nobody; the next one is a call again."""
+    wish = hand.watch.run / TRY
+    wish.write_text(json.dumps({"boottime_ns": hand.station.clock.boottime_ns()}))
+    seen = hand.turn(3)
+    assert {lamp for lamp, _buzzer in seen} == {True, False}
+    assert any(buzzer for _lamp, buzzer in seen)
+    assert (hand.live()["trying"], wish.exists()) == (True, False)
+    hand.press()
+    assert (hand.calls, hand.live()["trying"], hand.live()["tried_ns"] > 0) == (0, False, True)
+    hand.turn(1)
+    hand.press()
+    hand.turn(1)
+    assert hand.calls == 1
+
+
+def test_an_old_wish_junk_and_an_emergency_start_no_try(hand: Hand) -> None:
+    """Nobody stands there any more; a broken file hurts nobody; a call that is under way keeps its lamp and its button."""
+    wish = hand.watch.run / TRY
+    for text in (json.dumps({"boottime_ns": hand.station.clock.boottime_ns() - 6 * SECOND}), "[]", "{", '{"boottime_ns": "x"}'):
+        wish.write_text(text)
+        hand.turn(1.1)
+        assert not hand.live()["trying"]
+    wish.unlink(missing_ok=True)
+    hand.press()
+    hand.turn(1.5)
+    wish.write_text(json.dumps({"boottime_ns": hand.station.clock.boottime_ns()}))
+    hand.turn(1.5)
+    assert (hand.calls, hand.live()["trying"], hand.live()["state"]) == (1, False, "calling")
