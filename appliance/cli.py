@@ -189,6 +189,30 @@ def _store_salvage(args: argparse.Namespace) -> int:
     return DONE
 
 
+def _store_copy_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("folder", type=Path, help="a folder on another medium than the store's, such as /media/tram-copy")
+    parser.add_argument("--check", action="store_true", help="read back the copies that are there and make none")
+
+
+def _store_copy(args: argparse.Namespace) -> int:
+    from dataclasses import asdict
+
+    from appliance.store import copying
+    from appliance.store.opening import key_file, read_key
+
+    box = open_box(args)
+    key = read_key(key_file(box.settings, os.environ))
+    if args.check:
+        for one in sorted(args.folder.glob(f"{copying.NAME}*")):
+            say(asdict(copying.check(one, key, box.settings.store.page_size)))
+        return DONE
+    done = copying.copy(box.conn, box.settings, key, args.folder, box.clock.stamp().wall)
+    say(asdict(done))
+    if not done.wrapped:
+        print("no recovery key is pinned: only this box's own key opens the copy (tram enrol)", file=sys.stderr)
+    return DONE
+
+
 def _store_room(args: argparse.Namespace) -> int:
     from appliance.store import retention, room
 
@@ -1333,6 +1357,7 @@ COMMANDS: tuple[Command, ...] = (
     Command("init", "make or mend the store, its keys and its schema; a second run changes nothing", _init_arguments, _init),
     Command("store check", "what is wrong with the store; 65 when something is", _store_check_arguments, _store_check),
     Command("store salvage", "a new store from what can be read; the damaged one is kept beside it", _nothing, _store_salvage),
+    Command("store copy", "an encrypted copy of the store on a second medium, read back", _store_copy_arguments, _store_copy),
     Command("store room", "how full it is, and what left the card to make room", _nothing, _store_room),
     Command("quarantine list", "what could not be read or sent, kept byte-exact", _quarantine_list_arguments, _quarantine_list),
     Command("quarantine show", "one of it, and its bytes into a file", _quarantine_show_arguments, _quarantine_show),

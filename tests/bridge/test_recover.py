@@ -4,6 +4,7 @@ import base64
 import io
 import json
 import shutil
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -13,12 +14,13 @@ from sqlalchemy import func, select
 
 from appliance.cli import main as tram
 from appliance.contract.events import Department, Urgency
+from appliance.database import connect
 from appliance.relay.bags import Courier
 from appliance.settings import load
-from appliance.store import consults, content
+from appliance.store import consults, content, copying
 from appliance.store.consults import ConsultDraft
 from appliance.store.inbox import StationStore
-from appliance.store.opening import open_store
+from appliance.store.opening import key_file, open_store, read_key
 from appliance.store.sealing import seals_of
 from appliance.store.speaking import station_end
 from cloud_bridge.cli import main as bridge
@@ -117,6 +119,22 @@ def test_a_dead_board_loses_nothing(place: Place, capfd: pytest.CaptureFixture[s
     assert (code, said["new"], said["repeated"]) == (0, 0, waiting)
     assert (place.count(tables.observation), place.events()) == (1 + freeze, waiting)
     assert {one.name: one.read_bytes() for one in place.card.iterdir() if one.is_file()} == before
+
+
+def test_the_copy_on_the_second_medium_does_as_well_when_the_card_died_too(place: Place, capfd: pytest.CaptureFixture[str]) -> None:
+    """`tram store copy` in the night, board and card gone in the morning: the bridge takes from the copy what it never had."""
+    settings, folder = load([place.file]), place.folder / "copies"
+    folder.mkdir()
+    key = read_key(key_file(settings, {}))
+    waiting = work(place)
+    with closing(connect(place.card / "tram.db", key=key, page_size=settings.store.page_size)) as conn:
+        done = copying.copy(conn, settings, key, folder, 17_950_000_000, elsewhere=False)
+    assert done.wrapped and done.unreceived == waiting
+    shutil.rmtree(place.card)
+    place.card = folder / done.folder
+    code, said, _ = recover(place, capfd)
+    assert (code, said["station"], said["new"], said["damaged"]) == (0, "tram-0001", waiting, 0)
+    assert (place.count(tables.observation), place.count(tables.consult)) == (1, 1)
 
 
 def test_another_recovery_key_opens_nothing(place: Place, capfd: pytest.CaptureFixture[str]) -> None:
