@@ -41,11 +41,11 @@ class Rabbit:
             self.running.append(
                 servers.start(servers.as_person(self.person, [epmd, "-address", "127.0.0.1", "-port", port]), log, self.env)
             )
-            until(lambda: servers.listens(int(port)), within=10, what="epmd")
+            until(lambda: servers.listens(int(port)), within=60, what="epmd")
         self.running.append(servers.start(self._command("rabbitmq-server"), log, self.env))
         server = self.running[-1]
         ready = lambda: servers.listens(self.mqtt) and servers.listens(self.amqp)  # noqa: E731 - a name for what is waited for
-        until(lambda: server.poll() is not None or ready(), within=90, what="RabbitMQ on both ports")
+        until(lambda: server.poll() is not None or ready(), within=240, what="RabbitMQ on both ports")
         if server.poll() is not None:
             raise RuntimeError(f"RabbitMQ ended at once: {log.read_text(errors='replace')[-3000:]}")
 
@@ -63,7 +63,7 @@ class Rabbit:
     def control(self, *words: str) -> str:
         """What ``rabbitmqctl`` says."""
         done = subprocess.run(
-            self._command("rabbitmqctl", "-q", *words), capture_output=True, text=True, env=self.env, timeout=60, check=True
+            self._command("rabbitmqctl", "-q", *words), capture_output=True, text=True, env=self.env, timeout=180, check=True
         )
         return done.stdout
 

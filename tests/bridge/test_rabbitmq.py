@@ -15,6 +15,8 @@ from tests.bridge.rabbit import Rabbit, rabbitmq
 from tests.polling import until
 from tests.relay.site import SHARD, STATION, Site
 
+PATIENCE = 60.0
+"""Seconds that one step may take: Erlang is slow where a machine has other work."""
 HEARD = topic(SHARD, STATION, UP, Lane.READINGS)
 
 
@@ -53,7 +55,7 @@ class End:
     def open(self) -> "End":
         """Connect and be up."""
         self.link.open()
-        until(lambda: any(isinstance(one, Up) for one in self.turn()), 20.0, every=0.0, what="the line to be up")
+        until(lambda: any(isinstance(one, Up) for one in self.turn()), PATIENCE, every=0.0, what="the line to be up")
         return self
 
     def messages(self) -> list[Message]:
@@ -102,13 +104,13 @@ def test_what_a_station_says_over_mqtt_comes_out_of_the_queue_and_back(ends: End
     """Topics keep their slashes, payloads their bytes; what the bridge says arrives at the station with QoS 1."""
     carrier, box = ends.bridge().open(), ends.station().open()
     box.link.publish(HEARD, b"\x00up\xff")
-    until(carrier.messages, 10.0, every=0.0, what="the message")
+    until(carrier.messages, PATIENCE, every=0.0, what="the message")
     assert [(one.topic, one.payload) for one in carrier.messages()] == [(HEARD, b"\x00up\xff")]
     carrier.link.done(carrier.messages()[0].token)
     carrier.link.publish(topic(SHARD, STATION, DOWN, Lane.URGENT), b"\x00down\xff")
-    until(lambda: carrier.acked() and box.messages(), 10.0, every=0.0, what="the answer")
+    until(lambda: carrier.acked() and box.messages(), PATIENCE, every=0.0, what="the answer")
     assert [(one.topic, one.payload) for one in box.messages()] == [(topic(SHARD, STATION, DOWN, Lane.URGENT), b"\x00down\xff")]
-    until(lambda: box.acked() == 1, 10.0, every=0.0, what="the broker to take the station's message")
+    until(lambda: box.acked() == 1, PATIENCE, every=0.0, what="the broker to take the station's message")
 
 
 def test_what_was_not_finished_comes_again_in_order_and_what_was_does_not(ends: Ends) -> None:
@@ -116,14 +118,14 @@ def test_what_was_not_finished_comes_again_in_order_and_what_was_does_not(ends: 
     carrier, box = ends.bridge().open(), ends.station().open()
     for number in range(5):
         box.link.publish(HEARD, b"%d" % number)
-    until(lambda: len(carrier.messages()) == 5, 10.0, every=0.0, what="five messages")
+    until(lambda: len(carrier.messages()) == 5, PATIENCE, every=0.0, what="five messages")
     for one in carrier.messages()[:2]:
         carrier.link.done(one.token)
     carrier.link.close()
     box.link.publish(HEARD, b"5")
-    until(lambda: box.acked() == 6, 10.0, every=0.0, what="the broker to have all")
+    until(lambda: box.acked() == 6, PATIENCE, every=0.0, what="the broker to have all")
     second = ends.bridge().open()
-    until(lambda: len(second.messages()) == 4, 10.0, every=0.0, what="the rest")
+    until(lambda: len(second.messages()) == 4, PATIENCE, every=0.0, what="the rest")
     assert [one.payload for one in second.messages()] == [b"2", b"3", b"4", b"5"]
     assert Up(resumed=True) in second.told
     for one in second.messages():
@@ -139,7 +141,7 @@ def test_a_queue_is_a_quorum_queue_of_its_shard_alone(rabbit: Rabbit, ends: Ends
     assert Up(resumed=False) in other.told
     box = ends.station().open()
     box.link.publish(HEARD, b"x")
-    until(mine.messages, 10.0, every=0.0, what="the message")
+    until(mine.messages, PATIENCE, every=0.0, what="the message")
     assert other.messages() == []
     mine.link.done(mine.messages()[0].token)
     for end in (mine, other, box):
@@ -154,11 +156,11 @@ def test_a_broker_that_is_not_there_or_does_not_know_us_is_said_so(ends: Ends, f
     """The reason is one short word; nothing is published meanwhile, and nothing too large ever."""
     away = ends.bridge(port=free_port())
     away.link.open()
-    until(lambda: any(isinstance(one, Down) for one in away.turn()), 20.0, every=0.0, what="the refusal")
+    until(lambda: any(isinstance(one, Down) for one in away.turn()), PATIENCE, every=0.0, what="the refusal")
     assert [one.reason for one in away.told if isinstance(one, Down)] == ["refused"]
     stranger = ends.bridge(username="nobody", password="wrong")
     stranger.link.open()
-    until(lambda: any(isinstance(one, Down) for one in stranger.turn()), 20.0, every=0.0, what="the refusal")
+    until(lambda: any(isinstance(one, Down) for one in stranger.turn()), PATIENCE, every=0.0, what="the refusal")
     assert [one.reason for one in stranger.told if isinstance(one, Down)] == ["not-authorized"]
     with pytest.raises(LinkError, match="down"):
         away.link.publish(HEARD, b"x")
@@ -176,7 +178,7 @@ def test_a_line_that_is_left_without_a_farewell_leaves_nothing_open(ends: Ends) 
     carrier.told.clear()
     carrier.open()
     carrier.link.open()
-    until(lambda: sum(isinstance(one, Up) for one in carrier.turn()) == 2, 20.0, every=0.0, what="the line to be up again")
+    until(lambda: sum(isinstance(one, Up) for one in carrier.turn()) == 2, PATIENCE, every=0.0, what="the line to be up again")
 
 
 def test_the_commands_carry_through_rabbitmq_and_its_sudden_death(rabbit: Rabbit, tmp_path: Path) -> None:
@@ -187,14 +189,14 @@ def test_the_commands_carry_through_rabbitmq_and_its_sudden_death(rabbit: Rabbit
         site.start("tram", "carry")
         _carry(site)
         site.record((0, 1, 2, 2, 3))
-        until(lambda: site.waiting() == 0, 60.0, what="everything to be received")
+        until(lambda: site.waiting() == 0, 2 * PATIENCE, what="everything to be received")
         site.kill("tram-bridge")
         site.record((2,) * 20)
         rabbit.kill()
         rabbit.start()
         _carry(site)
         site.record((0, 2))
-        until(lambda: site.waiting() == 0, 120.0, what="everything to be received after the kills")
+        until(lambda: site.waiting() == 0, 3 * PATIENCE, what="everything to be received after the kills")
         assert (site.missing(), site.doubled()) == (set(), 0)
         assert len(site.received()) >= 27
         assert servers.stop(site.running.pop("tram-bridge")) == 0

@@ -41,6 +41,9 @@ from tests.polling import until
 _WORDS = ("Không", "Một", "Hai", "Ba", "Bốn", "Năm", "Sáu", "Bảy", "Tám", "Chín")
 PACE_S = 0.06
 """A reading every so often."""
+BREATH_S, WORK_S = 30.0, 1.5
+"""A screen is not killed again before its person was promised something since its last start (at most so many seconds), and then at a
+random moment of the work that follows. Otherwise a busy machine kills screens faster than they start, and nothing is proved."""
 
 
 @dataclass
@@ -241,15 +244,25 @@ def _run(
     until(lambda: broker.answers(ports[1]) and broker.answers(ports[2]), 60, what="the two screens")
     kiosk, console = f"http://127.0.0.1:{ports[1]}", f"http://127.0.0.1:{ports[2]}"
     threads = people(kiosk, console, pin, lambda: _unlock(laid), login, promises, lambda: not over.is_set())
-    names = ["collect", "carry", "bridge-carry"] * 3 + ["kiosk", "console"]  # people need a moment between two kills of their screen
-    for count in range(executions + forks):
-        fork = count >= executions
-        end = time.monotonic() + draw.random() * (0.5 if fork else 0.9)
-        while time.monotonic() < end:
+    names = ["collect", "carry", "bridge-carry"] * 4 + ["kiosk", "console"]
+    told: dict[str, Callable[[], int]] = {"kiosk": lambda: len(promises.consults), "console": lambda: len(promises.answered)}
+    before = dict.fromkeys(told, 0)
+
+    def live(seconds: float, enough: Callable[[], bool] = lambda: False) -> None:
+        """Readings come for so long, or until it is enough."""
+        end = time.monotonic() + seconds
+        while time.monotonic() < end and not enough():
             line.send(_frame(line.sent))
             time.sleep(PACE_S)
+
+    for count in range(executions + forks):
+        fork = count >= executions
         # every program in turn, so that each has its share; the moment is what chance decides
         name = names[count % len(names)]
+        if name in told:
+            live(BREATH_S, lambda screen=name: told[screen]() > before[screen])  # type: ignore[misc]
+            before[name] = told[name]()
+        live(draw.random() * (WORK_S if name in told else 0.5 if fork else 0.9))
         programs.end(name)
         programs.start(name, fork=fork)
     # What was asked while everything died is answered now that nothing dies any more. An answer whose page was lost in a kill

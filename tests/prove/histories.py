@@ -98,15 +98,15 @@ class Sky(Net):
         self.queues.setdefault(listens, [])
         return super().link(listens, keep=keep)
 
-    def sent(self, link: NetLink, topic: str, payload: bytes, token: int) -> None:
-        """A PUBLISH; too many of them un-PUBACKed break the window."""
+    def sent(self, link: NetLink, topic: str, payload: bytes, token: int, *, sure: bool) -> None:
+        """A PUBLISH; too many of them un-PUBACKed break the window. One of QoS 0 has no PUBACK and stands in no window."""
         self.queues.setdefault(self.queue_of(topic), [])
-        if link.listens != "up" and payload[:1] not in (b"\x12", b"\x13"):
+        if sure and link.listens != "up" and payload[:1] not in (b"\x12", b"\x13"):
             self.flying[id(link)] = self.flying.get(id(link), 0) + 1
             most = rules.WINDOW_MOST if id(link) in self.answered else rules.WINDOW
             if self.flying[id(link)] > most:
                 self.overrun.append(f"{self.flying[id(link)]} messages un-PUBACKed on {link.listens}, allowed are {most}")
-        super().sent(link, topic, payload, token)
+        super().sent(link, topic, payload, token, sure=sure)
 
     def acknowledge(self, link: NetLink, token: int) -> None:
         """The PUBACK is on its way."""

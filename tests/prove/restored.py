@@ -243,7 +243,7 @@ def run(seed: int, boxes: int) -> dict[str, int]:
 
     ``saboteur …``: 1 where the planted bug was found by the same look (tried with at most 4 boxes: it needs no district).
     """
-    figures = dict.fromkeys(("boxes", "records", "requests", "answers", "answers_of_the_lost_day", "human_actions_at_boxes"), 0)
+    figures = dict.fromkeys(("boxes", "records", "requests", "answers", "answers_of_the_day_that_is_gone", "human_actions_at_boxes"), 0)
     figures["boxes"] = boxes
     for raw in (False, True):
         for name, value in _lost_day(seed + raw, boxes, raw=raw).items():
@@ -311,7 +311,7 @@ def _judge(district: District, at_stations: set[tuple[str, int]], lost_day: int,
         ("lost_records", "doubled_records", "lost_answers", "doubled_answers", "missing_answers_open_again", "wrong_safe"), 0
     )
     figures["wrong_unrest"] = int(not calm)
-    figures["answers_of_the_lost_day"] = lost_day
+    figures["answers_of_the_day_that_is_gone"] = lost_day
     with reading(district.engine) as tx:
         for box in district.boxes:
             _judge_box(tx, box, figures)

@@ -80,7 +80,7 @@ class Slow(Net):
         self.__dict__.update(world.net.__dict__)
         self.held: list[int] = []
 
-    def sent(self, _link: object, topic: str, payload: bytes, token: int) -> None:
+    def sent(self, _link: object, topic: str, payload: bytes, token: int, *, sure: bool) -> None:  # noqa: ARG002 - the net's form
         """On its way; its PUBACK is kept back."""
         self.carried.append((topic, payload))
         self.held.append(token)
