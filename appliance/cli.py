@@ -649,7 +649,9 @@ def _enrol(args: argparse.Namespace) -> int:
     if args.show:
         return _enrol_show(box)
     if args.renew:
-        _enrolled(box, enrol.renew(box.conn, box.settings, box.clock))
+        renewed = enrol.renew(box.conn, box.settings, box.clock)
+        _hand_over(box)
+        _enrolled(box, renewed)
         return DONE
     ticket = enrol.ticket_of(_token(args))
     if args.usb is not None:
@@ -657,8 +659,17 @@ def _enrol(args: argparse.Namespace) -> int:
     host, port = _door(args.door, ticket, box.settings)
     done = enrol.enrol(box.conn, box.settings, box.clock, ticket, host, port)
     _learnt(box, done.learnt)
+    _hand_over(box)
     _enrolled(box, done.one)
     return DONE
+
+
+def _hand_over(box: Box) -> None:
+    """What root laid down belongs to the line, which alone reads the key and starts by it."""
+    from appliance.agent.field import hand_over
+
+    if os.geteuid() == 0:
+        hand_over(box.settings)
 
 
 def _token(args: argparse.Namespace) -> str:
@@ -699,7 +710,9 @@ def _enrol_by_stick(box: Box, ticket: Any, folder: Path) -> int:
         print("Mang USB đến máy chủ: tram-bridge enrol --usb; rồi chạy lại lệnh này.", file=sys.stderr)
         print("Carry the stick to the bridge (tram-bridge enrol --usb), then run this again.", file=sys.stderr)
         return DONE
-    _enrolled(box, enrol.take_by_stick(box.conn, box.settings, box.clock, ticket, answer).one)
+    taken = enrol.take_by_stick(box.conn, box.settings, box.clock, ticket, answer).one
+    _hand_over(box)
+    _enrolled(box, taken)
     return DONE
 
 

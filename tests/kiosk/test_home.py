@@ -1,8 +1,10 @@
+from pathlib import Path
+
 import pytest
 
 from appliance.contract.identifiers import station_number, station_text
 from appliance.store import staff
-from tests.kiosk.station import FIRST, NURSE, PINS, SECOND, Station, add_patient
+from tests.kiosk.station import FIRST, NURSE, PINS, SECOND, Station, add_patient, make
 
 
 def test_the_first_page_lists_who_works_here(station: Station) -> None:
@@ -24,6 +26,17 @@ def test_a_station_without_staff_says_how_to_add_them(station: Station) -> None:
     window = station.window("").get("/")
     assert "chưa có tên nhân viên" in window.text
     assert "tram staff add" in window.text
+
+
+def test_a_station_its_bridge_does_not_know_says_so_until_it_is_enrolled(tmp_path: Path) -> None:
+    """The first page names the station and the paper that is needed; with a certificate in force it no longer does."""
+    with make(tmp_path, '[broker]\nhost = "127.0.0.1"\ntls = true\n') as station:
+        window = station.window("").get("/")
+        assert "chưa ghi danh" in window.text and "tram-0001" in window.text
+        certificate = station.settings.paths.data / "tls/current/station.pem"
+        certificate.parent.mkdir(parents=True)
+        certificate.write_text("a certificate of a test\n")
+        assert "chưa ghi danh" not in window.get("/").text
 
 
 def test_nobody_can_be_who_does_not_work_here(station: Station) -> None:

@@ -22,7 +22,16 @@ def start() -> Response:
     if here.desk().staff:
         return here.go("/home")
     t = here.speech()
-    return here.page("start.html", roles={role: t(*words) for role, words in ROLES.items()})
+    return here.page("start.html", roles={role: t(*words) for role, words in ROLES.items()}, unknown=_unknown())
+
+
+def _unknown() -> str:
+    """The station's id while its bridge does not know it yet; empty on a station that is enrolled, or whose line needs no certificate."""
+    from appliance.store.enrolment import with_identity
+
+    settings = with_identity(here.kiosk().settings)
+    cert = settings.broker.cert
+    return settings.station.id if settings.broker.tls and (cert is None or not cert.exists()) else ""
 
 
 @screen.post("/staff")
