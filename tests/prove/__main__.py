@@ -11,35 +11,21 @@ import json
 import os
 import sys
 import time
-import traceback
-from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor, as_completed
 from dataclasses import asdict
-from datetime import UTC, datetime
 from pathlib import Path
+from threading import Lock
 
-from tests.prove.page import commit, line, write
+from tests.prove.attempt import attempt, numbered
+from tests.prove.page import line, write
+from tests.prove.pool import pool
 from tests.prove.proofs import PROOFS
-from tests.prove.result import SIZES, Found, Proof, Size, SkippedError
+from tests.prove.result import SIZES, Found, Proof, Size
 
 SEED = 20261122
-
-
-def attempt(proof: Proof, size: Size, seed: int) -> Found:
-    """Run one proof; a crash of it is a finding, never a silence."""
-    began, when, load = time.monotonic(), datetime.now(UTC), os.getloadavg()[0]
-    try:
-        found = proof.attempt(size, seed)
-    except SkippedError as error:
-        found = Found(skipped=str(error))
-    except Exception as error:  # noqa: BLE001 - whatever it was, it belongs on the page
-        traceback.print_exc()
-        found = Found(wrong=[f"the proof itself ended: {type(error).__name__}: {error}"[:300]])
-    found.notes.append(f"the machine's load was {load:.1f} when this began")
-    found.seconds = time.monotonic() - began
-    found.repeat = found.repeat or f"python -m tests.prove {size} --only {proof.number} --seed {seed}"
-    found.size, found.when, found.commit = size, f"{when:%Y-%m-%d %H:%M}", commit()
-    return found
+BESIDE, NICE = 2, 10
+"""So many of the proofs that mostly wait run beside the others, which give way to them."""
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -58,24 +44,49 @@ def main(argv: Sequence[str] | None = None) -> int:
     wanted = [proof for proof in PROOFS if not said.only or proof.number in said.only]
     found: dict[str, Found] = {}
 
+    def note(proof: Proof, one: Found) -> None:
+        found[proof.number] = one
+        print("  " + line(proof, one), file=sys.stderr, flush=True)
+        if said.kept is not None:
+            keep(said.kept, {proof.number: one})
+
     def prove(proof: Proof) -> None:
         print(f"{proof.number}: {proof.promise} …", file=sys.stderr, flush=True)
-        found[proof.number] = attempt(proof, said.size, said.seed)
-        print("  " + line(proof, found[proof.number]), file=sys.stderr, flush=True)
-        if said.kept is not None:
-            keep(said.kept, {proof.number: found[proof.number]})
+        note(proof, attempt(proof, said.size, said.seed))
 
-    with ThreadPoolExecutor(1) as beside:
-        waiting = beside.map(prove, [proof for proof in wanted if proof.beside])
+    began = time.monotonic()
+    for proof in wanted:
+        if proof.quiet:
+            prove(proof)
+    with ThreadPoolExecutor(BESIDE) as beside:
+        waiting = [beside.submit(prove, proof) for proof in wanted if proof.beside]
+        if waiting:
+            os.nice(NICE)  # of this thread and what it starts from here on: those beside measure time, and go first
         for proof in wanted:
-            if not proof.beside:
+            if not proof.quiet and not proof.beside and not proof.alone:
                 prove(proof)
-        list(waiting)
+        _two_at_a_time([proof for proof in wanted if proof.alone], said.size, said.seed, note)
+        for one in waiting:
+            one.result()
+    print(f"{(time.monotonic() - began) / 60:.1f} minutes", file=sys.stderr, flush=True)
     page = write(kept(said.kept) | found if said.kept is not None else found, PROOFS)
     print(page)
     if said.page is not None:
         said.page.write_text(page, encoding="utf-8")
     return 0 if all(one.holds or one.skipped for one in found.values()) else 1
+
+
+def _two_at_a_time(proofs: Sequence[Proof], size: Size, seed: int, note: Callable[[Proof, Found], None]) -> None:
+    """Proofs that keep one core busy, each in a program of its own, as many as there are cores."""
+    if not proofs:
+        return
+    with pool() as workers:
+        begun = {workers.submit(numbered, proof.number, size, seed): proof for proof in proofs}
+        for one in as_completed(begun):
+            note(begun[one], one.result())
+
+
+_WRITING = Lock()
 
 
 def kept(file: Path) -> dict[str, Found]:
@@ -87,7 +98,8 @@ def kept(file: Path) -> dict[str, Found]:
 
 def keep(file: Path, more: dict[str, Found]) -> None:
     """Add what was found just now."""
-    file.write_text(json.dumps({number: asdict(one) for number, one in (kept(file) | more).items()}, indent=1), encoding="utf-8")
+    with _WRITING:
+        file.write_text(json.dumps({number: asdict(one) for number, one in (kept(file) | more).items()}, indent=1), encoding="utf-8")
 
 
 if __name__ == "__main__":

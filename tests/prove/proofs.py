@@ -51,7 +51,7 @@ def _in(module: str, sizes: Mapping[Size, tuple[int, ...]] | None = None) -> Cal
 
 
 PROOFS: list[Proof] = [
-    Proof("P1", "what the kiosk ticked survives SIGKILL of any program", kills.attempt),
+    Proof("P1", "what the kiosk ticked survives SIGKILL of any program", kills.attempt, beside=True),
     Proof("P2", "… and power cuts, also during recovery", power.attempt),
     Proof("P3", "the same for whole unmodified commands on a disk that forgets what was not synced", lossy.attempt),
     Proof("P4", "exactly once in effect, on any schedule", histories.attempt),
@@ -62,31 +62,38 @@ PROOFS: list[Proof] = [
         "P8",
         "a poison record delays nothing and is kept byte-exact",
         _in("poison", {"pinch": (500,), "commit": (10_000,), "night": (100_000,)}),
+        alone=True,
     ),
-    Proof("P9", "the cloud may be restored from yesterday", _in("restored", {"pinch": (4,), "commit": (40,), "night": (200,)})),
+    Proof("P9", "the cloud may be restored from yesterday", _in("restored", {"pinch": (4,), "commit": (40,), "night": (200,)}), alone=True),
     Proof(
         "P10",
         "any clock, any jump: placed right or inside its stated error",
         _in("clock", {"pinch": (300,), "commit": (10_000,), "night": (100_000,)}),
+        alone=True,
     ),
     Proof(
         "P11",
         "a full, failing or read-only card loses nothing that was not received",
         _in("full", {"pinch": (), "commit": (), "night": ()}),
+        alone=True,
     ),
-    Proof("P12", "bit rot is found, never shown as a vital", _in("rot", {"pinch": (30,), "commit": (1_000,), "night": (20_000,)})),
-    Proof("P13", "the card wears by at most 20 MB a day", _in("wear", {"pinch": (), "commit": (), "night": ()})),
+    Proof(
+        "P12", "bit rot is found, never shown as a vital", _in("rot", {"pinch": (30,), "commit": (1_000,), "night": (20_000,)}), alone=True
+    ),
+    Proof("P13", "the card wears by at most 20 MB a day", _in("wear", {"pinch": (), "commit": (), "night": ()}), alone=True),
     Proof(
         "P14",
         "line noise and damaged frames never become a reading",
         _in("noise", {"pinch": (1,), "commit": (20,), "night": (2_100,)}),
+        alone=True,
     ),
-    Proof("P15", "every message any released box ever made is still read", _in("golden")),
-    Proof("P17", "a fleet that comes back at once makes no storm", fleet.attempt),
+    Proof("P15", "every message any released box ever made is still read", _in("golden"), alone=True),
+    Proof("P17", "a fleet that comes back at once makes no storm", fleet.attempt, quiet=True),
     Proof(
         "S4",
         "nobody but the bridge can make a box forget",
         _in("hostile_receipts", {"pinch": (200,), "commit": (10_000,), "night": (100_000,)}),
+        alone=True,
     ),
 ]
 """P14 is `make fuzz` for all drivers together, P16 belongs to the rig."""

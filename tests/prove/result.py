@@ -38,13 +38,16 @@ class Found:
 class Proof:
     """One promise: its number, its sentence, and what tries to break it at a size, from a seed.
 
-    `beside`: it mostly waits, and may run beside the others.
+    `beside`: it mostly waits, and may run beside the others. `alone`: it keeps one core busy, so that as many of its kind as there
+    are cores run at a time. `quiet`: it measures time with both cores, and has the machine for itself.
     """
 
     number: str
     promise: str
     attempt: Callable[[Size, int], Found]
     beside: bool = False
+    alone: bool = False
+    quiet: bool = False
 
 
 class SkippedError(Exception):
