@@ -44,7 +44,9 @@ Verb = Callable[[Mapping[str, Any]], Answer]
 
 @dataclass(frozen=True, slots=True)
 class Work:
-    """What the verbs work on. `units` and `rules`: where systemd's drop-ins and udev's rules are written."""
+    """What the verbs work on. `units` and `rules`: where systemd's drop-ins and udev's rules are written; `settings` are those of the
+    files, without bindings; `sys` is where the kernel's tree is.
+    """
 
     conn: Connection
     settings: Settings
@@ -52,6 +54,7 @@ class Work:
     rules: Path
     units: Path
     run: Callable[[Sequence[str], str], str]
+    sys: Path = Path("/sys")
 
 
 def program(arguments: Sequence[str], given: str = "") -> str:
@@ -80,7 +83,10 @@ def verbs(work: Work) -> dict[str, Verb]:
         "wifi": lambda said: _wifi(work, _text(said, "name"), _text(said, "passphrase")),
         "contact": lambda _said: _contact(work),
         "enrol": lambda said: _enrol(work, _text(said, "token")),
-        "rules": lambda _said: _rules(work),
+        "ports": lambda _said: _ports(work),
+        "bind": lambda said: _bind(work, said),
+        "unbind": lambda said: _unbind(work, said),
+        "logs": lambda _said: _logs(work),
     }
 
 
@@ -192,7 +198,90 @@ def _is_user(name: str) -> bool:
     return os.geteuid() == 0
 
 
-def _rules(work: Work) -> Answer:
+def _ports(work: Work) -> Answer:
+    """The ports that are there with what is bound to them, what is bound and not there, and the drivers in service."""
+    from appliance.contract.metrics import TABLE
+    from appliance.devices.binding import USB, ports
+    from appliance.devices.driver import Hid
+    from appliance.devices.registry import ROWS
+    from appliance.store import register
+
+    known = register.bindings(work.conn)
+    there = ports(work.sys)
+    rows = [
+        {
+            "place": one.place, "shown": one.place.removeprefix(USB), "what": one.adapter or one.product or one.ids, "ids": one.ids,
+            "hid": one.hid, "name": next((each.name for each in known if each.port in (one.place, one.node)), ""),
+        }
+        for one in there
+        if one.place.startswith(USB)
+    ]  # fmt: skip
+    away = [{"name": one.name, "title": one.title, "port": one.port, "driver": one.driver} for one in known]
+    drivers = [
+        {
+            "name": one.name, "title": one.title, "metrics": ", ".join(TABLE[metric].vi for metric in one.metrics),
+            "hid": isinstance(one.line, Hid), "ids": getattr(one.line, "ids", ""),
+        }
+        for one in ROWS.values()
+        if one.service and not one.unit
+    ]  # fmt: skip
+    return {"ports": rows, "bound": away, "drivers": drivers}
+
+
+def _bind(work: Work, said: Mapping[str, Any]) -> Answer:
+    """Bind a port to a driver in service, under the next free name of its kind; then the rules."""
+    from appliance.contract.metrics import Metric
+    from appliance.devices.binding import PlaceError, canonical, ports
+    from appliance.devices.registry import ROWS
+    from appliance.store import register
+
+    which = ROWS.get(_text(said, "driver"))
+    if which is None or not which.service or which.unit:
+        raise Refused("Không có loại máy này, hoặc chưa được dùng thật.", "no driver of that name is in service: tram device drivers")
+    try:
+        place = canonical(_text(said, "place"), ports(work.sys))
+    except PlaceError as error:
+        raise Refused(error.vi, error.en) from None
+    if not place.startswith("usb:"):
+        raise Refused("Chỉ gắn được cổng USB ở đây.", f"{place}: expected a USB port path such as 1-1.2")
+    kind = "cuff" if Metric.SYSTOLIC in which.metrics else "spo" if Metric.SPO2 in which.metrics else "dev"
+    taken = {one.name for one in register.bindings(work.conn)} | set(work.settings.devices)
+    name = next(f"{kind}{number}" for number in range(1, 100) if f"{kind}{number}" not in taken)
+    types = tuple(one for one in register.PATIENT_TYPES if one in _text(said, "patient_types").split()) or ("adult",)
+    new = register.Binding(name, place, which.name, which.title[: register.LONGEST], types, _text(said, "inventory"))
+    register.refuse_clash(work.settings, [new])
+    made = register.bind(work.conn, new, actor=_text(said, "staff"), now=work.clock.stamp())
+    _rules(work)
+    return {"name": made.name, "driver": made.driver, "port": made.port, "title": made.title, "patient_types": " ".join(types)}
+
+
+def _unbind(work: Work, said: Mapping[str, Any]) -> Answer:
+    from appliance.store import register
+
+    gone = register.unbind(work.conn, _text(said, "name"), actor=_text(said, "staff"), now=work.clock.stamp())
+    _rules(work)
+    work.run(("systemctl", "--no-block", "stop", f"tram-collect@{gone.name}.service"), "")
+    return {"name": gone.name}
+
+
+def _logs(work: Work) -> Answer:
+    """The sealed bundle on the stick that is in the box."""
+    from appliance.agent import logs
+    from appliance.stick import StickError
+    from appliance.store.bags import refused
+    from appliance.store.health import Looked
+    from appliance.store.register import in_force
+
+    settings = in_force(work.conn, work.settings)
+    at = Looked(work.conn, settings, work.clock.stamp(), work.clock.boottime_ns(), work.sys)
+    try:
+        done = logs.to_stick(work.conn, settings, at, settings.bag.folder, mounted=settings.bag.mounted)
+    except StickError as error:
+        raise refused(error) from error
+    return {"file": done.file, "size": done.size}
+
+
+def _rules(work: Work) -> None:
     """The rules and drop-ins of what is bound now, and udev's news of them: the collectors start and stop by that."""
     from appliance.devices import udev
     from appliance.store import register
@@ -208,10 +297,8 @@ def _rules(work: Work) -> Answer:
         ("udevadm", "control", "--reload"),
         ("systemctl", "daemon-reload"),
         ("udevadm", "trigger", "--action=add", "--subsystem-match=tty", "--subsystem-match=hidraw"),
-        *(("systemctl", "--no-block", "restart", f"tram-collect@{one.name}.service") for one in bound),
     ):
         work.run(command, "")
-    return {"bound": [one.name for one in bound]}
 
 
 # --- the door -------------------------------------------------------------------------------------------------------------------------
@@ -290,8 +377,8 @@ class Door:
             self.path.unlink(missing_ok=True)
 
 
-_LOOKS = frozenset({"networks", "contact"})
-"""Verbs that change nothing."""
+_LOOKS = frozenset({"networks", "contact", "ports", "bind", "unbind"})
+"""Verbs that change nothing, or write their own entry."""
 
 
 def _read(packet: bytes) -> dict[str, Any]:

@@ -246,5 +246,16 @@ def is_poll() -> bool:
     return request.endpoint is not None and request.endpoint in POLLS
 
 
-POLLS = frozenset({"bag.follow", "status.bar", "status.health", "measure.live", "consult.follow", "pictures.follow", "emergency.follow"})
+POLLS = frozenset(
+    {
+        "bag.follow",
+        "status.bar",
+        "status.health",
+        "measure.live",
+        "consult.follow",
+        "pictures.follow",
+        "emergency.follow",
+        "technician.follow",
+    }
+)
 """Endpoints that pages and programs ask by themselves."""

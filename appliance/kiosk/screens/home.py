@@ -8,6 +8,7 @@ from appliance.kiosk.access import Rule, may
 from appliance.kiosk.forms import clean
 from appliance.kiosk.screens.consult import strays, summaries
 from appliance.kiosk.screens.staff import leave_patient
+from appliance.kiosk.screens.technician import is_new
 from appliance.kiosk.speech import LANGUAGES, ROLES
 from appliance.store import measuring, staff
 
@@ -22,7 +23,7 @@ def start() -> Response:
     if here.desk().staff:
         return here.go("/home")
     t = here.speech()
-    return here.page("start.html", roles={role: t(*words) for role, words in ROLES.items()}, unknown=_unknown())
+    return here.page("start.html", roles={role: t(*words) for role, words in ROLES.items()}, unknown=_unknown(), fresh=is_new())
 
 
 def _unknown() -> str:
@@ -79,7 +80,9 @@ def home() -> Response:
     """Find a patient, and what else waits; for whoever may not see patients, the work on the box."""
     who = here.person()
     if who is None or not may(who.role, Rule.CLINICAL):
-        return here.page("box.html")
+        from appliance.kiosk.screens.technician_pages import work
+
+        return work()
     found = summaries(limit=50)
     return here.page(
         "home.html",

@@ -1,4 +1,7 @@
-"""The technician's page: six lights, what to do next, and the status code to read over the telephone. Nothing of a patient."""
+"""The technician's pages: six lights and the status code here; the others, which few days need, in `technician_pages`. No patient.
+
+That module is loaded when a technician opens one of them: the kiosk of every other day does not carry it.
+"""
 
 from typing import TYPE_CHECKING
 
@@ -14,6 +17,52 @@ screen = Blueprint("technician", __name__)
 
 _MARKS = {"OK": "✓", "WARN": "!", "FAIL": "✕", "ABSENT": "–"}
 """A light is told by its sign and its word, never by colour alone."""
+
+
+def is_new() -> bool:
+    """Whether nobody ever worked at this station and no patient is known here: only then may whoever stands there make themself known."""
+    found = here.db().execute("SELECT (SELECT count(*) FROM staff) + (SELECT count(*) FROM patient)").fetchone()
+    return int(found[0]) == 0
+
+
+@screen.get("/technician/<page>")
+def look(page: str) -> Response:
+    """One of the pages of `technician_pages.PAGES`."""
+    from appliance.kiosk.screens import technician_pages
+
+    return technician_pages.show(page)
+
+
+@screen.post("/technician/<page>")
+def act(page: str) -> Response:
+    """What one of them asks for: `technician_pages.DEEDS`."""
+    from appliance.kiosk.screens import technician_pages
+
+    return technician_pages.do(page)
+
+
+@screen.get("/technician.json")
+def follow() -> Response:
+    """A word that changes when such a page should be drawn anew."""
+    from appliance.kiosk.screens import technician_pages
+
+    return technician_pages.follow()
+
+
+@screen.get("/setup")
+def first() -> Response:
+    """A box without anybody: its technician makes themself known."""
+    from appliance.kiosk.screens import technician_pages
+
+    return technician_pages.first()
+
+
+@screen.post("/setup")
+def enter() -> Response:
+    """Fields: name, pin, again. Once only: refused as soon as there is somebody."""
+    from appliance.kiosk.screens import technician_pages
+
+    return technician_pages.enter()
 
 
 @screen.get("/technician")
