@@ -28,7 +28,7 @@ from appliance.contract.topics import DOWN, station_filter
 from appliance.database import Connection, data_version, transaction
 from appliance.relay.link import Broker, MqttLink, tls_context
 from appliance.relay.pump import Pump
-from appliance.relay.rules import BUSY, Budget
+from appliance.relay.rules import ANSWER_SECONDS, BUSY, Budget, Silence
 from appliance.settings import Settings, SettingsError
 from appliance.store import audit, keys, measuring
 from appliance.store.errors import Refused
@@ -47,8 +47,11 @@ AWAY = 1.0
 AWAY_MOST = 15.0
 HEARD_SECONDS = 600.0
 """The carrier row is written when its state changes, and so often while receipts come: the card is not for heartbeats."""
-KEEPALIVE_METERED = 900
+PULSE_METERED = 900
 """Seconds of silence on a metered line: a ping each minute would cost 294 kB a day, one in 15 minutes 20 kB (decision 9)."""
+KEEPALIVE_METERED = 1800
+"""What CONNECT promises there. With nothing under way and nobody at the station for as long, the pulse grows up to this as far as the
+path has shown that it stays open (decision 0015); the first thing that somebody does tries the line."""
 PROBE, PROBE_METERED = 60.0, 3600.0
 """While a request waits for its answer, the bridge itself is asked after so much silence of its own (a hello and a receipt: three
 pings' worth of bytes)."""
@@ -80,12 +83,13 @@ def station_link(settings: Settings) -> MqttLink:
         keepalive=keepalive_of(settings, metered=settings.link.metered),
         connect_timeout=settings.link.connect_timeout_s,
         together=True,
+        rest=Silence(PULSE_METERED, KEEPALIVE_METERED),
     )
 
 
 def keepalive_of(settings: Settings, *, metered: bool) -> int:
     """Seconds of silence that the next CONNECT promises at most."""
-    return max(settings.link.keepalive_s, KEEPALIVE_METERED) if metered else settings.link.keepalive_s
+    return KEEPALIVE_METERED if metered else settings.link.keepalive_s
 
 
 def broker_of(settings: Settings) -> Broker:
@@ -148,6 +152,8 @@ class Carrier:
     keepalive: Callable[[bool], None] | None = None
     waits: bool = False
     _probed: float = field(default=float("-inf"))
+    _done: tuple[Any, ...] = ()
+    _active: float = field(default=float("-inf"))
     _looked: float = field(default=float("-inf"))
 
     def turn(self, *, stirred: bool) -> float:
@@ -243,7 +249,8 @@ class Carrier:
         """While a request waits for its answer the pulse is livelier, and the bridge is asked after a while of silence."""
         if now - self._looked >= LOOK_SECONDS:
             self._looked, self.waits = now, unanswered(self.conn)
-            self.pump.link.beat = BEAT_WAITING if self.waits else 0.0
+            about = self._about(now)
+            self.pump.link.beat = BEAT_WAITING if self.waits else PULSE_METERED if about and self.pump.end.metered else 0.0
         look = self._looked + LOOK_SECONDS - now
         if not self.pump.link.up:
             return look
@@ -254,6 +261,19 @@ class Carrier:
             self.pump.probe(self.station, now)
             return 0.0
         return max(1.0, min(heard + every - now if self.waits else look, look))
+
+    def _about(self, now: float) -> bool:
+        """True while somebody has done something here within the usual pulse. Whoever comes after a long silence has the line tried
+        before it is needed.
+        """
+        row = self.conn.execute("SELECT (SELECT max(id) FROM outbox), (SELECT max(id) FROM audit)").fetchone()
+        done, before, last = tuple(row or ()), self._done, self._active
+        if done != before:
+            self._done, self._active = done, now
+            silent = now - max(self.pump.quiet, self.pump.talks[self.station].heard)
+            if self.pump.link.up and before and now - last >= PULSE_METERED and silent >= PULSE_METERED:
+                self.pump.link.prod(ANSWER_SECONDS)
+        return now - self._active < PULSE_METERED
 
     def _tell(self, now: float) -> None:
         """The carrier row for the kiosk, when it changed."""
@@ -309,6 +329,8 @@ def carrier(conn: Connection, settings: Settings, clock: Clock, log: logging.Log
 
     def promise(metered: bool) -> None:
         link.keepalive = keepalive_of(settings, metered=metered)
+        if getattr(link, "rest", None) is not None:
+            link.rest.elsewhere()
 
     loop.meter, loop.keepalive = meter, promise
     promise(meter.metered)
@@ -410,6 +432,8 @@ def run(conn: Connection, settings: Settings, clock: Clock, log: logging.Logger,
             wait = 0.0
             while not stop():
                 if link.wait(min(wait, loop.poll), *routes.descriptors) and routes.changed():
+                    if link.rest is not None:
+                        link.rest.elsewhere()
                     loop.pump.route_changed()
                     loop.due = float("-inf")
                 wait = min(loop.turn(stirred=link.stirred), watchdog.turn(clock.monotonic()))

@@ -60,7 +60,7 @@ from paho.mqtt.packettypes import PacketTypes  # noqa: E402 - after `_spared`, w
 from paho.mqtt.properties import Properties  # noqa: E402 - after `_spared`, which must come first
 
 from appliance.relay.line import Acked, Down, Happening, LinkError, Message, Up  # noqa: E402 - after `_spared`, which must come first
-from appliance.relay.rules import ANSWER_SECONDS  # noqa: E402 - after `_spared`, which must come first
+from appliance.relay.rules import ANSWER_SECONDS, Silence  # noqa: E402 - after `_spared`, which must come first
 
 USER_TIMEOUT_MS = 20_000
 """Sent and unacknowledged by TCP for so long: the line is dead (recovery from a 90 s black hole: 5.8 s instead of 40 s, measured)."""
@@ -82,6 +82,8 @@ BURST = 512
 """The most happenings collected in one wait."""
 OVERHEAD_BYTES = 64
 """What an MQTT 5 PUBLISH adds to topic and payload, generously."""
+ALIASES = 6
+"""Topics of ours that go as a number: a station speaks on six (saves about 20 B a message; the broker may take fewer)."""
 NO_LIMIT = 65_535
 
 V5, V311 = "5", "3.1.1"
@@ -197,33 +199,36 @@ class Traffic:
     bare_out: int = 0
     bare_in: int = 0
     """Of the segments, those that carry nothing."""
+    header: int = 0
+    """IPv4 and TCP, per segment (IPv6: 20 more)."""
 
     @property
     def up(self) -> int:
         """Bytes of our IPv4 packets."""
-        return self.bytes_out + HEADER_BYTES * self.segments_out
+        return self.bytes_out + self.header * self.segments_out
 
     @property
     def down(self) -> int:
         """Bytes of theirs."""
-        return self.bytes_in + HEADER_BYTES * self.segments_in
+        return self.bytes_in + self.header * self.segments_in
 
 
-HEADER_BYTES = 52
-"""IPv4 and TCP with timestamps, per segment (IPv6: 20 more)."""
-_INFO = struct.Struct("@120x QQ II 8x II 40x Q")
-"""linux/tcp.h, struct tcp_info: bytes_acked, bytes_received, segs_out, segs_in, data_segs_in, data_segs_out, and (from Linux 4.19)
-bytes_sent."""
+HEADER_BYTES, TIMESTAMP_BYTES = 40, 12
+"""IPv4 and TCP, and TCP's timestamps where both ends use them (net.ipv4.tcp_timestamps), per segment."""
+_INFO = struct.Struct("@5x B 114x QQ II 8x II 40x Q")
+"""linux/tcp.h, struct tcp_info: options (1: timestamps), bytes_acked, bytes_received, segs_out, segs_in, data_segs_in, data_segs_out,
+and (from Linux 4.19) bytes_sent."""
 
 
 def traffic_of(sock: socket.socket) -> Traffic:
     """What the connection of `sock` has cost, by Linux's TCP_INFO; nothing where the system does not tell."""
     try:
         info = sock.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, 256)
-        _, received, segments_out, segments_in, full_in, full_out, sent = _INFO.unpack_from(info)
+        options, _, received, segments_out, segments_in, full_in, full_out, sent = _INFO.unpack_from(info)
     except (OSError, struct.error):
         return Traffic()
-    return Traffic(sent, segments_out, received, segments_in, segments_out - full_out, segments_in - full_in)
+    header = HEADER_BYTES + TIMESTAMP_BYTES * (options & 1)
+    return Traffic(sent, segments_out, received, segments_in, segments_out - full_out, segments_in - full_in, header)
 
 
 @dataclass
@@ -232,6 +237,8 @@ class MqttLink:
 
     `client_id` is fixed; `topics` are subscribed (QoS 1) before the line counts as up. `keep`: the broker shall keep our
     session while we are away (the bridge); without it a connection begins with nothing (the station).
+
+    `rest`, where there is one, learns how long a pulse the path stands, up to `keepalive`.
 
     `keepalive` is what CONNECT promises: the broker gives us up after one and a half times as many seconds of silence. `beat`, where
     it is shorter, says after how many seconds of our own silence a ping goes; it may be changed at any time. `together`: what is
@@ -250,12 +257,14 @@ class MqttLink:
     up: bool = False
     eager: bool = False
     beat: float = 0.0
+    rest: Silence | None = None
     _acked: list[Happening] = field(default_factory=list)
     _happened: deque[Happening] = field(default_factory=deque)
     _phase: str = "idle"
     _deadline: float = 0.0
     _agreed: float = 0.0
     _asked: tuple[float, int] | None = None
+    _quiet: float = 0.0
     _generation: int = 0
     _sock: socket.socket | None = None
     _stream: _Stream | None = None
@@ -269,6 +278,8 @@ class MqttLink:
     _receive_maximum: int = NO_LIMIT
     _largest: int = 0
     _resumed: bool = False
+    _alias_maximum: int = 0
+    _aliases: dict[str, int] = field(default_factory=dict)
     _bug: BaseException | None = None
     _wants: str = "write"
     _refused_five: bool = False
@@ -304,6 +315,7 @@ class MqttLink:
     def silence(self) -> float:
         """Seconds of our own silence after which a ping goes: as agreed with the broker, or `beat` where that is shorter."""
         agreed = self._agreed or float(self.keepalive)
+        agreed = agreed if self.rest is None else min(agreed, self.rest.pulse)
         return min(agreed, self.beat) if self.beat > 0 else agreed
 
     @property
@@ -347,7 +359,8 @@ class MqttLink:
             raise LinkError("window")
         if len(payload) > self.largest:
             raise LinkError("packet-size", f"{len(payload)} bytes, the broker takes {self.largest}")
-        info = self._client.publish(topic, payload, qos=int(sure))
+        name, properties = self._short(topic)
+        info = self._client.publish(name, payload, qos=int(sure), properties=properties)
         self._raise_bug()
         if info.rc != MQTTErrorCode.MQTT_ERR_SUCCESS:
             if self._phase != "idle":
@@ -358,6 +371,19 @@ class MqttLink:
         token = self._token(info.mid)
         self._said()
         return token
+
+    def _short(self, topic: str) -> tuple[str, Properties | None]:
+        """A topic once spoken in full goes as a number from then on, where the broker keeps numbers (MQTT 5: topic alias)."""
+        number = self._aliases.get(topic)
+        if number is None and len(self._aliases) < self._alias_maximum:
+            number = self._aliases[topic] = len(self._aliases) + 1
+        elif number is not None:
+            topic = ""
+        if number is None:
+            return topic, None
+        properties = Properties(PacketTypes.PUBLISH)  # type: ignore[no-untyped-call]  # paho leaves it untyped
+        properties.TopicAlias = number
+        return topic, properties
 
     def done(self, token: int) -> None:
         """PUBACK a message, when it came by this connection and asks for one."""
@@ -472,7 +498,11 @@ class MqttLink:
             by, heard = self._asked
             if self.traffic.bytes_in > heard:
                 self._asked = None
+                if self.rest is not None:
+                    self.rest.answered(self._quiet)
             elif now >= by:
+                if self.rest is not None:
+                    self.rest.died(self._quiet)
                 self._fail("keep-alive-timeout" if self.up else "timeout", None)
         elif self.up and self._stream is not None and now >= self._stream.spoken + self.silence:
             self._ask(ANSWER_SECONDS)
@@ -480,6 +510,7 @@ class MqttLink:
     def _ask(self, within: float) -> None:
         """From now on something has to be heard within so many seconds; a line that is up is pinged for it."""
         self._asked = (self.clock() + within, self.traffic.bytes_in)
+        self._quiet = 0.0 if self._stream is None or not self.up else self.clock() - self._stream.spoken
         if self.up and self._client is not None:
             self._client.ping()
             self._said()
@@ -612,6 +643,7 @@ class MqttLink:
         self._resumed = bool(flags.session_present)
         self._receive_maximum = getattr(properties, "ReceiveMaximum", NO_LIMIT)
         most = getattr(properties, "MaximumPacketSize", 0)
+        self._alias_maximum = min(ALIASES, getattr(properties, "TopicAliasMaximum", 0))
         self._largest = max(1, most - OVERHEAD_BYTES - 48) if most else 0
         self._agreed = float(getattr(properties, "ServerKeepAlive", self.keepalive))
         self._phase = "subscribing"
@@ -672,6 +704,7 @@ class MqttLink:
         self._flying.clear()
         self._acked.clear()
         self._receive_maximum, self._largest, self._resumed = NO_LIMIT, 0, False
+        self._alias_maximum, self._aliases = 0, {}
         sock, self._sock = self._sock, None
         client, self._client, self._stream = self._client, None, None
         if isinstance(sock, ssl.SSLSocket) and client is not None:

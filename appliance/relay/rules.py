@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 
 from appliance.contract.lanes import AT_ONCE, BATCH_ROWS, BATCH_SECONDS, CHUNK_BYTES, Lane
 
+INFINITE = float("inf")
 WINDOW = 3
 """Messages un-PUBACKed on a thin link: 1,200 B x 3 fill 92.6 % of 20 kbit/s at 600 ms and let a consult pass in 1 s (decision 8)."""
 WINDOW_MOST = 64
@@ -46,6 +47,8 @@ RECEIPT_EVENTS = 30
 """Receipts of lanes from CONSULT on: at most one in so many seconds, or one for so many events; lane 0 at once (decision 8)."""
 FULL_ALREADY = AT_ONCE | {Lane.ATTACHMENTS}
 """Lanes that do not gather: the urgent ones, and that of pictures, each part of which fills a message by itself."""
+CALM = 300.0
+"""On a metered link words of lane 0 that nobody acts upon (that an answer was read) wait so long for somebody to go with, and no longer."""
 GATHER = 1.0
 BUSY = 3.0
 """On an unmetered link a reading goes at once; while more than `BUSY` rows a second leave lanes from READINGS on, they gather
@@ -79,18 +82,59 @@ def resend_after(silent: int) -> float:
 
 
 def ready(
-    lane: int, rows: int, age: float, metered: bool, since_last: float, rate: float, gather: float = BATCH_SECONDS, contact: float = 0.0
+    lane: int,
+    rows: int,
+    age: float,
+    metered: bool,
+    since_last: float,
+    rate: float,
+    gather: float = BATCH_SECONDS,
+    contact: float = 0.0,
+    calm: bool = False,
 ) -> float:
     """Seconds until `rows` waiting events of a lane may leave (0: now). `age` is how long the oldest has been waiting,
     `since_last` how long ago lanes from READINGS on last made a parcel, `rate` how many of their rows leave in a second,
     `gather` the longest wait on a metered link, `contact` how long ago a parcel of any lane left: after so long a pulse would
-    be due, and data in its place costs no contact of its own.
+    be due, and data in its place costs no contact of its own (infinite: one begins now). `calm`: nobody acts upon any of them.
     """
+    if calm and metered:
+        return 0.0 if contact == INFINITE else max(0.0, CALM - age)
     if lane in FULL_ALREADY or rows >= BATCH_ROWS:
         return 0.0
     if metered:
         return max(0.0, gather - max(age, contact))
     return max(0.0, GATHER - since_last) if rate > BUSY else 0.0
+
+
+@dataclass
+class Silence:
+    """How long a path has shown that it stays open while nobody speaks: the pulse where nothing waits and nobody is about.
+
+    It begins with `usual` seconds, grows by a third with each silence that was answered, up to `most`; a line that was found dead after
+    one has the usual pulse for good, until the path is another one.
+    """
+
+    usual: float = 900.0
+    most: float = 900.0
+    pulse: float = 0.0
+    trusted: bool = True
+
+    def __post_init__(self) -> None:
+        self.pulse = self.usual
+
+    def answered(self, quiet: float) -> None:
+        """The line answered after `quiet` seconds."""
+        if self.trusted and quiet >= self.pulse:
+            self.pulse = min(self.most, self.pulse * 4 / 3)
+
+    def died(self, quiet: float) -> None:
+        """It did not."""
+        if quiet >= self.usual:
+            self.pulse, self.trusted = self.usual, False
+
+    def elsewhere(self) -> None:
+        """The path is another one."""
+        self.pulse, self.trusted = self.usual, True
 
 
 @dataclass

@@ -196,7 +196,7 @@ class Sender:
     def _ready(self, row: Waiting, since: float, now: float, metered: bool) -> float:
         held = self.held.get((row.stream, row.lane), now) - now
         rows, age, rate = row.next - 1 - row.frozen, now - since, self.rate.now(now)
-        return max(held, ready(row.lane, rows, age, metered, now - self.gathered, rate, self.gather, now - self.contact))
+        return max(held, ready(row.lane, rows, age, metered, now - self.gathered, rate, self.gather, now - self.contact, row.calm))
 
     def _unsent(self, again: bool, most: int) -> set[int]:
         """The lanes in which a parcel may leave."""

@@ -33,12 +33,13 @@ class Stream(NamedTuple):
 
 
 class Waiting(NamedTuple):
-    """A lane with events that are in no parcel yet: those after `frozen` and before `next`."""
+    """A lane with events that are in no parcel yet: those after `frozen` and before `next`. `calm`: nobody acts upon any of them."""
 
     stream: Stream
     lane: int
     frozen: int
     next: int
+    calm: bool = False
 
 
 class Queued(NamedTuple):

@@ -8,8 +8,9 @@ import zlib
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
-from appliance.contract.codec import write_event
-from appliance.contract.events import AttachmentChunk, Event, Unknown
+from appliance.contract.codec import read_event, write_event
+from appliance.contract.errors import WireError
+from appliance.contract.events import AnswerRead, AttachmentChunk, Event, Unknown, Urgency
 from appliance.contract.lanes import Lane
 from appliance.contract.receipts import digest
 from appliance.database import Connection
@@ -92,7 +93,9 @@ class Outbox:
     def waiting(self, tx: Connection) -> list[Waiting]:
         """Every lane with events that are in no parcel yet."""
         rows = tx.execute("SELECT epoch, lane, frozen, next FROM lane WHERE frozen < next - 1 ORDER BY epoch, lane").fetchall()
-        return [Waiting(self._stream(tx, row[0]), row[1], row[2], row[3]) for row in rows]
+        return [
+            Waiting(self._stream(tx, row[0]), row[1], row[2], row[3], row[1] == Lane.URGENT and _calm(tx, row[0], row[2])) for row in rows
+        ]
 
     def queued(self, tx: Connection, stream: Stream, lane: int, after: int, limit: int) -> list[Queued]:
         """The next events of a lane in order."""
@@ -249,6 +252,28 @@ def is_safe(conn: Connection, row: int) -> bool:
         (row, RECEIVED),
     ).fetchone()
     return found is not None and read_marks(found[1], found[2]).has(found[0], found[0])
+
+
+_CALM_ROWS = 8
+"""More words than this that somebody has read an answer are news enough to leave at once."""
+
+
+def _calm(tx: Connection, epoch: int, after: int) -> bool:
+    """True when what waits in lane 0 says only that answers were shown or read, and none of them belongs to an emergency."""
+    rows = tx.execute(
+        "SELECT kind, body FROM outbox WHERE epoch = ? AND lane = ? AND seq > ? AND state < 2 ORDER BY seq LIMIT ?",
+        (epoch, int(Lane.URGENT), after, _CALM_ROWS + 1),
+    ).fetchall()
+    return len(rows) <= _CALM_ROWS and all(row[0] == AnswerRead.KIND and not _of_emergency(tx, row[1]) for row in rows)
+
+
+def _of_emergency(tx: Connection, body: bytes) -> bool:
+    try:
+        said = read_event(body).body
+    except WireError:
+        return True  # a spoilt row is looked at at once
+    row = tx.execute("SELECT urgency FROM consult WHERE id = ?", (said.consult,)).fetchone() if isinstance(said, AnswerRead) else None
+    return row is None or row[0] == Urgency.EMERGENCY
 
 
 _CHUNKS = 2

@@ -20,10 +20,10 @@ from appliance.agent.carry import CarrierBusyError, alone, carrier, station_link
 from appliance.agent.routes import Routes
 from appliance.contract.events import Department, Urgency
 from appliance.contract.receipts import HELLO
-from appliance.database import StoreError
+from appliance.database import StoreError, transaction
 from appliance.relay.link import NO_LIMIT
 from appliance.settings import load
-from appliance.store import consults
+from appliance.store import audit, consults
 from appliance.store.consults import ConsultDraft
 from tests import servers
 from tests.conftest import ROOT
@@ -132,6 +132,53 @@ def test_a_store_that_cannot_do_it_now_is_tried_again_later(made: Callable[..., 
     assert loop.away == carry.AWAY
 
 
+def passed(station: Station, loop: carry.Carrier, broker: HandBroker, seconds: int) -> tuple[int, int]:
+    """Time passes on a real line: the pings and the hellos."""
+    link: Any = loop.pump.link
+    broker.packets.clear()
+    step = max(4, seconds // 100)
+    for _ in range(seconds // step):
+        station.later(step)
+        loop.turn(stirred=True)
+        for _ in range(3):
+            broker.step()
+            link.wait(0.001)
+        until(lambda: broker.step() or link.wait(0.001) or link.room == NO_LIMIT, every=0.0)  # every PUBACK is there
+        until(lambda: broker.step() or link.wait(0.001) or link._asked is None, every=0.0)  # and every answer to a ping
+    return (
+        sum(first == PINGREQ for first, _ in broker.packets),
+        sum(body[5 + int.from_bytes(body[:2], "big")] == HELLO for body in broker.published()),  # behind topic, number, properties
+    )
+
+
+def test_where_nobody_is_about_the_pulse_grows_and_whoever_comes_has_the_line_tried(made: Callable[..., Any]) -> None:
+    """On a metered line: pings after 900, 1,200, 1,600 s; the first thing that somebody does after that is followed by one within a minute,
+    and while somebody works the pulse is that of 15 minutes.
+    """
+    broker = HandBroker(acks=True)
+    station, loop = made(broker.port, "[link]\nmetered = true\n")
+    link: Any = loop.pump.link
+    link.clock = loop.clock.monotonic  # the real line, on the station's clock
+    try:
+        until(lambda: broker.step() or work(station, loop, 0.01) or link.up, 10.0, every=0.0)
+        talk = loop.pump.talks["tram-0001"]
+        talk.hello, talk.answered, talk.verified, talk.heard = None, True, True, loop.clock.monotonic()
+        loop.audit_due = loop.tray_due = float("inf")
+        loop.keeper = None
+        passed(station, loop, broker, 40)
+        talk.sender.flying.clear()
+        pings = [passed(station, loop, broker, seconds)[0] for seconds in (860, 100, 1_000, 200, 1_400, 200)]
+        assert pings == [0, 1, 0, 1, 0, 1]
+        assert passed(station, loop, broker, 1_000)[0] == 0
+        with transaction(station.conn) as conn:
+            audit.note(conn, actor="an", action="patient.seen", now=station.now, patient=1)
+        assert passed(station, loop, broker, 100)[0] == 1
+        assert link.silence == carry.PULSE_METERED
+        assert broker.connections == 1
+    finally:
+        broker.close()
+
+
 def test_a_request_without_an_answer_keeps_the_line_awake(made: Callable[..., Any]) -> None:
     """On a metered line: nothing for 15 minutes; while a consult waits a ping in 5 minutes, in an hour the bridge itself is asked."""
     broker = HandBroker(acks=True)
@@ -140,26 +187,15 @@ def test_a_request_without_an_answer_keeps_the_line_awake(made: Callable[..., An
     link.clock = loop.clock.monotonic  # the real line, on the station's clock
 
     def heard(seconds: int) -> tuple[int, int]:
-        """Time passes: the pings and the hellos."""
-        broker.packets.clear()
-        step = max(4, seconds // 100)
-        for _ in range(seconds // step):
-            station.later(step)
-            loop.turn(stirred=True)
-            for _ in range(3):
-                broker.step()
-                link.wait(0.001)
-            until(lambda: broker.step() or link.wait(0.001) or link.room == NO_LIMIT, every=0.0)  # every PUBACK is there
-        return (
-            sum(first == PINGREQ for first, _ in broker.packets),
-            sum(body[5 + int.from_bytes(body[:2], "big")] == HELLO for body in broker.published()),  # behind topic, number, properties
-        )
+        return passed(station, loop, broker, seconds)
 
     try:
         until(lambda: broker.step() or work(station, loop, 0.01) or loop.pump.link.up, 10.0, every=0.0)
         heard(8)  # its hello
         talk = loop.pump.talks["tram-0001"]
         talk.hello, talk.answered, talk.verified, talk.heard = None, True, True, loop.clock.monotonic()
+        heard(40)  # what the box tells of itself goes at QoS 0, and nobody says a word: a ping
+        talk.sender.flying.clear()
         assert heard(600) == (0, 0)
         draft = ConsultDraft(station.patient(), Urgency.URGENT, Department.GENERAL, "Đau ngực")
         consults.request(station.conn, draft, consult=7, staff="an", now=station.now)

@@ -6,7 +6,7 @@ import pytest
 
 from appliance.bench.day import Ends, both_ends, carry
 from appliance.contract.events import AnswerRead, Event
-from appliance.relay.link import HEADER_BYTES
+from appliance.relay.link import HEADER_BYTES, TIMESTAMP_BYTES
 from appliance.simulate import day
 from tests import servers
 
@@ -42,5 +42,5 @@ def _agrees(told: dict[str, Any], ends: Ends) -> None:
     assert told["bytes_with_answers"] - told["bytes"] == parts["answers"]["up"] + parts["answers"]["down"]
     payload = sum(kind["payload"] for name, kind in told["messages"].items() if name.endswith("_out"))
     bare = told["bare_acknowledgements"]["up"]
-    assert 0 < bare < ends.line.traffic.segments_out * HEADER_BYTES
+    assert 0 < bare < ends.line.traffic.segments_out * (HEADER_BYTES + TIMESTAMP_BYTES)
     assert payload < ends.line.traffic.bytes_out

@@ -144,8 +144,9 @@ def test_what_leaves_of_a_real_store_is_all_there_in_order_and_in_turn(rounds: l
             if some and min(waiting) <= Lane.CONSULT and sender.turns.owed.get(Lane.READINGS, 0.0) < CHUNK_BYTES / 2:
                 assert some[0].lane == min(waiting)
             pieces += some
-        with world.station.storage.transaction() as tx:
-            pieces += sender.next_pieces(tx, 10_000, world.now + 5, world.at, metered=False, again=True, credit=10_000)
+        for later in (5, 10):  # what streams gathers for a second
+            with world.station.storage.transaction() as tx:
+                pieces += sender.next_pieces(tx, 10_000, world.now + later, world.at, metered=False, again=True, credit=10_000)
         for lane, many in written.items():
             ranges = [(one.flight.parcel.first, one.flight.parcel.last) for one in pieces if one.lane == lane and one.last]
             assert ranges == sorted(set(ranges))

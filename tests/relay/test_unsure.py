@@ -3,9 +3,12 @@
 from collections.abc import Callable
 from typing import Any
 
+from appliance.contract.events import AnswerRead, Event, Urgency
+from appliance.database import transaction
 from appliance.relay.line import LinkError
 from appliance.relay.link import MqttLink
-from appliance.relay.rules import QUIET, RESEND, UNHEARD
+from appliance.relay.rules import CALM, QUIET, RESEND, UNHEARD
+from appliance.store.outbox import append
 from tests.relay.brokers import PINGREQ, PUBLISH, HandBroker
 from tests.relay.test_link import UP_TOPIC, hand, link, opened
 from tests.world import World
@@ -126,6 +129,55 @@ def test_a_line_that_takes_no_more_keeps_order_and_loses_nothing(link: Callable[
         if len(broker.published()) == len(said):
             break
     assert [body[-20_000:] for body in broker.published()] == said
+
+
+def read_word(world: World, consult: int) -> None:
+    """Somebody has read the answer to a request, an emergency where it is number 1."""
+    with transaction(world.conn) as conn:
+        conn.execute(
+            "INSERT INTO consult (id, patient, urgency, department, complaint, staff, epoch, lane, seq, boot, ticks, saved, outbox, body,"
+            " crc) VALUES (?, 1, ?, 0, '', 'an', 1, 0, ?, 1, 0, 0, 0, x'', 0)",
+            (consult, int(Urgency.EMERGENCY if consult == 1 else Urgency.URGENT), consult),
+        )
+        append(conn, Event(world.stamp(), "an", "test", AnswerRead(consult, 1, "An")))
+
+
+def left(world: World) -> list[str]:
+    """The lanes of what the station says in this turn."""
+    before = len(world.net.carried)
+    world.turn("station")
+    return [topic[-1] for topic, _ in world.net.carried[before:]]
+
+
+def test_the_word_that_an_answer_was_read_waits_for_somebody_to_go_with(metered: World) -> None:
+    """Five minutes at most; a request takes it along, and it takes along what gathers. It leaves as what it is: lane 0."""
+    world = quiet(metered)
+    read_word(world, 2)
+    assert left(world) == []
+    world.pass_time(CALM - 1.0)
+    assert left(world) == []
+    world.pass_time(1.1)
+    assert left(world) == ["0"]
+    world.pass_time(10.0)
+    read_word(world, 3)
+    world.record(2)
+    assert left(world) == []
+    world.record(1)
+    assert left(world) == ["0", "1", "2"]
+
+
+def test_the_word_from_an_emergency_leaves_at_once(metered: World, world: World) -> None:
+    """So does any word on a line whose bytes cost nothing, and one together with a request."""
+    quiet(metered)
+    read_word(metered, 1)
+    assert left(metered)[0] == "0"
+    quiet(world)
+    read_word(world, 2)
+    assert left(world)[0] == "0"
+    metered.pass_time(10.0)
+    read_word(metered, 2)
+    metered.record(0)
+    assert left(metered)[0] == "0"
 
 
 def turned(one: MqttLink, broker: HandBroker, times: int = 20) -> Any:
