@@ -1028,6 +1028,7 @@ DEVICE = {
     "unbind": "take that back",
     "test": "open a device, show what it says",
     "monitor": "watch a device: values, state, frames and noise",
+    "recall": "read what is in a device's memory; it lies in the tray then",
     "record": "keep the bytes a device sends in a file that `tram device decode` reads",
     "drivers": "the device families this version knows",
     "rules": "udev rules for what is bound and for known USB devices",

@@ -1,4 +1,4 @@
-"""The technician's commands: ``tram device list | bind | unbind | test | monitor | record | drivers | rules``.
+"""The technician's commands: ``tram device list | bind | unbind | test | monitor | recall | record | drivers | rules``.
 
 They are loaded when one of them is asked for, never by a process of the box. A port that no driver is bound to is only listened to.
 """
@@ -6,6 +6,7 @@ They are loaded when one of them is asked for, never by a process of the box. A 
 import argparse
 import json
 import os
+import re
 import select
 import sys
 import time
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
     from appliance.devices.events import Said
     from appliance.devices.probe import Probe
     from appliance.settings import Settings
+    from appliance.store.errors import Refused
     from appliance.store.register import Binding
 
 DONE, REFUSED, LATER = 0, 1, 75
@@ -101,6 +103,12 @@ def _test_arguments(parser: argparse.ArgumentParser) -> None:
 def _monitor_arguments(parser: argparse.ArgumentParser) -> None:
     _target_arguments(parser)
     parser.add_argument("--seconds", type=float, default=0.0, help="end after this long (default: until Ctrl-C)")
+
+
+def _recall_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("name", help="a bound device with a memory; its collector must run")
+    parser.add_argument("--seconds", type=float, default=90.0, help="how long to wait for the end of the download (default: 90)")
+    _staff(parser)
 
 
 def _record_arguments(parser: argparse.ArgumentParser) -> None:
@@ -337,6 +345,8 @@ def _target(args: argparse.Namespace, box: Any) -> Target:
     try:
         if device is not None:
             return Target(args.target, device.port, row(device.driver), True)
+        if _NAME.fullmatch(args.target):
+            raise _no_device(args.target, box, " hoặc đường cổng USB như 1-1.2", ", or a port path such as 1-1.2")
         place = canonical(args.target, ports(args.sys))
         if not args.driver:
             raise Refused(
@@ -345,10 +355,23 @@ def _target(args: argparse.Namespace, box: Any) -> Target:
             )
         return Target("", place, row(args.driver), False)
     except PlaceError as error:
-        known = ", ".join(box.settings.devices) or "none"
-        raise Refused(error.vi, f"no device {args.target} (there: {known}), and no port path: {error.en}") from None
+        raise Refused(error.vi, error.en) from None
     except UnknownDriverError as error:
-        raise Refused(f"Không có trình điều khiển {args.driver}.", str(error)) from None
+        raise Refused(f"Không có trình điều khiển {args.driver}: tram device drivers", f"--driver = {error}") from None
+
+
+_NAME = re.compile("[a-z_][a-z0-9_-]*", re.IGNORECASE)
+"""A word that is meant as the name of a device: a port path begins with a digit or a slash."""
+
+
+def _no_device(name: str, box: Any, or_vi: str = "", or_en: str = "") -> "Refused":
+    from appliance.store.errors import Refused
+
+    there = ", ".join(box.settings.devices)
+    return Refused(
+        f"Không có máy {name}. {f'Đang có: {there}' if there else 'Trạm chưa gắn máy nào'}. Cần tên máy đã gắn{or_vi}.",
+        f"no device {name} ({f'there: {there}' if there else 'none is bound'}); expected the name of a bound device{or_en}",
+    )
 
 
 def _probe(target: Target, args: argparse.Namespace, keep: Callable[[bytes], None] = lambda _data: None) -> "Probe":
@@ -498,6 +521,57 @@ class Screen:
         sys.stdout.flush()
 
 
+def _recall(args: argparse.Namespace, tools: Tools) -> int:
+    """As the kiosk's memory page: the collector is told, and what comes lies in the tray without a name."""
+    from appliance.devices import recall
+    from appliance.devices.registry import ROWS
+    from appliance.store import audit
+    from appliance.store.errors import Refused
+
+    box = tools.open_box(args)
+    device = box.settings.devices.get(args.name)
+    if device is None:
+        raise _no_device(args.name, box)
+    if not hasattr(ROWS[device.driver].listen(), "recall"):
+        raise Refused(*recall.REFUSED["no-memory"])
+    audit.note(box.conn, actor=tools.actor(box, args.staff), action="memory.read", now=box.clock.stamp(), subject=args.name)
+    run = box.settings.paths.run
+    why = recall.ask(run, args.name)
+    if why:
+        vi, en = recall.REFUSED.get(why, recall.NOT_READ)
+        print(f"tram: {vi} {en} ({why})", file=sys.stderr)
+        return REFUSED if why == "no-memory" else LATER
+    return _download(run, args.name, args.seconds)
+
+
+def _download(run: Path, name: str, seconds: float) -> int:
+    """Wait for the end of the download; a line when more has come, and what it came to."""
+    from appliance.devices import recall
+
+    begun, told = _now(), -1
+    while _now() - begun < seconds * 1e9:
+        select.poll().poll(200)
+        live = _live(run, name) or {}
+        counts = live.get("memory") or {}
+        records, ended = counts.get("records", 0), counts.get("read")
+        if records != told or ended is not None:
+            print(json.dumps({"device": name, "records": records, "new": counts.get("new", 0), "ended": ended is not None}), flush=True)
+            told = records
+        if ended is not None:
+            nothing = recall.nothing(ended, records)
+            print(" ".join(nothing) if nothing else _TRAY, file=sys.stderr)
+            return DONE
+        if live.get("invalid") in _GIVEN_UP:
+            break
+    print(f"tram: {' '.join(recall.NOT_READ)} ({live.get('invalid') or 'not ended'})", file=sys.stderr)
+    return LATER
+
+
+_TRAY = "Kết quả nằm trong khay, chưa có tên. What was read lies in the tray, without a name."
+_GIVEN_UP = ("no-reply", "switched-off")
+"""With these words a driver says that a download will not end."""
+
+
 def _record(args: argparse.Namespace, tools: Tools) -> int:
     from appliance.devices.probe import head, hex_lines
 
@@ -527,9 +601,10 @@ def _now() -> int:
 
 ARGUMENTS: dict[str, Callable[[argparse.ArgumentParser], None]] = {
     "list": _list_arguments, "bind": _bind_arguments, "unbind": _unbind_arguments, "test": _test_arguments,
-    "monitor": _monitor_arguments, "record": _record_arguments, "drivers": _drivers_arguments, "rules": _rules_arguments,
+    "monitor": _monitor_arguments, "recall": _recall_arguments, "record": _record_arguments, "drivers": _drivers_arguments,
+    "rules": _rules_arguments,
 }  # fmt: skip
 RUNS: dict[str, Callable[[argparse.Namespace, Tools], int]] = {
-    "list": _list, "bind": _bind, "unbind": _unbind, "test": _test, "monitor": _monitor, "record": _record, "drivers": _drivers,
-    "rules": _rules,
+    "list": _list, "bind": _bind, "unbind": _unbind, "test": _test, "monitor": _monitor, "recall": _recall, "record": _record,
+    "drivers": _drivers, "rules": _rules,
 }  # fmt: skip

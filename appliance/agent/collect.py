@@ -30,6 +30,7 @@ from appliance.devices.driver import SECOND, Driver, Hid, Line, Row
 from appliance.devices.drivers.suntech_nibp import EMPTY_MMHG
 from appliance.devices.events import Measurement, Noise, Notice, Said, Sample, Send, Word, shown
 from appliance.devices.port import DeviceError, Port, PortAbsentError, PortUsedError, check_address, is_simulated, open_port
+from appliance.devices.recall import READ
 from appliance.devices.registry import ROWS, row
 from appliance.devices.settle import OUT, Settler
 from appliance.devices.states import Course, Health, State, Telling, Why
@@ -421,6 +422,8 @@ class Collector:
             self._pressure(notice.value)
         elif word is Word.STARTED:
             self._invalid, self._shown = None, ()
+        elif word is Word.STATE and notice.text in READ:
+            self._observing.read = notice.value or 0
         elif word is Word.CUFF:
             self._message = word.value
         elif word in (Word.REFUSED, Word.FAILED, Word.ABORTED):
@@ -543,6 +546,7 @@ class Collector:
         self._ear.answer(command, why)
         if why is None:
             self._observing.records = self._observing.new_records = 0
+            self._observing.read = None
             self._take(said, now)
 
     def _why_not(self, start: Start, now: int) -> str | None:
@@ -602,7 +606,11 @@ class Collector:
             "alarm": health.alarm,
             "measurement": self._measurement,
             "pending_bytes": self._driver.pending,
-            "memory": {"records": self._observing.records, "new": self._observing.new_records},
+            "memory": {
+                "records": self._observing.records,
+                "new": self._observing.new_records,
+                "read": None if self._observing.waiting else self._observing.read,
+            },
         }
         try:
             self._live.show(view, now)

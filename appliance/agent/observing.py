@@ -80,6 +80,8 @@ class Observing:
         """Measurements committed."""
         self.records = self.new_records = 0
         """Records of the device's memory since it was last asked for them, and those among them that were not here yet."""
+        self.read: int | None = None
+        """How many records the device gave, when it has given all; None while none were asked for, or more may come."""
 
     @property
     def full(self) -> bool:

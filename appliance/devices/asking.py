@@ -18,6 +18,8 @@ AGAIN_NS = 10 * SECOND
 """A device that gave no answer, or is not switched on, is asked anew after this."""
 
 Question = TypeVar("Question")
+Job = Generator[Question, bytes, str | None]
+"""Questions, each of which gets its answer sent; in the end why it could not be done, or None."""
 
 
 class Framer(Protocol):
@@ -41,7 +43,7 @@ class Asking(Uncommanded, ABC, Generic[Question]):
         self._listen = listen
         self._framer = framer
         self._most = tries
-        self._job: Generator[Question, bytes, None] | None = None
+        self._job: Job[Question] | None = None
         self._asked: Question | None = None
         self._asked_ns = self._fed_ns = 0
         self._tries = 0
@@ -53,8 +55,8 @@ class Asking(Uncommanded, ABC, Generic[Question]):
         """The questions after which the device is known."""
 
     @abstractmethod
-    def _memory(self) -> Generator[Question, bytes, None]:
-        """The questions after which its memory is read; at their end it says so (`_unread`)."""
+    def _memory(self) -> Job[Question]:
+        """The questions after which its memory is read, and then `_unread` is False; it returns the reason where it was not."""
 
     @abstractmethod
     def _ask(self, question: Question) -> list[Said]:
@@ -95,11 +97,11 @@ class Asking(Uncommanded, ABC, Generic[Question]):
             said += self._go(self._whole(), now_ns)
         return said
 
-    def _whole(self) -> Generator[Question, bytes, None]:
+    def _whole(self) -> Job[Question]:
         yield from self._identity()
-        yield from self._memory()
+        return (yield from self._memory())
 
-    def _go(self, job: Generator[Question, bytes, None], now_ns: int) -> list[Said]:
+    def _go(self, job: Job[Question], now_ns: int) -> list[Said]:
         if self._listen or self._job is not None:
             return [Notice(Word.REFUSED, "listening" if self._listen else "busy")]
         self._job, self._count = job, 0
@@ -111,9 +113,9 @@ class Asking(Uncommanded, ABC, Generic[Question]):
         self._asked_ns, self._tries = now_ns, 0
         try:
             self._asked = next(self._job) if answer is None else self._job.send(answer)
-        except StopIteration:
+        except StopIteration as ended:
             self._job = None
-            return [Notice(Word.STATE, "read", self._count)]
+            return [Notice(Word.FAILED, ended.value) if ended.value else Notice(Word.STATE, "memory-read", self._count)]
         return self._ask(self._asked)
 
     def _again(self, now_ns: int) -> list[Said]:

@@ -137,6 +137,7 @@ INVALID: dict[str, Pair] = {
     "cycle-too-long": ("Đo quá lâu, đã xả hơi. Nghỉ rồi đo lại.", "It took too long, the air was let out. Rest, then measure again."),
     "no-result": ("Máy không cho kết quả. Đo lại.", "The device gave no result. Measure again."),
     "no-reply": ("Máy không trả lời. Xem dây nối.", "The device does not answer. Check its cable."),
+    "switched-off": ("Máy đo chưa bật. Bật máy lên.", "The device is switched off. Switch it on."),
     "end-not-heard": ("Không nghe máy báo xong. Đo lại.", "The end of the measurement was not heard. Measure again."),
     "start-not-confirmed": ("Máy không nhận lệnh bơm. Thử lại.", "The device did not confirm the start. Try again."),
     "line-closed": ("Đã dừng và xả hơi vì màn hình đo không còn mở.", "Stopped, air let out: the measuring screen was not open."),

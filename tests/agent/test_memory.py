@@ -3,13 +3,16 @@
 import json
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from threading import Thread
 
 import pytest
 
+from appliance import cli_device
+from appliance.cli import main
 from appliance.contract.duplicates import offset_of
 from appliance.contract.events import DeviceClockRead
 from appliance.contract.readings import Source
-from appliance.store import measuring, memory
+from appliance.store import audit, measuring, memory
 from appliance.store.measuring import State
 from tests.agent.collecting import TURN_S, Room
 from tests.store.station import Station, station_at
@@ -64,7 +67,55 @@ def test_two_downloads_give_each_reading_once(room: Callable[..., Room], driver:
     assert recall(here) == {"accepted": True}
     settled(here)
     assert {row.key for row in here.rows()} == first
-    assert here.live()["memory"] == {"records": len(first), "new": 0}
+    assert here.live()["memory"] == {"records": len(first), "new": 0, "read": len(first)}
+
+
+@pytest.mark.parametrize(("driver", "options"), [("omron-hem790", {"stored": "0"}), ("contec08a", {"stored": "0"})])
+def test_a_memory_without_a_record_is_said_to_have_been_read(room: Callable[..., Room], driver: str, options: dict[str, str]) -> None:
+    """Nothing came, and that is all there is: the screen can say so instead of nothing."""
+    here = settled(room(driver, **options).run(2))
+    assert recall(here) == {"accepted": True}
+    assert here.live()["memory"]["read"] is None
+    settled(here)
+    assert here.live()["memory"] == {"records": 0, "new": 0, "read": 0}
+
+
+def test_a_device_that_is_switched_off_is_not_said_to_be_empty(room: Callable[..., Room]) -> None:
+    """Its memory is unknown, and the word for it is shown."""
+    here = settled(room("contec08a", power="off").run(2))
+    assert here.live()["memory"]["read"] is None
+    assert here.live()["invalid"] == "switched-off"
+
+
+def test_the_command_asks_the_collector_as_the_kiosk_does(
+    room: Callable[..., Room], station: Station, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """``tram device recall``: the collector keeps the port, the command tells how many records came, the log has who asked."""
+    here = settled(room("omron-hem790").run(2))
+    count = len(here.rows())
+    file = tmp_path / "tram.toml"
+    paths, key = station.settings.paths, station.settings.store.key_file
+    file.write_text(
+        f'[station]\nid = "{station.settings.station.id}"\n[paths]\ndata = "{paths.data}"\nrun = "{paths.run}"\n'
+        f'[store]\nkey_file = "{key}"\nballast_mb = 0\n[devices.device]\ndriver = "omron-hem790"\n'
+        'port = "/dev/tram/device"\nsimulated = true\n'
+    )
+    monkeypatch.setattr(cli_device, "_now", station.clock.boottime_ns)  # the room's clock is turned by hand
+    codes: list[int] = []
+    words = ["--config", str(file), "device", "recall", "device", "--seconds", "30"]
+    asking = Thread(target=lambda: codes.append(main(words)))
+    asking.start()
+    for _ in range(400):
+        if not asking.is_alive():
+            break
+        here.run(1)
+        asking.join(0.05)
+    asking.join(5)
+    said = capsys.readouterr()
+    assert codes == [0], said.err
+    assert json.loads(said.out.splitlines()[-1]) == {"device": "device", "records": count, "new": 0, "ended": True}
+    assert "trong khay" in said.err
+    assert audit.entries(station.conn)[0].action == "memory.read"
 
 
 def test_what_comes_from_the_memory_is_nobodys(room: Callable[..., Room], station: Station) -> None:

@@ -37,6 +37,8 @@ def test_the_bytes_themselves() -> None:
     assert [values(each) for each in heard(NAME, five * 3 + b"\r\n")] == [EXAMPLE] * 3
     assert not any(each.valid for each in heard(NAME, b"\x00" + five))
     assert not any(each.valid for each in heard(NAME, five + b"\x00"))
+    assert not any(each.valid for each in heard(NAME, five + b"\r\x00"))
+    assert not any(each.valid for each in heard(NAME, five * 2 + b"\x00"))
 
 
 def test_five_bytes_alone_count_after_a_silence() -> None:

@@ -188,7 +188,7 @@ def test_a_whole_memory_comes_back(stored: str) -> None:
     assert [tuple(values(each).values()) for each in wire.made] == held(wire)
     assert [dict(each.signals)["place"] for each in wire.samples] == [*range(int(stored))] * 3
     assert [dict(each.signals)["user"] for each in wire.samples] == sorted([1, 2, 3] * int(stored))
-    assert wire.notices[-1] == "read"
+    assert wire.notices[-1] == "memory-read"
     assert "Contec device type 65, protocol version 19" in wire.notices
     assert not wire.noise
 

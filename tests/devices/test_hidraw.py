@@ -181,10 +181,10 @@ def test_a_memory_through_the_door(bench: Bench, device: int, monkeypatch: pytes
         cuff.feed(b"".join(written[at + 1 : at + 9] for at in range(0, len(written), 9)), 0)
         os.write(device, cuff.output(0))
         said.extend(driver.feed(port.read(0), 0))
-        return any(isinstance(each, Notice) and each.text == "read" for each in said)
+        return any(isinstance(each, Notice) and each.text == "memory-read" for each in said)
 
     until(read, what="the end of the memory")
-    assert Notice(Word.STATE, "read", 6) in said
+    assert Notice(Word.STATE, "memory-read", 6) in said
     port.close()
 
 

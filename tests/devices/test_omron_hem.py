@@ -288,7 +288,7 @@ def test_a_whole_memory_comes_back(name: str, deny: str) -> None:
     assert [tuple(values(each).values()) for each in wire.made] == expected(wire)
     assert [dict(each.signals)["place"] for each in wire.samples] == [0, 1, 2, 3, 4] * (1 if name == LATER else 2)
     assert [each.ordinal for each in wire.made] == ([None] * 5 if name == LATER else [64, 63, 62, 61, 60] * 2)
-    assert wire.notices[-1] == "read"
+    assert wire.notices[-1] == "memory-read"
     assert not wire.noise
     users = [dict(each.signals).get("user") for each in wire.samples]
     assert users == ([None] * 5 if name == LATER else [1] * 5 + [2] * 5)

@@ -1,6 +1,7 @@
 """What the long run found, kept line by line as each driver ends, and the page that is made of it (docs/reference/fuzz-results.md)."""
 
 import json
+import re
 from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
 from hashlib import sha256
@@ -44,10 +45,11 @@ def line(name: str, seed: int, count: Mapping[str, int], seconds: float) -> dict
 
 
 def sources(name: str) -> str:
-    """What was fuzzed: the beginning of the SHA-256 of the driver's file and of everything it shares with the others."""
-    shared = ("asking", "driver", "events", "framing", "listening", "settle")
-    files = [f"drivers/{WHERE[name].partition('.')[0]}.py", *(f"{each}.py" for each in shared)]
-    return sha256(b"".join((Path(devices.__file__).parent / each).read_bytes() for each in files)).hexdigest()[:9]
+    """What was fuzzed: the beginning of the SHA-256 of the driver's file, of what it uses of this package, and of the settler."""
+    home = Path(devices.__file__).parent
+    text = (home / "drivers" / f"{WHERE[name].partition('.')[0]}.py").read_text(encoding="utf-8")
+    used = sorted({*re.findall(r"^from appliance\.devices\.(\w+) import", text, re.MULTILINE), "settle"})
+    return sha256("".join([text, *((home / f"{each}.py").read_text(encoding="utf-8") for each in used)]).encode()).hexdigest()[:9]
 
 
 def ended(path: Path | None, seed: int, size: int) -> set[str]:

@@ -114,6 +114,24 @@ def test_a_refusal_is_a_sentence(station: Station) -> None:
     assert "Gọi kỹ thuật" in window.text
 
 
+@pytest.mark.parametrize(
+    ("counts", "words"),
+    [
+        ({"records": 0, "new": 0, "read": 0}, "Máy không có số đo nào trong bộ nhớ."),
+        ({"records": 0, "new": 0, "read": 4}, "Trong bộ nhớ máy không có số đo nào dùng được."),
+        ({"records": 4, "new": 1, "read": 4}, "Đã đọc 4 kết quả, 1 kết quả mới."),
+    ],
+)
+def test_what_came_of_a_download_is_said_also_when_nothing_did(station: Station, counts: dict, words: str) -> None:
+    """A page that says nothing leaves a person pressing again."""
+    station.live("oxi", state="ready", memory=counts)
+    assert words in station.window().get("/memory").text
+    station.live("oxi", state="ready", memory={"records": 0, "new": 0, "read": None})
+    text = station.window().get("/memory").text
+    assert "bộ nhớ." not in text
+    assert "dùng được" not in text
+
+
 def test_a_device_without_a_memory_is_not_offered(station: Station) -> None:
     """A commanded cuff keeps nothing; and a name that is none is refused."""
     window = station.window()

@@ -20,7 +20,7 @@ from functools import lru_cache
 
 from appliance.contract.metrics import Metric
 from appliance.contract.readings import Numeric, ReadingKind, Source
-from appliance.devices.asking import Asking
+from appliance.devices.asking import Asking, Job
 from appliance.devices.driver import Hid, Row
 from appliance.devices.events import Noise, Notice, Said, Sample, Send, Word, numeric
 from appliance.devices.framing import CUT, GARBAGE, Piece
@@ -158,15 +158,16 @@ class Contec08a(Asking[Question]):
             yield report(GREETING), bool  # any answer: what the device says to it is not documented
         yield report(QUESTION), _is(WHO)
 
-    def _memory(self) -> Generator[Question, bytes, None]:
+    def _memory(self) -> Job[Question]:
         for user in USERS:
             opened = yield download(user), _is(OPENED)
             if opened[2] != DEVICE_ON:
-                return
+                return "switched-off"
             follows = yield b"", _is(FOLLOWS)
             for _ in range(follows[4] & 0x7F):
                 yield b"", _is_record
         self._unread = False
+        return None
 
     def _ask(self, question: Question) -> list[Said]:
         return [Send(question[0])] if question[0] else []

@@ -114,6 +114,7 @@ class ContecCms50(Uncommanded):
         self._left: int | None = None  # bytes of it that are still to come, where its length is known
         self._ordinal = 0
         self._count = 0  # records read since `recall`
+        self._answered = False  # any question about the memory
         self._job: Generator[tuple[bytes, int], bytes | None, None] | None = None
         self._awaited = 0  # the package type that ends a step of the job
         self._step_ns = 0
@@ -155,7 +156,7 @@ class ContecCms50(Uncommanded):
         """Read the memory: live stops, each recording is asked for, live starts again. Live and memory cannot run together."""
         if not self._begun or self._job is not None:
             return [Notice(Word.REFUSED, "busy" if self._begun else "listening")]
-        self._job, self._count = self._reading(), 0
+        self._job, self._count, self._answered = self._reading(), 0, False
         return self._step(None, now_ns)
 
     def tick(self, now_ns: int) -> list[Said]:
@@ -208,11 +209,13 @@ class ContecCms50(Uncommanded):
     def _step(self, answer: bytes | None, now_ns: int) -> list[Said]:
         assert self._job is not None
         self._step_ns = now_ns
+        self._answered = self._answered or answer is not None
         try:
             sent, self._awaited = next(self._job) if answer is None else self._job.send(answer)
         except StopIteration:
             self._job = None
-            return [Notice(Word.STATE, "memory-read", self._count), *self._ask(now_ns)]
+            ended = Notice(Word.STATE, "memory-read", self._count) if self._answered else Notice(Word.FAILED, "no-reply")
+            return [ended, *self._ask(now_ns)]
         return [Send(sent)]
 
     def _judge(self, samples: list[Sample], said: list[Said]) -> None:

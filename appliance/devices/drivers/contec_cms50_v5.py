@@ -132,6 +132,7 @@ class ContecCms50V5(Uncommanded):
         self._expected: int | None = None  # records, as the length says
         self._count = 0
         self._reading = False  # the memory has been asked for
+        self._answered = False  # and something of it has come
         self._fed_ns = 0
 
     @property
@@ -148,6 +149,7 @@ class ContecCms50V5(Uncommanded):
         if self._listen or self._reading:
             return [Notice(Word.REFUSED, "listening" if self._listen else "busy")]
         self._reading, self._fed_ns, self._count, self._expected = True, now_ns, 0, None
+        self._answered = False
         return [Send(ASK_MEMORY)]
 
     def feed(self, data: bytes, now_ns: int) -> list[Said]:
@@ -162,7 +164,7 @@ class ContecCms50V5(Uncommanded):
             elif len(piece) == LIVE:
                 self._judge(self._live(piece), said)
             else:
-                self._fed_ns = now_ns
+                self._fed_ns, self._answered = now_ns, True
                 self._stored(piece, is_length, said)
         return said
 
@@ -239,7 +241,8 @@ class ContecCms50V5(Uncommanded):
 
     def _finish(self) -> list[Said]:
         self._reading = False
-        return [Send(STOP_MEMORY), Notice(Word.STATE, "memory-read", self._count)]
+        ended = Notice(Word.STATE, "memory-read", self._count) if self._answered else Notice(Word.FAILED, "no-reply")
+        return [Send(STOP_MEMORY), ended]
 
     # --- doubt ----------------------------------------------------------------------------------------------------
 

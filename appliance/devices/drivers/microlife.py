@@ -51,7 +51,7 @@ def _read(frame: bytes) -> list[Said]:
     said: list[Said] = [Notice(Word.IDENTITY, head[9:33].decode("ascii"), frame=head)]
     for ordinal, at in enumerate(range(1 + HEAD, len(frame) - CHECK, RECORD)):
         said.append(_sample(frame[at : at + RECORD], ordinal))
-    return [*said, Notice(Word.STATE, "end-of-memory", frame=check)]
+    return [*said, Notice(Word.STATE, "end-of-memory", len(said) - 1, check)]
 
 
 def _sample(record: bytes, ordinal: int) -> Sample:

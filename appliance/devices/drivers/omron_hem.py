@@ -26,7 +26,7 @@ from operator import xor
 
 from appliance.contract.metrics import Metric, Status
 from appliance.contract.readings import ReadingKind, Source
-from appliance.devices.asking import Asking
+from appliance.devices.asking import Asking, Job
 from appliance.devices.driver import Hid, Row
 from appliance.devices.events import Noise, Notice, Said, Sample, Send, Word, numeric
 from appliance.devices.framing import CHECKSUM, CUT, GARBAGE, LENGTH, Piece
@@ -222,7 +222,7 @@ class OmronHem(Asking[bytes]):
         else:
             yield reports(b"SRL00")
 
-    def _memory(self) -> Generator[bytes, bytes, None]:
+    def _memory(self) -> Job[bytes]:
         """Every record of every bank; a count that does not come is a bank without records."""
         yield from self._wake(MODE if self._family.clock else MEASUREMENTS)
         if self._family.clock:
@@ -233,6 +233,7 @@ class OmronHem(Asking[bytes]):
             for index in range(count):
                 yield command(b"MES", bytes([0, 0, index])) if self._family.clock else command(b"GME", bytes([0, bank, 0, index]))
         self._unread = False
+        return None
 
     def _wake(self, mode: bytes) -> Generator[bytes, bytes, None]:
         yield mode + reports(WAKE)
