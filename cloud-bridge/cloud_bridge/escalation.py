@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Connection, Engine, select
+from sqlalchemy import Connection, Engine, false, or_, select
 
 from appliance import __version__
 from appliance.contract.events import ConsultEscalated, Event, Urgency
@@ -22,6 +22,9 @@ from cloud_bridge.store.writing import once
 
 EVERY = 5.0
 """Seconds between two turns of one carrier."""
+AT_A_TURN = 100
+"""Steps of one turn at most, the most urgent requests first: behind an outage stand thousands, and the carrier that takes the steps
+has emergencies to receive."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +47,7 @@ class Step:
 def turn(engine: Engine, now: int, limits: Limits) -> list[Step]:
     """Move on what has waited too long at `now` (tenths since 1970), tell stations their rota; the steps taken. OSError: later."""
     with reading(engine) as tx:
-        due = [(row.station, row.consult) for row in tx.execute(_unopened()) if _due(tx, row, now, limits)]
+        due = _all_due(tx, now, limits)
         untold = rota.untold(tx, now)
     steps = []
     for name, number in due:
@@ -65,6 +68,33 @@ def _unopened() -> Any:
     )
 
 
+def _all_due(tx: Connection, now: int, limits: Limits) -> list[tuple[str, int]]:
+    """The requests that are due, the most urgent and the oldest first: two questions, however many wait."""
+    c, routine = consult.c, consult.c.urgency == int(Urgency.ROUTINE)
+    old = [
+        kind & (c.received <= now - seconds * 10) for kind, seconds in ((routine, limits.routine_s), (~routine, limits.urgent_s)) if seconds
+    ]
+    late = _unopened().where(or_(false(), *old))
+    asked, t = late.subquery(), consult_tier.c
+    steps = select(t.station, t.consult, t.organisation, t.at).join(asked, (asked.c.station == t.station) & (asked.c.consult == t.consult))
+    last = {(row.station, row.consult): row for row in tx.execute(steps.order_by(t.step))}
+    found = []
+    for row in tx.execute(late.order_by(c.urgency.desc(), c.received, c.station, c.consult)):
+        if _late(row, last.get((row.station, row.consult)), now, limits):
+            found.append((row.station, row.consult))
+            if len(found) >= AT_A_TURN:
+                break
+    return found
+
+
+def _late(row: Any, last: Any, now: int, limits: Limits) -> bool:
+    """Whether a request whose `last` step is this one (None: it is where it was sent to) has waited too long. Pure."""
+    if last is not None and not last.organisation:
+        return False
+    since = row.received if last is None else last.at
+    return routing.overdue(Urgency(row.urgency), since, now, urgent_s=limits.urgent_s, routine_s=limits.routine_s)
+
+
 def _been(tx: Connection, name: str, number: int) -> Sequence[Any]:
     c = consult_tier.c
     return tx.execute(select(consult_tier).where(c.station == name, c.consult == number).order_by(c.step)).all()
@@ -72,10 +102,7 @@ def _been(tx: Connection, name: str, number: int) -> Sequence[Any]:
 
 def _due(tx: Connection, row: Any, now: int, limits: Limits) -> bool:
     been = _been(tx, row.station, row.consult)
-    if been and not been[-1].organisation:
-        return False
-    since = been[-1].at if been else row.received
-    return routing.overdue(Urgency(row.urgency), since, now, urgent_s=limits.urgent_s, routine_s=limits.routine_s)
+    return _late(row, been[-1] if been else None, now, limits)
 
 
 def step(tx: Connection, name: str, number: int, now: int, limits: Limits) -> Step | None:

@@ -5,7 +5,7 @@ from concurrent.futures import ThreadPoolExecutor
 from itertools import pairwise
 
 import pytest
-from sqlalchemy import select
+from sqlalchemy import event, select
 
 from appliance.contract.codec import read_event
 from appliance.contract.events import ConsultEscalated, ConsultWithdrawn, Urgency
@@ -152,3 +152,17 @@ def test_a_carrier_with_a_dead_line_still_looks_for_what_has_to_go_on():
         loop.turn(tenth / 10, 5000 + tenth, stirred=False)
     assert 3 <= len(heard) <= 20 / CHORES_EVERY
     assert all(b - a >= CHORES_EVERY * 10 for a, b in pairwise(heard))
+
+
+def test_a_thousand_waiting_requests_cost_a_turn_two_questions_and_a_turn_takes_a_hundred_steps(bridge, monkeypatch):
+    """Behind an outage a carrier must not ask for each request by itself, nor move all of them before it receives the next emergency."""
+    monkeypatch.setattr(escalation, "AT_A_TURN", 3)
+    hear(bridge, *[story.asked(900 + number, urgency=Urgency.URGENT) for number in range(8)], story.asked(999, urgency=Urgency.EMERGENCY))
+    asked = []
+    event.listen(bridge, "before_cursor_execute", lambda _c, _k, statement, *_: asked.append(statement))
+    assert escalation.turn(bridge, after(1), LIMITS) == []
+    assert sum("consult" in statement for statement in asked) == 2
+    first = escalation.turn(bridge, after(600), LIMITS)
+    assert [one.consult for one in first] == [999, 900, 901]
+    second = [one.consult for _ in range(3) for one in escalation.turn(bridge, after(601), LIMITS)]
+    assert second == [902, 903, 904, 905, 906, 907]
