@@ -203,7 +203,9 @@ class Ends:
             self.other.said = self.line.heard  # what was said to a station that was not there is gone
         self.other.wait(seconds)
         self.station.turn(stirred=self.line.stirred)
+        self.line.flush()  # in life each end waits for its own line alone, and its wait begins with this
         self.bridge.turn(self.tenths / 10, self.tenths, stirred=self.other.stirred)
+        self.other.flush()
 
     def _lingers(self) -> bool:
         """True when nothing moves but a receipt that waits for what else may come with its contact."""
