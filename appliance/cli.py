@@ -984,14 +984,16 @@ def _time_learn(args: argparse.Namespace) -> int:
 
 
 def _time_set_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("time", help="such as '2026-11-23 07:05' in this machine's time zone, or with an offset of its own")
+    parser.add_argument(
+        "time", help="such as '2026-11-23 07:05' in this machine's time zone, or with an offset of its own; now = its clock is right"
+    )
     parser.add_argument("--error", type=int, default=60, metavar="SECONDS", help="how far it may be off (default: 60)")
     parser.add_argument("--yes", action="store_true", help="do not ask again on the terminal")
     _staff_arguments(parser)
 
 
 def _time_set(args: argparse.Namespace) -> int:
-    from datetime import datetime
+    from datetime import UTC, datetime
 
     from appliance.agent.clock import BUILT, LATEST, Learnt, keep_learnt, read_learnt
     from appliance.store import anchors
@@ -999,7 +1001,7 @@ def _time_set(args: argparse.Namespace) -> int:
 
     box = open_box(args)
     try:
-        given = datetime.fromisoformat(args.time).astimezone()
+        given = (datetime.now(UTC) if args.time == "now" else datetime.fromisoformat(args.time)).astimezone()
     except (ValueError, OverflowError):
         raise Refused(f"Không hiểu giờ {args.time}. Ví dụ: 2026-11-23 07:05", f"{args.time} is no time: 2026-11-23 07:05") from None
     wall = int(given.timestamp() * 10)

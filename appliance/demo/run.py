@@ -15,6 +15,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from types import FrameType
 
+from appliance.agent.clock import kernel_quality
+from appliance.contract.readings import ClockQuality
 from appliance.demo import broker, places
 from appliance.demo.children import Children, SetupError, Stopped
 from appliance.demo.finger import Finger
@@ -128,7 +130,10 @@ class Demo:
         self._until(lambda: broker.answers(broker_port), f"the broker ({self._kind}) to answer", "broker")
         self._proxy = Proxy(self._loop, broker_port)
         laid = places.lay_out(self._state, places.Ports(broker_port, self._proxy.port, kiosk_port, console_port))
-        for program, given in places.set_up(laid, self._state):
+        synced = kernel_quality() is ClockQuality.SYNCED
+        if not synced:
+            self._voice.tell("tram demo: nothing keeps this machine's clock (no NTP): the demo takes it as right to the second")
+        for program, given in places.set_up(laid, self._state, synced=synced):
             self._children.run(program, given, ended=lambda: self._ending)
         for program in [*places.simulators(laid), *places.bridge(laid), *places.box(laid)]:
             self._children.start(program)

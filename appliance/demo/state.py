@@ -11,8 +11,14 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO
 
+from appliance import __version__
+
 SHORT = "tram-demo-"
 """How the name of a short folder begins."""
+LAYOUT = 1
+"""Grows when a demo cannot go on with what an earlier one left in its folder (another login, another step of the set-up)."""
+MADE_BY = "made-by"
+"""The file that says which version's demo left what is here."""
 MARK = ".tram-demo"
 """The file that says: this folder was made by the demo and may be emptied by it."""
 
@@ -82,8 +88,11 @@ def open_state(root: Path, fresh: bool = False) -> State:
     except BlockingIOError:
         lock.close()
         raise FolderError(f"another demo is running in {root}: end it or give another folder with --state") from None
-    if fresh:
-        _empty(root)
+    try:
+        _ours(root, fresh)
+    except FolderError:
+        lock.close()
+        raise
     shutil.rmtree(root / "log", ignore_errors=True)
     _forget_killed(lock)
     short = Path(tempfile.mkdtemp(prefix=SHORT))
@@ -92,6 +101,20 @@ def open_state(root: Path, fresh: bool = False) -> State:
     short.chmod(0o755)  # the broker may be another user
     (short / "run").mkdir(mode=0o770)
     return State(root, short, lock)
+
+
+def _ours(root: Path, fresh: bool) -> None:
+    """Empty the folder when `fresh`, and mark it as this version's; FolderError when another version's demo left something in it."""
+    if fresh:
+        _empty(root)
+    version, mark = f"{__version__} {LAYOUT}", root / MADE_BY
+    by = mark.read_text(encoding="utf-8").strip() if mark.exists() else ""
+    if by != version and (root / "logins.json").exists():
+        raise FolderError(
+            f"{root} holds a demo of another version of Tram ({by.split(' ')[0] or 'an early one'}): "
+            "begin anew with --fresh (the invented patients in it are lost), or give another folder with --state"
+        )
+    mark.write_text(version + "\n", encoding="utf-8")
 
 
 def _forget_killed(lock: IO[str]) -> None:

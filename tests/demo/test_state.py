@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from appliance.demo.state import MARK, FolderError, open_state
+from appliance.demo.state import MADE_BY, MARK, FolderError, open_state
 from appliance.store.pins import weak
 
 
@@ -53,7 +53,7 @@ def test_fresh_empties_the_demos_own_folder_and_follows_no_link(tmp_path: Path) 
     (state.root / "link").symlink_to(outside)
     state.close()
     state = open_state(tmp_path / "demo", fresh=True)
-    assert [entry.name for entry in state.root.iterdir()] == [MARK]
+    assert {entry.name for entry in state.root.iterdir()} == {MARK, MADE_BY}
     assert (outside / "precious").exists()
     state.close()
 
@@ -77,3 +77,19 @@ def test_two_demos_never_share_a_folder(tmp_path: Path) -> None:
         open_state(tmp_path / "demo", fresh=True)
     assert (state.root / "box.db").exists()
     state.close()
+
+
+@pytest.mark.parametrize("by", [None, "0.0.9 1\n", "0.1.0 0\n"])
+def test_what_another_versions_demo_left_is_not_gone_on_with(tmp_path: Path, by: str | None) -> None:
+    """Its logins would be refused in the middle of the round; the sentence says how to begin anew, and that does it."""
+    state = open_state(tmp_path / "demo")
+    old = state.password("bacsi")
+    state.close()
+    mark = tmp_path / "demo" / MADE_BY
+    mark.unlink() if by is None else mark.write_text(by)
+    with pytest.raises(FolderError, match=r"another version.*--fresh"):
+        open_state(tmp_path / "demo")
+    anew = open_state(tmp_path / "demo", fresh=True)
+    assert anew.password("bacsi") != old
+    anew.close()
+    open_state(tmp_path / "demo").close()
