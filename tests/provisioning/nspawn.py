@@ -26,6 +26,8 @@ PROVISIONING = ROOT / "provisioning"
 SUITE = "trixie"
 BOOT = ("systemd-sysv", "udev", "dbus", "kmod", "openssh-server", "python3", "python3-apt", "sudo")
 """What a machine has before the roles come: it boots and answers ssh."""
+LOOKING = ("grim", "wtype", "libxkbcommon-tools")
+"""What only the tests use: a picture of the screen, keys on a keyboard that is not there, a keyboard's map in words."""
 NEEDED = {"systemd-nspawn": "systemd-container", "mmdebstrap": "mmdebstrap", "ssh": "openssh-client", "unshare": "util-linux"}
 RECIPE = "1"
 """Raise it when the making of the root file system changes in a way the package list does not show."""
@@ -62,11 +64,11 @@ class Machine:
 
 def packages() -> list[str]:
     """Debian's packages the roles ask for by default, and those a machine boots with: the container has no mirror of its own."""
-    asked: set[str] = set(BOOT)
+    asked: set[str] = {*BOOT, *LOOKING}
     for file in sorted(PROVISIONING.glob("roles/*/defaults/main.yml")):
         role = file.parent.parent.name
         asked |= set(yaml.safe_load(file.read_text()).get(f"{role}_packages") or ())
-    return sorted(asked - {"cage", "chromium"})
+    return sorted(asked)
 
 
 def refuse_where_it_cannot_be() -> None:
