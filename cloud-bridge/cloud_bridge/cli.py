@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from cloud_bridge.store.acceptances import Accepted
     from cloud_bridge.store.rota import Gap, Shift
     from cloud_bridge.store.stations import Station
+    from cloud_bridge.topicwalls import Resident
 
 DONE, REFUSED, USAGE, LATER, CONFIG = 0, 1, 2, 75, 78
 
@@ -750,6 +751,19 @@ def _stations_log(args: argparse.Namespace) -> int:
 
 def _broker_acl_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--form", choices=("dynsec", "acl"), default="dynsec", help="dynamic security's file, or an acl_file")
+    parser.add_argument("--fresh", action="store_true", help="for a broker that stands before any bridge: the store is not asked")
+    parser.add_argument("--station", metavar="ID:SHARD", action="append", default=[], help="with --fresh: a station that is to be let in")
+
+
+def _resident(text: str) -> "Resident":
+    from appliance.contract.ids import is_station
+    from appliance.contract.topics import SHARDS
+    from cloud_bridge import topicwalls
+
+    station, _, shard = text.partition(":")
+    if not is_station(station) or station in (topicwalls.CARRIER, topicwalls.ADMIN) or not shard.isdecimal() or int(shard) >= SHARDS:
+        raise InputError("--station", text, "an id and its shard from 0 to 63", "tram-0001:7")
+    return topicwalls.Resident(station, int(shard))
 
 
 def _broker_acl(args: argparse.Namespace) -> int:
@@ -757,9 +771,16 @@ def _broker_acl(args: argparse.Namespace) -> int:
     from cloud_bridge.store import stations
     from cloud_bridge.store.engine import reading
 
-    _settings, engine = open_store(args)
-    with reading(engine) as tx:
-        known = [topicwalls.Resident(one.id, one.shard, one.revoked is not None) for one in stations.everyone(tx)]
+    if args.fresh:
+        known = [_resident(one) for one in args.station]
+    elif args.station:
+        raise InputError(
+            "--station", args.station[0], "nothing without --fresh: the store knows the stations", "--fresh --station tram-0001:7"
+        )
+    else:
+        _settings, engine = open_store(args)
+        with reading(engine) as tx:
+            known = [topicwalls.Resident(one.id, one.shard, one.revoked is not None) for one in stations.everyone(tx)]
     print((topicwalls.acl_file if args.form == "acl" else topicwalls.dynamic_security)(known), end="")
     return DONE
 

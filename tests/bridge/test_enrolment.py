@@ -148,3 +148,21 @@ def test_the_paper_as_a_pdf(tmp_path: Path) -> None:
     (found,) = zxingcpp.read_barcodes(picture)
     assert wire.read_ticket(found.text) == ticket
     assert paper.letters in text and "KTV. Le Thu (A5)" in text
+
+
+def test_the_rights_of_a_broker_that_stands_before_any_bridge(capsys: pytest.CaptureFixture[str]) -> None:
+    """They come from the same table without a store; a wrong station is refused with an example."""
+    from cloud_bridge.cli import main
+
+    assert main(["broker-acl", "--fresh", "--station", "tram-0001:7"]) == 0
+    assert capsys.readouterr().out == topicwalls.dynamic_security([Resident("tram-0001", 7)])
+    assert main(["broker-acl", "--fresh", "--form", "acl", "--station", "tram-0001:7"]) == 0
+    assert capsys.readouterr().out == topicwalls.acl_file([Resident("tram-0001", 7)])
+    for wrong in (
+        ["--fresh", "--station", "tram-0001"],
+        ["--fresh", "--station", "tram-admin:0"],
+        ["--fresh", "--station", "a:64"],
+        ["--station", "a:1"],
+    ):
+        assert main(["broker-acl", *wrong]) != 0
+        assert "tram-0001:7" in capsys.readouterr().err
