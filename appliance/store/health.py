@@ -29,6 +29,8 @@ RECEIPT_WARN, RECEIPT_FAIL = DAY, 7 * DAY
 """A station with a line hears from the bridge many times a day; after a week its post goes by bag."""
 WORN, WORN_OUT = 9, 11
 """JEDEC eMMC 5.0 life-time estimate in tenths of the life: 9 is 80-90 %, 11 is past the end."""
+WRITTEN_MOST = 200_000_000
+"""Bytes a day. The budget is 20 MB (delivery contract, P13); ten times as much wears a card out in years instead of decades."""
 WEAK = 10
 """3GPP TS 27.007 +CSQ: 0-31; below 10 (-93 dBm) data stalls often."""
 LOOKS_BACK = 30 * DAY
@@ -54,13 +56,16 @@ class Line:
 
 @dataclass(frozen=True, slots=True)
 class Looked:
-    """What is looked at. `boottime_ns`: CLOCK_BOOTTIME; `sys`: where the kernel's tree is."""
+    """What is looked at. `boottime_ns`: CLOCK_BOOTTIME; `sys`: where the kernel's tree is; `wear`: what the hourly look around wrote
+    about the medium (role `monitoring`), which only root can ask.
+    """
 
     conn: Connection
     settings: Settings
     now: Stamp
     boottime_ns: int
     sys: Path = Path("/sys")
+    wear: Path = Path("/run/tram-watch/wear.json")
 
 
 def lines(at: Looked) -> list[Line]:
@@ -122,7 +127,8 @@ def _undervoltage(sys: Path) -> bool | None:
 
 def _card(at: Looked) -> Line:
     share = room.measure(at.settings, at.conn).share
-    percent, worn = min(100, round(share * 100)), _wear(at.sys)
+    percent, told = min(100, round(share * 100)), _told_of_wear(at.wear)
+    worn = WORN_OUT if told.get("failed") is True else max(_wear(at.sys), round(10 * (told.get("worn") or 0)))
     full = (f"Đã dùng {percent} %.", f"{percent} % used.")
     swap = ("Xuất túi thư, rồi thay thẻ (loại công nghiệp).", "Export the post bag, then replace the card (industrial type).")
     if os.statvfs(at.settings.paths.data).f_flag & os.ST_RDONLY:
@@ -138,6 +144,12 @@ def _card(at: Looked) -> Line:
         return Line("card", Light.WARN, ("Mới tìm thấy dữ liệu hỏng trên thẻ.", "Damage was found on the card lately."), swap)
     if share >= room.SHED_SHARE or worn >= WORN:
         return Line("card", Light.WARN, full, ("Chuẩn bị thẻ thay.", "Have a new card ready."))
+    if (told.get("written_day") or 0) > WRITTEN_MOST:
+        megabytes = round(told["written_day"] / 1e6)
+        return Line(
+            "card", Light.WARN, (f"Mỗi ngày ghi {megabytes} MB lên thẻ.", f"{megabytes} MB are written to the card a day."),
+            ("Gọi kỹ thuật: có chương trình ghi quá nhiều.", "Call the technician: some program writes too much."),
+        )  # fmt: skip
     tested = at.conn.execute("SELECT value FROM meta WHERE key = 'checked'").fetchone()
     ago = ("", "") if tested is None else _age(at.now.wall - int(tested[0]))
     more = (f" Tự kiểm tra đủ lần cuối: {ago[0]}.", f" Last full self-test: {ago[1]}.") if tested is not None else NOTHING
@@ -151,6 +163,16 @@ def _wear(sys: Path) -> int:
         return max((int(word, 16) for word in words), default=0)
     except ValueError:
         return 0
+
+
+def _told_of_wear(file: Path) -> dict[str, Any]:
+    """Numbers about the medium: ``written_day`` (bytes), ``worn`` (share of its life), ``failed``; nothing where nobody looked."""
+    try:
+        said = json.loads(file.read_bytes()[:4096])
+    except (OSError, ValueError):
+        return {}
+    good = {"written_day": (int,), "worn": (int, float), "failed": (bool,)}
+    return {name: said[name] for name, kinds in good.items() if type(said.get(name)) in kinds} if isinstance(said, dict) else {}
 
 
 def _clock(at: Looked) -> Line:

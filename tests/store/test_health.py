@@ -165,3 +165,24 @@ def test_the_code_says_what_the_lines_say(station: Station, tmp_path: Path) -> N
     at = looked(station, tmp_path)
     said = read(write(health.code_of(at, health.lines(at))))
     assert (said.days, said.waiting) == (2, 0)
+
+
+@pytest.mark.parametrize(
+    ("told", "light", "says"),
+    [
+        ('{"written_day": 19000000, "worn": 0.1, "failed": false}', Light.OK, ""),
+        ('{"written_day": 450000000, "worn": null, "failed": null}', Light.WARN, "450 MB"),
+        ('{"written_day": null, "worn": 0.92, "failed": false}', Light.WARN, ""),
+        ('{"written_day": 1, "worn": 0.1, "failed": true}', Light.FAIL, "worn out"),
+        ('{"written_day": "much", "worn": true, "failed": 1}', Light.OK, ""),
+        ("no JSON", Light.OK, ""),
+        ("[]", Light.OK, ""),
+    ],
+)
+def test_what_the_hourly_look_wrote_of_the_medium_counts(told: str, light: Light, says: str, station: Station, tmp_path: Path) -> None:
+    """An SSD's own verdict, its used life, and how much is written in a day; nonsense in the file is no verdict."""
+    file = tmp_path / "wear.json"
+    file.write_text(told)
+    card = next(one for one in health.lines(replace(looked(station, tmp_path / "sys"), wear=file)) if one.name == "card")
+    assert card.light is light
+    assert says in card.said[1]

@@ -31,7 +31,10 @@ def told(line: str) -> str:
 
 def disk_of(folder: Path, sys_: Path = Path("/sys")) -> str:
     """The kernel's name of the block device under a folder (``mmcblk0p4``); empty where it is none."""
-    number = os.stat(folder).st_dev
+    try:
+        number = os.stat(folder).st_dev
+    except OSError:
+        return ""
     link = sys_ / "dev" / "block" / f"{os.major(number)}:{os.minor(number)}"
     return link.resolve().name if link.exists() else ""
 
