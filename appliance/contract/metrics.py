@@ -51,6 +51,14 @@ class MetricRow:
     en: str
     of: Metric | None = None
 
+    @property
+    def unit_vi(self) -> str:
+        """The unit as a Vietnamese page says it."""
+        return _UNITS_VI.get(self.unit, self.unit)
+
+
+_UNITS_VI = {"/min": "lần/phút", "l/min": "lít/phút", "s": "giây"}
+"""Units that are words; all others are signs that everybody reads alike."""
 
 TABLE: dict[Metric, MetricRow] = {
     Metric.SPO2: MetricRow(150456, "59408-5", "%", "%", 0, 30, 100, "SpO₂", "SpO₂"),

@@ -260,7 +260,7 @@ def _value(one: Numeric, it: Reading, t: Say) -> Value:
     ends = [it.value(metric) for metric in _RANGES.get(one.metric, ())]
     low_high = [number_text(end, t) for end in ends if end is not None]
     moved = t("từ ", "from ") + t(" đến ", " to ").join(low_high) if len(low_high) == 2 else ""
-    unit = "" if spoken else row.unit
+    unit = "" if spoken else t(row.unit_vi, row.unit)
     return Value(one.metric.name, t(row.vi, row.en), text, unit, status_words(one.status, t, Status.TEST_DATA), moved, bool(spoken))
 
 
@@ -342,7 +342,7 @@ def overdue(wall: int, due: str, t: Say) -> tuple[str, ...]:
 
 
 def headline(it: Reading, t: Say) -> str:
-    """A reading in one line, as nurses write it: ``115/74 mmHg · Mạch 85 /min``. Missing parts are a dash with their name."""
+    """A reading in one line, as nurses write it: ``115/74 mmHg · Mạch 85 lần/phút``. Missing parts are a dash with their name."""
     parts = []
     systolic, diastolic = it.value(Metric.SYSTOLIC), it.value(Metric.DIASTOLIC)
     metrics = [one.metric for one in it.numerics]
@@ -351,13 +351,14 @@ def headline(it: Reading, t: Say) -> str:
     for metric in MAIN:
         if metric in metrics and metric not in (Metric.SYSTOLIC, Metric.DIASTOLIC):
             row = TABLE[metric]
-            gap = "" if row.unit == "%" else " "
+            unit = t(row.unit_vi, row.unit)
+            gap = "" if unit == "%" else " "
             number = it.value(metric)
             value = next(one.value for one in it.numerics if one.metric is metric)
             if spoken := coded_text(metric, value, t):
                 parts.append(f"{t(row.vi, row.en)}: {spoken}")
                 continue
-            parts.append(f"{t(row.vi, row.en)} {_or_dash(number, t)}{gap + row.unit if number is not None else ''}")
+            parts.append(f"{t(row.vi, row.en)} {_or_dash(number, t)}{gap + unit if number is not None else ''}")
     return " · ".join(parts)
 
 

@@ -85,7 +85,7 @@ def words(alarm: Alarm) -> str:
         for one in alarm.vitals:
             row = TABLE[one.metric]
             value = f"{one.tenths / sms.TENTH:.{1 if row.scale else 0}f}".replace(".", ",")
-            parts.append(f"{row.vi} {value} {row.unit} ({one.minutes} phút trước)")
+            parts.append(f"{row.vi} {value} {row.unit_vi} ({one.minutes} phút trước)")
     else:
         parts.append("nút cấp cứu")
     return "Tin nhắn SMS: " + ", ".join(parts) + "; hồ sơ sẽ đến khi có đường truyền"

@@ -33,7 +33,7 @@ def test_a_blood_pressure_is_shown_as_a_pair_with_everything_around_it():
     """115/74 mmHg, mean and pulse, device, source, time with seconds, clock."""
     shown = row(pressure())
     assert [(v.label, v.text, v.unit) for v in shown.values] == [
-        ("Huyết áp", "115/74", "mmHg"), ("Trung bình", "88", "mmHg"), ("Mạch", "85", "/min"),
+        ("Huyết áp", "115/74", "mmHg"), ("Trung bình", "88", "mmHg"), ("Mạch", "85", "lần/phút"),
     ]  # fmt: skip
     assert (shown.device, shown.source, shown.quality, shown.certain) == ("Máy đo huyết áp", "máy đo", "giờ đã đồng bộ", True)
     assert (shown.clock, shown.day) == (present.clock(story.T0), present.day(story.T0))

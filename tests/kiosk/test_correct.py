@@ -116,7 +116,7 @@ def test_a_wrong_patient_is_corrected_in_at_most_five_taps(station: Station, win
     assert (body.patient, body.to_patient, body.reason) == (station.first, station.second, "Đo nhầm người")
     assert "Đã chuyển kết quả sang hồ sơ" in window.text and SECOND in window.text
     old, new = window.get(f"/patients/{station.first}").text, window.get(f"/patients/{station.second}").text
-    assert "<s>SpO₂ 98% · Mạch 60 /min</s>" in old and "Đã chuyển sang hồ sơ khác: Đo nhầm người" in old
+    assert "<s>SpO₂ 98% · Mạch 60 lần/phút</s>" in old and "Đã chuyển sang hồ sơ khác: Đo nhầm người" in old
     assert SECOND not in old.split("Kết quả đã lưu")[1], "one record does not name the other person"
     assert "<s>" not in new and "chuyển từ hồ sơ khác" in new
 
@@ -236,7 +236,7 @@ def test_a_request_that_cited_it_is_named_and_shows_it_struck(station: Station, 
     assert f'href="/consults/{consult}"' in window.text
     assert (f"/consults/{consult}/withdraw" in window.text) is not answered
     page = window.get(f"/consults/{consult}").text
-    assert "<s>SpO₂ 98% · Mạch 60 /min</s>" in page and "Đã gạch bỏ: Máy đo sai hoặc hỏng" in page
+    assert "<s>SpO₂ 98% · Mạch 60 lần/phút</s>" in page and "Đã gạch bỏ: Máy đo sai hoặc hỏng" in page
 
 
 def test_an_answer_to_a_withdrawn_request_is_shown_with_a_sentence(station: Station, window: Window) -> None:

@@ -34,13 +34,13 @@ def saved(station: Station, patient: int) -> list[measuring.ObservationRow]:
 
 
 ENTRIES: tuple[tuple[str, dict[str, str], str], ...] = (
-    ("pressure", {"systolic": "128", "diastolic": "79", "pulse_rate": "76"}, "128/79 mmHg · Mạch 76 /min"),
+    ("pressure", {"systolic": "128", "diastolic": "79", "pulse_rate": "76"}, "128/79 mmHg · Mạch 76 lần/phút"),
     ("pressure", {"systolic": "128", "diastolic": "79"}, "128/79 mmHg"),
-    ("spo2", {"spo2": "93", "oxygen": "flow", "oxygen_flow": "2,5"}, "SpO₂ 93% · Oxy 2,5 l/min"),
-    ("spo2", {"spo2": "98", "pulse_rate": "80", "oxygen": "air", "oxygen_flow": "9"}, "SpO₂ 98% · Mạch 80 /min · Oxy: khí trời"),
-    ("pulse", {"pulse_rate": "44"}, "Mạch 44 /min"),
-    ("breaths", {"seconds": "60", "count": "18"}, "Nhịp thở 18 /min"),
-    ("breaths", {"seconds": "30", "count": "11"}, "Nhịp thở 22 /min"),
+    ("spo2", {"spo2": "93", "oxygen": "flow", "oxygen_flow": "2,5"}, "SpO₂ 93% · Oxy 2,5 lít/phút"),
+    ("spo2", {"spo2": "98", "pulse_rate": "80", "oxygen": "air", "oxygen_flow": "9"}, "SpO₂ 98% · Mạch 80 lần/phút · Oxy: khí trời"),
+    ("pulse", {"pulse_rate": "44"}, "Mạch 44 lần/phút"),
+    ("breaths", {"seconds": "60", "count": "18"}, "Nhịp thở 18 lần/phút"),
+    ("breaths", {"seconds": "30", "count": "11"}, "Nhịp thở 22 lần/phút"),
     ("temperature", {"temperature": "38,4"}, "Nhiệt độ 38,4 °C"),
     ("temperature", {"temperature": "37"}, "Nhiệt độ 37,0 °C"),
     ("body", {"weight": "54.5", "height": "158"}, "Cân nặng 54,5 kg · Chiều cao 158,0 cm"),

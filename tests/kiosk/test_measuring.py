@@ -82,7 +82,7 @@ def test_the_page_is_drawn_from_the_drivers_metrics(station: Station) -> None:
     """A huge place for each main metric with its unit, and the patient's banner."""
     window = station.window()
     window.open(station.first)
-    for words in ('data-metric="SPO2"', 'data-metric="PULSE_RATE"', "/min", FIRST, "30-Thg4-1961"):
+    for words in ('data-metric="SPO2"', 'data-metric="PULSE_RATE"', "lần/phút", FIRST, "30-Thg4-1961"):
         assert words in window.text
     assert 'data-metric="PERFUSION"' not in window.text
 

@@ -110,7 +110,7 @@ def test_the_slip_says_who_what_and_with_which_device(station: Station, size: st
     text = " ".join(pages(pdf))
     for words in (
         "PHIẾU KHÁM TẠI TRẠM", "Trạm Y tế xã Thử", FIRST, "30-Thg4-1961", "001 061 012 345", "Bản Thử", "Chưa hỏi / không rõ",
-        "SpO₂ 98% · Mạch 60 /min", "Máy đo SpO₂", "nguồn: máy", "17:00", "01/03/2026", "không phải chẩn đoán", "Y tá Thử",
+        "SpO₂ 98% · Mạch 60 lần/phút", "Máy đo SpO₂", "nguồn: máy", "17:00", "01/03/2026", "không phải chẩn đoán", "Y tá Thử",
         spell(station.first),
     ):  # fmt: skip
         assert words in text, words
@@ -169,7 +169,7 @@ def test_the_summary_has_the_question_the_readings_and_the_signed_answer(station
     pdf = opened(window, f"/consults/{consult}/summary.pdf?size={size}")
     text = " ".join(pages(pdf))
     for words in (
-        "Đau đầu", "Nội · Khẩn", "SpO₂ 98% · Mạch 60 /min", "Lời khuyên của bác sĩ", "Uống đủ nước, nghỉ ngơi.", "Đau đầu căng thẳng",
+        "Đau đầu", "Nội · Khẩn", "SpO₂ 98% · Mạch 60 lần/phút", "Lời khuyên của bác sĩ", "Uống đủ nước, nghỉ ngơi.", "Đau đầu căng thẳng",
         "BS Thử Một", "Đã đọc và xác nhận: Y tá Thử", "cán bộ trạm quyết định", spell(consult), FIRST,
     ):  # fmt: skip
         assert words in text, words

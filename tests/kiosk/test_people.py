@@ -104,7 +104,7 @@ def test_the_patients_page_shows_saved_readings_with_their_source(station: Stati
     measurement = station.measure("oxi", session)
     window.post(f"/sessions/{session}/save", measurement=measurement, patient=station.first)
     text = window.get(f"/patients/{station.first}").text
-    for words in ("SpO₂ 98%", "Mạch 60 /min", "Máy đo SpO₂", "nguồn: máy", "17:00:00"):
+    for words in ("SpO₂ 98%", "Mạch 60 lần/phút", "Máy đo SpO₂", "nguồn: máy", "17:00:00"):
         assert words in text
 
 

@@ -100,13 +100,13 @@ def test_a_reading_shows_values_device_time_source_and_status() -> None:
     """The main values first, the others below, and the words of the status."""
     shown = present.reading(pressure(115, 74, 88, 85, status=Status.TEST_DATA | Status.EARLY_INDICATION), "Máy đo huyết áp", NOW, VI)
     assert [(value.label, value.text, value.unit) for value in shown.values] == [
-        ("Tâm thu", "115", "mmHg"), ("Tâm trương", "74", "mmHg"), ("Mạch", "85", "/min"),
+        ("Tâm thu", "115", "mmHg"), ("Tâm trương", "74", "mmHg"), ("Mạch", "85", "lần/phút"),
     ]  # fmt: skip
     assert [(value.label, value.text) for value in shown.details] == [("Trung bình", "88")]
     assert (shown.at, shown.device, shown.source) == ("17:00:00", "Máy đo huyết áp", "máy")
     assert shown.said == ("dữ liệu thử", "đo ngắn")
     assert shown.test_data
-    assert shown.headline == "115/74 mmHg · Mạch 85 /min"
+    assert shown.headline == "115/74 mmHg · Mạch 85 lần/phút"
 
 
 def test_a_missing_value_is_named_and_never_zero() -> None:

@@ -19,7 +19,7 @@ def show(patient: int) -> Response:
     same = patients.group(here.db(), patient)
     found = sorted(each for one in same for each in history.vitals(here.db(), one, since, until))
     series = (trend.pressures(found), trend.saturations(found), trend.pulses(found))
-    names = ((t("Huyết áp", "Blood pressure"), "mmHg"), ("SpO₂", "%"), (t("Mạch", "Pulse"), "/min"))
+    names = ((t("Huyết áp", "Blood pressure"), "mmHg"), ("SpO₂", "%"), (t("Mạch", "Pulse"), t("lần/phút", "/min")))
     charts = [trend.chart(name, unit, points, since, until, t) for (name, unit), points in zip(names, series, strict=True)]
     return here.page(
         "history.html", banner=here.banner_of(identity), back=f"/patients/{patient}", rows=trend.table(series, since, until, t),

@@ -143,7 +143,7 @@ def _number(metric: Metric, t: Say, *, optional: bool) -> dict[str, object]:
     sample = (
         "" if optional or metric not in _EXAMPLES else t(f"ví dụ {_EXAMPLES[metric]}", f"such as {_EXAMPLES[metric].replace(',', '.')}")
     )
-    hint = " · ".join(part for part in (row.unit, sample, t("không bắt buộc", "optional") if optional else "") if part)
+    hint = " · ".join(part for part in (t(row.unit_vi, row.unit), sample, t("không bắt buộc", "optional") if optional else "") if part)
     return {
         "name": metric.name.lower(), "label": t(row.vi, row.en), "hint": hint, "pad": "decimal" if row.scale else "digits",
     }  # fmt: skip
@@ -211,15 +211,15 @@ def read_number(metric: Metric, text: str) -> tuple[int | None, Pair | None]:
 
 def _beyond(metric: Metric, value: float) -> Pair:
     row = TABLE[metric]
-    bounds = f"{row.low:g}–{row.high:g} {row.unit}".strip()
+    bounds = f"{row.low:g}–{row.high:g}"
     more = ("", "")
     if metric is Metric.TEMPERATURE and 77 <= value <= 113:
         more = (" Nếu nhiệt kế hiện độ F, đổi sang °C trên nhiệt kế rồi đo lại.", " If it shows °F, switch it to °C and measure again.")
     if metric is Metric.HEIGHT and value < 3:
         more = (" Gõ bằng cm: 1,58 m là 158.", " Type centimetres: 1.58 m is 158.")
     return (
-        f"{row.vi} chỉ có thể trong {bounds.replace('.', ',')}. Xem lại số rồi gõ lại.{more[0]}",
-        f"{row.en} can only be {bounds}. Check it and type it again.{more[1]}",
+        f"{row.vi} chỉ có thể trong {bounds.replace('.', ',')} {row.unit_vi}. Xem lại số rồi gõ lại.{more[0]}",
+        f"{row.en} can only be {bounds} {row.unit}. Check it and type it again.{more[1]}",
     )
 
 

@@ -142,7 +142,8 @@ def _page(it: Session, identity: Identity, refused: str = "", errors: dict[str, 
 
 def _tile(metric: Metric, shown: present.LiveShown) -> dict[str, str]:
     row = TABLE[metric]
-    return {"metric": metric.name, "label": here.speech()(row.vi, row.en), "unit": row.unit, "text": shown.numbers[metric.name]}
+    t = here.speech()
+    return {"metric": metric.name, "label": t(row.vi, row.en), "unit": t(row.unit_vi, row.unit), "text": shown.numbers[metric.name]}
 
 
 def _types(device: str) -> tuple[str, ...]:

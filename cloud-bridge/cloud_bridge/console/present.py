@@ -253,7 +253,7 @@ def values(reading: Reading, t: Say) -> tuple[Value, ...]:
     for numeric in sorted(rest, key=lambda one: (one.metric not in main, TABLE[one.metric].of is not None)):
         row = TABLE[numeric.metric]
         text = number_text(numeric, t) if numeric.value is not None else ""
-        unit = "" if coded(numeric.metric, numeric.value) else row.unit
+        unit = "" if coded(numeric.metric, numeric.value) else t(row.unit_vi, row.unit)
         shown.append(Value(t(row.vi, row.en), text, unit, _why(numeric, t), numeric.metric in main))
     return tuple(shown)
 
@@ -521,7 +521,7 @@ def trend(readings: Sequence[Observation], patient: int, t: Say) -> dict[str, An
     panels = [
         {"id": "bp", "name": t(*KINDS[ReadingKind.BLOOD_PRESSURE]), "unit": "mmHg", "points": _points(ordered, _PRESSURE),
          "labels": [t(TABLE[metric].vi, TABLE[metric].en) for metric in _PRESSURE]},
-        *({"id": metric.name.lower(), "name": t(TABLE[metric].vi, TABLE[metric].en), "unit": TABLE[metric].unit,
+        *({"id": metric.name.lower(), "name": t(TABLE[metric].vi, TABLE[metric].en), "unit": t(TABLE[metric].unit_vi, TABLE[metric].unit),
            "points": _points(ordered, (metric,)), "labels": [t(TABLE[metric].vi, TABLE[metric].en)]}
           for metric in (Metric.SPO2, Metric.PULSE_RATE, Metric.TEMPERATURE)),
     ]  # fmt: skip

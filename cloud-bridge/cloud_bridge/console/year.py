@@ -33,7 +33,7 @@ def year(found: Iterable[Vital], t: Say) -> dict[str, Any]:
         row = TABLE[metrics[0]]
         words = t(*KINDS[ReadingKind.BLOOD_PRESSURE]) if len(metrics) > 1 else t(row.vi, row.en)
         labels = [t(TABLE[one].vi, TABLE[one].en) for one in metrics]
-        panels.append({"id": name, "name": words, "unit": row.unit, "points": _points(ordered, metrics), "labels": labels})
+        panels.append({"id": name, "name": words, "unit": t(row.unit_vi, row.unit), "points": _points(ordered, metrics), "labels": labels})
     gap = t("45 ngày", "45 days")
     return {"panels": [panel for panel in panels if panel["points"]], "time": t("Lúc", "At"), "gap": gap, "months": 12}
 
