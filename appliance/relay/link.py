@@ -78,6 +78,9 @@ SESSION_SECONDS = 7 * 24 * 3600
 """How long a broker is asked to keep a session (MQTT 5)."""
 HELD_BYTES = 8192
 """So much is held before paho has to keep the rest: a window of three chunks, and what the kernel keeps unsent beside it."""
+RECORD_BYTES = 1300
+"""What goes into one TLS record together: as much as fits into a segment. Nothing of a record can be read before all of it is there, so a
+request must not share one with a chunk of a picture."""
 BURST = 512
 """The most happenings collected in one wait."""
 OVERHEAD_BYTES = 64
@@ -124,7 +127,7 @@ class _Stream:
     def __init__(self, sock: socket.socket, clock: Callable[[], float]) -> None:
         self._sock = sock
         self._ahead = memoryview(b"")
-        self._held = bytearray()
+        self._held: deque[bytearray] = deque()
         self._clock = clock
         self.spoken = clock()
 
@@ -136,9 +139,12 @@ class _Stream:
         return piece
 
     def send(self, data: bytes) -> int:
-        if len(self._held) >= HELD_BYTES:
+        if sum(map(len, self._held)) >= HELD_BYTES:
             raise BlockingIOError(errno.EAGAIN, "the line is full")
-        self._held += data
+        if self._held and len(self._held[-1]) + len(data) <= RECORD_BYTES:
+            self._held[-1] += data
+        else:
+            self._held.append(bytearray(data))
         return len(data)
 
     @property
@@ -150,10 +156,12 @@ class _Stream:
         """Write what is held, as far as the kernel takes it. OSError when the connection is gone."""
         while self._held:
             try:
-                sent = self._sock.send(self._held)
+                sent = self._sock.send(self._held[0])
             except (BlockingIOError, ssl.SSLWantReadError, ssl.SSLWantWriteError):
                 return
-            del self._held[:sent]
+            del self._held[0][:sent]
+            if not self._held[0]:
+                self._held.popleft()
             self.spoken = self._clock()
 
     def pending(self) -> int:
@@ -614,6 +622,7 @@ class MqttLink:
         )
         try:
             client.reconnect()
+            client.subscribe([(topic, 1) for topic in self.topics])  # in one go with CONNECT: nobody need wait for CONNACK (MQTT 5, 3.1.4)
         except OSError as error:
             self._fail("lost", error)
         if self._generation == now:
@@ -647,8 +656,6 @@ class MqttLink:
         self._largest = max(1, most - OVERHEAD_BYTES - 48) if most else 0
         self._agreed = float(getattr(properties, "ServerKeepAlive", self.keepalive))
         self._phase = "subscribing"
-        assert self._client is not None
-        self._client.subscribe([(topic, 1) for topic in self.topics])
 
     def _on_subscribe(self, _mid: int, reasons: Any, _properties: Any) -> None:
         refused = [str(one) for one in reasons if one.is_failure]
