@@ -122,17 +122,20 @@ def _make(made: Path) -> None:
 
 
 @contextmanager
-def machine(hostname: str) -> Iterator[Machine]:
-    """A booted machine that answers ssh for root with a key made for it; gone, with everything in it, at the end."""
+def machine(hostname: str, kept: Path | None = None) -> Iterator[Machine]:
+    """A booted machine that answers ssh for root with a key made for it; its power is cut at the end, and everything in it is gone.
+
+    `kept`: an empty folder with a short path to begin in, which stays with the machine's card in it: given again, the same machine boots.
+    """
     refuse_where_it_cannot_be()
     base = root_file_system()
     # Not in memory: a wheel-house and a virtual environment are laid over it. A short path: ssh's control sockets are in it.
-    place = Path(tempfile.mkdtemp(prefix="tr", dir="/var/tmp"))
+    place = Path(tempfile.mkdtemp(prefix="tr", dir="/var/tmp")) if kept is None else kept
     name = f"tram-{os.getpid()}"  # a host's name: no underscore, which mkdtemp likes
     nspawn: subprocess.Popen[bytes] | None = None
     leader = 0
     try:
-        key = _prepare(place, hostname)
+        key = place / "key" if (place / "key").exists() else _prepare(place, hostname)
         mount = f"lowerdir={base},upperdir={place}/upper,workdir={place}/work"
         boot = (
             'mount -t overlay overlay -o "$1" "$2" && exec systemd-nspawn --quiet -D "$2" -M "$3" --keep-unit --register=no'
@@ -160,7 +163,8 @@ def machine(hostname: str) -> Iterator[Machine]:
                 nspawn.wait()
         with suppress(OSError):
             os.rmdir(f"/run/systemd/nspawn/propagate/{name}")
-        shutil.rmtree(place)
+        if kept is None:
+            shutil.rmtree(place)
 
 
 def _prepare(place: Path, hostname: str) -> Path:
