@@ -15,6 +15,7 @@ import yaml  # type: ignore[import-untyped]  # comes with ansible-core, without 
 
 from tests.certificates import certificate
 from tests.polling import until
+from tests.provisioning import screen_and_storage
 from tests.provisioning.nspawn import PROVISIONING, ROOT, Machine, MissingError, machine
 
 TRAM = "/opt/tram/current/bin/tram"
@@ -22,8 +23,9 @@ ACTIVE = (
     "tram-init.service", "tram-carry.service", "tram-carry.path", "tram-kiosk.socket", "tram-kiosk.service",
     "tram-collect@oximeter.service", "tram-bridge-init.service", "tram-bridge-carry@0-63.service", "tram-bridge-console.service",
     "tram-bridge-backup.timer", "mosquitto.service", "nftables.service", "postgresql.service", "ssh.service",
+    "tram-screen.service", "tram-kept.target",
 )  # fmt: skip
-SCORES = {"tram-carry.service": 1.5, "tram-collect@oximeter.service": 1.5} | dict.fromkeys(
+SCORES = {"tram-carry.service": 1.5, "tram-collect@oximeter.service": 1.5, "tram-screen.service": 2.0} | dict.fromkeys(
     ("tram-init.service", "tram-kiosk.service", "tram-safe.service", "tram-bridge-init.service", "tram-bridge-carry@0-63.service",
      "tram-bridge-console.service", "tram-bridge-backup.service"), 1.0,
 )  # fmt: skip
@@ -50,6 +52,11 @@ def test_a_bare_debian_becomes_a_station_and_a_second_run_changes_nothing() -> N
             the_kiosk_answers_without_a_network(box)
             a_reading_reaches_the_store(box)
             the_line_is_up(box)
+            screen_and_storage.the_screen_shows_the_kiosk(box)
+            screen_and_storage.the_screen_is_walled_in(box)
+            screen_and_storage.what_is_kept_is_kept(box)
+            screen_and_storage.the_programs_are_small(box)
+            screen_and_storage.a_screen_that_dies_gives_way_to_words(box)
             the_screens_give_way_to_the_safe_page(box)
     except MissingError as missing:
         pytest.skip(str(missing))
@@ -72,6 +79,7 @@ def inventory_for(box: Machine) -> Path:
         "base_hostname": "tram-0001",
         "base_update_lists": False,
         "clock_run": False,
+        "screen_backend": "headless",
         "program_wheelhouse": str(wheels),
         "hardening_tcp_in": [8883],
         "broker_ca": f"{folder}/ca.pem",
