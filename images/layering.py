@@ -257,7 +257,7 @@ def steps(one: Image, out: Path, keep: Path | None = None) -> Iterator[tuple[str
             yield f"{each.name}: command", filled(command, one.values)
     listed = 'dpkg-query --admindir="$ROOT/var/lib/dpkg" -Wf \'${Package}\\t${Version}\\t${Architecture}\\n\' >"$OUT.packages"'
     yield "list of packages", listed
-    yield "SBOM", f'{shlex.quote(str(HERE / "sbom"))} "$OUT.packages" "$ROOT/opt/tram/current" >"$OUT.cdx.json"'
+    yield "SBOM", f'{shlex.quote(str(HERE / "sbom"))} "$OUT.packages" "$ROOT$(readlink "$ROOT/opt/tram/current")" >"$OUT.cdx.json"'
     yield from _disk(one)
     yield "checksums", '(cd "$(dirname "$OUT")" && b=$(basename "$OUT") && sha256sum "$b" "$b.packages" "$b.cdx.json" >"$b.sha256")'
 

@@ -1,0 +1,175 @@
+"""A virtual machine that starts our image by its own boot loader: QEMU with UEFI, spoken to over ssh and QEMU's monitor.
+
+Emulated (TCG) unless the processor's own virtualisation is there: a writable /dev/kvm alone is no sign, under KVM-PVM no kernel of
+Debian's runs.
+"""
+
+import os
+import shutil
+import socket
+import subprocess
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from tests import servers
+from tests.polling import until
+
+OVMF = Path("/usr/share/OVMF")
+FIRMWARE = (("OVMF_CODE_4M.fd", "OVMF_VARS_4M.fd"), ("OVMF_CODE.fd", "OVMF_VARS.fd"))
+NEEDED = {
+    "qemu-system-x86_64": "qemu-system-x86", "qemu-img": "qemu-utils", "mmdebstrap": "mmdebstrap", "systemd-nspawn": "systemd-container",
+    "rauc": "rauc", "mksquashfs": "squashfs-tools", "mcopy": "mtools", "mkfs.vfat": "dosfstools", "mosquitto": "mosquitto",
+}  # fmt: skip
+CARD_GB = 8
+"""How large the card is that the image is put on: its data partition takes what is left."""
+
+
+class MissingError(Exception):
+    """No such machine here; the text says why."""
+
+
+def refuse_where_it_cannot_be() -> None:
+    """`MissingError` with the Debian packages that are missing, or because nobody is root."""
+    if os.geteuid() != 0:
+        raise MissingError("an image is built and started as root")
+    lacking = [package for program, package in NEEDED.items() if servers.find(program) is None]
+    lacking += [] if any((OVMF / code).exists() for code, _ in FIRMWARE) else ["ovmf"]
+    if lacking:
+        raise MissingError(f"missing: apt-get install --no-install-recommends {' '.join(lacking)}")
+
+
+def virtual() -> list[str]:
+    """How the processor is had: its own virtualisation, or emulated by two threads."""
+    if any(Path(f"/sys/module/{name}").exists() for name in ("kvm_intel", "kvm_amd")) and os.access("/dev/kvm", os.W_OK):
+        return ["-accel", "kvm", "-cpu", "host"]
+    return ["-accel", "tcg,thread=multi,tb-size=512", "-cpu", "max,-pku,-la57"]
+
+
+@dataclass
+class Guest:
+    """A running machine. `place` is its folder, `key` opens its ssh, `port` is where that is reached."""
+
+    place: Path
+    key: Path
+    port: int
+    process: subprocess.Popen[bytes]
+    began: float = field(default_factory=time.monotonic)
+
+    @property
+    def console(self) -> str:
+        """What the serial console has said so far."""
+        return (self.place / "console.log").read_text("utf-8", "replace")
+
+    def ssh(self, command: str, *, check: bool = True, said: str = "", within: float = 300) -> str:
+        """A shell's command inside, as root; what it printed."""
+        words = [
+            "ssh", "-i", str(self.key), "-p", str(self.port), "-o", "StrictHostKeyChecking=accept-new", "-o", "BatchMode=yes",
+            "-o", f"UserKnownHostsFile={self.place}/known", "-o", f"ControlPath={self.place}/ssh", "-o", "ControlMaster=auto",
+            "-o", "ControlPersist=600", "-o", "ConnectTimeout=60", "-o", "LogLevel=ERROR", "root@127.0.0.1", command,
+        ]  # fmt: skip
+        found = subprocess.run(words, input=said, capture_output=True, text=True, check=False, timeout=within)
+        if check and found.returncode:
+            raise AssertionError(f"{command}: {found.returncode}\n{found.stdout[-3000:]}\n{found.stderr[-3000:]}")
+        return (found.stdout + ("" if check else found.stderr)).strip()
+
+    def put(self, file: Path, to: str) -> None:
+        """A file of ours into the machine."""
+        words = ["-i", str(self.key), "-P", str(self.port), "-o", f"ControlPath={self.place}/ssh", "-q", str(file), f"root@127.0.0.1:{to}"]
+        subprocess.run(["scp", *words], check=True)
+
+    def greets(self) -> bool:
+        """Whether ssh answers; a look every few seconds, because the allow-list counts new connections."""
+        if self.process.poll() is not None:
+            raise AssertionError(f"the machine ended: {self.console[-2000:]}")
+        with suppress(OSError), socket.create_connection(("127.0.0.1", self.port), 20) as line:
+            return line.recv(3) == b"SSH"
+        return False
+
+    def wait(self, within: float = 600) -> float:
+        """Seconds from the start (or from `again`) until ssh answered."""
+        until(self.greets, within, every=4, what="ssh of the machine")
+        return time.monotonic() - self.began
+
+    def again(self, within: float = 600) -> float:
+        """Restart it from inside; seconds until ssh answered again."""
+        was = self.boot()
+        self.ssh("systemctl --no-block reboot", check=False)
+        self.forget()
+        self.began = time.monotonic()
+        return self.returned(was, within)
+
+    def returned(self, was: str, within: float = 600) -> float:
+        """Seconds until it answers under another boot id than `was`."""
+
+        def new() -> bool:
+            self.forget()
+            with suppress(AssertionError, subprocess.TimeoutExpired):
+                return self.greets() and self.boot() != was
+            return False
+
+        until(new, within, every=4, what="the machine after its restart")
+        return time.monotonic() - self.began
+
+    def forget(self) -> None:
+        """Close the shared ssh connection: the machine at its other end is going."""
+        words = ["ssh", "-o", f"ControlPath={self.place}/ssh", "-O", "exit", "root@127.0.0.1"]
+        subprocess.run(words, capture_output=True, check=False)
+
+    def boot(self) -> str:
+        """The id of this boot."""
+        return self.ssh("cat /proc/sys/kernel/random/boot_id")
+
+    def monitor(self, command: str) -> str:
+        """One line to QEMU's monitor; what it answered."""
+        with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as line:
+            line.settimeout(20)
+            line.connect(str(self.place / "monitor"))
+            _until_prompt(line)
+            line.sendall(command.encode() + b"\n")
+            return _until_prompt(line)
+
+
+def _until_prompt(line: socket.socket) -> str:
+    said = b""
+    while not said.endswith(b"(qemu) "):
+        part = line.recv(4096)
+        if not part:
+            break
+        said += part
+    return said.decode("utf-8", "replace")
+
+
+@contextmanager
+def started(image: Path, key: Path, stick: Path | None = None) -> Iterator[Guest]:
+    """The image on a larger card, started; the card is thrown away at the end, the image left as it was. `stick`: a USB stick's image."""
+    place = Path(tempfile.mkdtemp(prefix="tq", dir="/var/tmp"))
+    process: subprocess.Popen[bytes] | None = None
+    try:
+        code, store = next(pair for pair in FIRMWARE if (OVMF / pair[0]).exists())
+        shutil.copy(OVMF / store, place / "vars.fd")
+        card = ["qemu-img", "create", "-q", "-f", "qcow2", "-F", "raw", "-b", image.absolute(), place / "card.qcow2", f"{CARD_GB}G"]
+        subprocess.run([str(one) for one in card], check=True)
+        port = servers.free_port()
+        words = [
+            "qemu-system-x86_64", "-machine", "q35", *virtual(), "-smp", "2", "-m", "1536", "-nodefaults", "-display", "none",
+            "-drive", f"if=pflash,format=raw,unit=0,readonly=on,file={OVMF / code}",
+            "-drive", f"if=pflash,format=raw,unit=1,file={place}/vars.fd",
+            "-drive", f"file={place}/card.qcow2,if=none,id=card,format=qcow2", "-device", "virtio-blk-pci,drive=card,bootindex=0",
+            "-netdev", f"user,id=net,hostfwd=tcp:127.0.0.1:{port}-:22", "-device", "virtio-net-pci,netdev=net,romfile=",
+            "-device", "virtio-rng-pci", "-device", "qemu-xhci,id=usb", "-serial", f"file:{place}/console.log",
+            "-monitor", f"unix:{place}/monitor,server=on,wait=off",
+        ]  # fmt: skip
+        if stick is not None:
+            words += ["-drive", f"file={stick.absolute()},if=none,id=stick,format=raw,readonly=on"]
+            words += ["-device", "usb-storage,drive=stick,bus=usb.0"]
+        (place / "console.log").touch()
+        process = servers.start(words, place / "qemu.log")
+        yield Guest(place, key, port, process)
+    finally:
+        if process is not None:
+            servers.stop(process)
+        shutil.rmtree(place)

@@ -1,0 +1,356 @@
+"""Builds our image, starts it in a virtual machine and looks; part of script/rig, too long for script/test (a quarter of an hour).
+
+    .venv/bin/python -m tests.images.rig_boot                       builds and shows everything
+    .venv/bin/python -m tests.images.rig_boot --image FILE --key K  with an image that is there (its release and bundle keys beside it)
+
+What was measured goes into docs/reference/rig-results.md, which nobody writes by hand. The machine has no firmware of a board: what
+a Raspberry Pi does before Linux is not shown here.
+"""
+
+import argparse
+import json
+import os
+import platform
+import shutil
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from images.layering import HERE
+from tests.images.bridge import HOST, Bridge
+from tests.images.machine import Guest, MissingError, refuse_where_it_cannot_be, started, virtual
+from tests.polling import until
+from tests.provisioning.nspawn import mirror
+
+ROOT = HERE.parent
+RESULTS = ROOT / "docs/reference/rig-results.md"
+STATION = "tram-0001"
+FIRST, NEXT, OLD = "0.2.0", "0.3.0", "0.1.0"
+"""The image's version, that of a newer bundle, that of one that is too old."""
+TRAM = "/opt/tram/current/bin/tram"
+PAGE = "import urllib.request as u; r = u.urlopen('http://127.0.0.1:8080/', timeout=60); print(r.status, r.read().decode())"
+
+
+@dataclass
+class Results:
+    """What was shown and measured, in order: a line each."""
+
+    lines: list[tuple[str, str]] = field(default_factory=list)
+
+    def note(self, what: str, found: object) -> None:
+        """One more line, on the screen at once."""
+        print(f"rig: {what}: {found}", flush=True)
+        self.lines.append((what, str(found)))
+
+
+@dataclass(frozen=True)
+class Made:
+    """An image and what belongs to it: `folder` has the keys, `image` is the card, `root` the folder it was made of."""
+
+    folder: Path
+    image: Path
+
+    @property
+    def root(self) -> Path:
+        """The folder the image was made of."""
+        return self.image.with_suffix(".root")
+
+
+# --- making it ---------------------------------------------------------------------------------------------------------------------------
+
+
+def run(*words: str | Path, **more: object) -> subprocess.CompletedProcess[str]:
+    """A program of ours to its end."""
+    found = subprocess.run([str(one) for one in words], text=True, capture_output=True, check=False, cwd=ROOT)
+    assert found.returncode == 0, f"{words}: {found.returncode}\n{found.stdout[-3000:]}\n{found.stderr[-3000:]}"
+    return found
+
+
+def keys(folder: Path) -> None:
+    """A technician's key, a publisher's two; made for this run."""
+    run("ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", folder / "technician")
+    run(sys.executable, HERE / "release", "--new-key", folder / "release")
+    run(sys.executable, HERE / "bundle", "--new-key", folder / "bundle")
+
+
+def build(folder: Path, keep: Path, results: Results) -> Made:
+    """The image with everything in it."""
+    keys(folder)
+    run(ROOT / "provisioning/wheelhouse", folder / "wheels.tar", "3.13", os.uname().machine)
+    values = {
+        "mirror": mirror(), "ssh_key": f"{folder}/technician.pub", "release_key": f"{folder}/release.pem",
+        "bundle_cert": f"{folder}/bundle.crt", "wheelhouse": f"{folder}/wheels.tar", "hostname": STATION, "station_name": "Trạm Y tế Thử",
+        "shard": 7, "environment": "test", "bridge": HOST, "version": FIRST,
+    }  # fmt: skip
+    (folder / "values.toml").write_text("".join(f"{key} = {json.dumps(value, ensure_ascii=False)}\n" for key, value in values.items()))
+    keep.mkdir(parents=True, exist_ok=True)
+    began = time.monotonic()
+    run(sys.executable, HERE / "build", "vm", "--values", folder / "values.toml", "--out", folder / "tram.img", "--keep", keep)
+    results.note("the image is built in", f"{time.monotonic() - began:.0f} s")
+    return Made(folder, folder / "tram.img")
+
+
+def looked_at(made: Made, results: Results) -> None:
+    """Sizes, the list of parts, the signature over the checksums; nothing in it that two boxes would share."""
+    used = sum(file.lstat().st_blocks for file in made.root.rglob("*")) * 512 >> 20
+    results.note("root file system, with the screen", f"{used} MB")
+    results.note("image", f"{made.image.stat().st_blocks * 512 >> 20} MB on the disk, {made.image.stat().st_size >> 20} MB on the card")
+    parts = json.loads(Path(f"{made.image}.cdx.json").read_text("utf-8"))["components"]
+    python = [one for one in parts if one["purl"].startswith("pkg:pypi/")]
+    assert any(one["name"] == "tram" for one in python) and len(parts) > len(python) > 20
+    results.note("list of parts (CycloneDX)", f"{len(parts) - len(python)} Debian packages, {len(python)} Python packages")
+    run(sys.executable, HERE / "release", "--sign", f"{made.image}.sha256", "--key", made.folder / "release.key")
+    run(sys.executable, HERE / "release", "--check", f"{made.image}.sha256", "--pem", made.folder / "release.pem")
+    results.note("signature over the image's checksums", "fits")
+    shared = [one for one in ("etc/tram/store.key", "etc/tram/station.key", "root/.ssh/authorized_keys") if (made.root / one).exists()]
+    shared += [str(one) for one in (made.root / "etc/ssh").glob("ssh_host_*")]
+    assert shared == [] and (made.root / "etc/machine-id").read_text() == "", shared
+
+
+# --- looking at it -----------------------------------------------------------------------------------------------------------------------
+
+
+def first_start(guest: Guest, results: Results) -> dict[str, str]:
+    """All the card is used, keys of its own are there, every unit stands, the kiosk answers and says what comes next."""
+    results.note("first start: ssh answers after", f"{guest.wait():.0f} s")
+    shown = until(lambda: page(guest), 240, every=3, what="the kiosk's page")
+    results.note("first start: the kiosk's page after", f"{time.monotonic() - guest.began:.0f} s")
+    assert "ghi danh" in shown.lower(), "the page does not say that the station is not enrolled"
+    data = int(guest.ssh("df --output=size -B1M /data | tail -n 1"))
+    assert data > 3000, f"the data partition has {data} MB"
+    results.note("first start: the data partition has", f"{data} MB of a card of 8 GB")
+    assert guest.ssh("stat -c %a:%s /etc/tram/store.key") == "600:32"
+    failed = [line.split()[0] for line in guest.ssh("systemctl --failed --no-legend --plain").splitlines()]
+    assert [one for one in failed if not one.startswith("tram-screen")] == [], failed
+    until(lambda: "inactive" in guest.ssh("systemctl is-active tram-good", check=False), 300, every=3, what="tram-good")
+    assert "boot status: good" in guest.ssh("rauc status")
+    results.note("first start: the slot is called good", "yes")
+    return identity(guest)
+
+
+def identity(guest: Guest) -> dict[str, str]:
+    """What is the box's own, and has to stay."""
+    key = "cat /etc/ssh/keys/ssh_host_ed25519_key.pub"
+    ask = {"machine": "cat /etc/machine-id", "host key": key, "store": "sha256sum /etc/tram/store.key"}
+    found = {name: guest.ssh(command) for name, command in ask.items()}
+    assert all(found.values()) and len(found["machine"]) == 32, found
+    return found
+
+
+def page(guest: Guest) -> str:
+    """What a browser on the box would get; empty while nobody answers."""
+    said = guest.ssh(f'python3 -c "{PAGE}" 2>/dev/null', check=False)
+    return said if said.startswith("200 ") else ""
+
+
+def second_start(guest: Guest, before: dict[str, str], results: Results) -> None:
+    """Quicker, and the same box."""
+    results.note("second start: ssh answers after", f"{guest.again():.0f} s")
+    until(lambda: page(guest), 240, every=3, what="the kiosk's page")
+    results.note("second start: the kiosk's page after", f"{time.monotonic() - guest.began:.0f} s")
+    assert identity(guest) == before
+    results.note("second start: machine id, host key and store's key", "the same")
+    results.note("where the time goes", guest.ssh("systemd-analyze time | head -n 1"))
+
+
+def enrolled(guest: Guest, bridge: Bridge, results: Results) -> None:
+    """With the paper's letters the station becomes known, and its line starts by itself."""
+    began = time.monotonic()
+    told = json.loads(guest.ssh(f"{TRAM} enrol --token-file -", said=bridge.paper(STATION) + "\n").splitlines()[0])
+    assert told["words"] in bridge.log(STATION)
+    guest.ssh("systemd-tmpfiles --create /etc/tmpfiles.d/tram.conf; systemctl start tram-carry", check=False)
+    until(lambda: bridge.heard(STATION), 240, every=3, what="the station at the bridge")
+    results.note("enrolled over the door, six words compared, line up after", f"{time.monotonic() - began:.0f} s")
+
+
+def plugged(guest: Guest, bridge: Bridge, results: Results) -> None:
+    """A USB adapter appears: udev starts its collector, and what it measures reaches the bridge."""
+    link = guest.place / "oximeter"
+    words = [sys.executable, "-m", "appliance.cli", "simulate", "device", "contec-cms50", "--link", str(link)]
+    with (guest.place / "sim.log").open("wb") as log:
+        simulated = subprocess.Popen(words, stdout=log, stderr=log, cwd=ROOT)
+    try:
+        until(link.exists, 30, what="the simulated oximeter")
+        guest.monitor(f"chardev-add tty,id=oximeter,path={link.resolve()}")
+        guest.monitor("device_add usb-serial,chardev=oximeter,id=cable,bus=usb.0")
+        place = until(lambda: port_of(guest), 60, every=2, what="the adapter")
+        guest.ssh(f"{TRAM} device bind {place} contec-cms50 --name spo2 --simulated && {TRAM} device rules --install")
+        guest.ssh("systemctl daemon-reload; udevadm control --reload; systemctl restart tram-kiosk")
+        guest.monitor("device_del cable")
+        until(lambda: not port_of(guest), 60, every=2, what="the adapter gone")
+        guest.monitor("device_add usb-serial,chardev=oximeter,id=cable,bus=usb.0")
+        began = time.monotonic()
+        until(lambda: collects(guest), 120, every=2, what="the collector")
+        results.note("a USB oximeter is plugged in: udev started its collector after", f"{time.monotonic() - began:.0f} s")
+        guest.ssh(f"{TRAM} staff add an --name 'Điều dưỡng Thử' --role nurse")
+        patient = json.loads(guest.ssh(f"{TRAM} patient add --name 'Thử Nghiệm Một' --staff an"))["patient"]
+        session = json.loads(guest.ssh(f"{TRAM} session open --patient {patient} --device spo2 --staff an"))["session"]
+        observed = json.loads(guest.ssh(f"{TRAM} observe --session {session} --wait 120 --staff an").splitlines()[-1])
+        assert observed["test_data"] is True and observed["numerics"], observed
+        until(lambda: bridge.observations() > 0, 240, every=2, what="the reading at the bridge")
+        results.note("its reading, marked as test data, reached the bridge after", f"{time.monotonic() - began:.0f} s")
+        guest.monitor("device_del cable")
+        until(lambda: not collects(guest), 120, every=2, what="the end of the collector")
+        results.note("unplugged", "its collector ended with it")
+    finally:
+        simulated.terminate()
+        simulated.wait()
+
+
+def collects(guest: Guest) -> bool:
+    """Whether the collector runs."""
+    return guest.ssh("systemctl is-active tram-collect@spo2", check=False) == "active"
+
+
+def port_of(guest: Guest) -> str:
+    """The place of the adapter as `tram device list` names it; empty: none is there."""
+    one = "basename $(dirname $(readlink -f $f)) | cut -d: -f1"
+    return guest.ssh(f"for f in /sys/bus/usb-serial/devices/ttyUSB*; do [ -e $f ] && {one}; done; true")
+
+
+# --- updates of the whole ----------------------------------------------------------------------------------------------------------------
+
+
+def bundled(made: Made, version: str) -> Path:
+    """A signed bundle of the image's own root under another version."""
+    out = made.folder / f"tram-{version}.raucb"
+    run(sys.executable, HERE / "bundle", "vm", "--root", made.root, "--version", version, "--key", made.folder / "bundle.key",
+        "--cert", made.folder / "bundle.crt", "--out", out)  # fmt: skip
+    return out
+
+
+def stick(made: Made, results: Results) -> Path:
+    """A USB stick with a good bundle, an older one and a damaged one."""
+    content, file = made.folder / "stick", made.folder / "stick.img"
+    shutil.rmtree(content, ignore_errors=True)
+    content.mkdir()
+    good = bundled(made, NEXT)
+    results.note("a bundle of the whole has", f"{good.stat().st_size >> 20} MB")
+    bundled(made, OLD).rename(content / "old.raucb")
+    good.rename(content / "good.raucb")
+    damaged = bytearray((content / "good.raucb").read_bytes())
+    damaged[len(damaged) // 2] ^= 1
+    (content / "damaged.raucb").write_bytes(damaged)
+    size = sum(one.stat().st_size for one in content.iterdir()) >> 20
+    file.unlink(missing_ok=True)
+    run("/usr/sbin/mke2fs", "-q", "-t", "ext4", "-L", "TRAM", "-d", content, file, f"{size * 9 // 8 + 64}M")
+    shutil.rmtree(content)
+    return file
+
+
+def slot(guest: Guest) -> str:
+    """Which of the two roots runs."""
+    return guest.ssh("sed 's/.*rauc.slot=\\(.\\).*/\\1/' /proc/cmdline")
+
+
+def updated(guest: Guest, before: dict[str, str], results: Results) -> None:
+    """A damaged and an older bundle are refused; a system that does not stand is given up; a good one stays, and the box is the same."""
+    guest.ssh("mkdir -p /run/stick && mount -o ro,noexec,nodev LABEL=TRAM /run/stick")
+    assert slot(guest) == "A"
+    said = guest.ssh("rauc install /run/stick/old.raucb", check=False, within=900)
+    assert "older than" in said + guest.ssh("journalctl -b -u rauc --no-pager | tail -n 40"), said
+    results.note("an older bundle", "refused with a sentence, nothing written")
+    began = time.monotonic()
+    said = guest.ssh("rauc install /run/stick/damaged.raucb && echo TAKEN", check=False, within=1800)
+    assert "TAKEN" not in said, said
+    results.note("a bundle with one changed byte", f"refused ({time.monotonic() - began:.0f} s)")
+    assert "boot status: good" in guest.ssh("rauc status")
+    began = time.monotonic()
+    guest.ssh("rauc install /run/stick/good.raucb", within=1800)
+    results.note("a newer bundle from a USB stick, into the root that does not run", f"{time.monotonic() - began:.0f} s")
+    broken(guest)
+    guest.ssh("umount /run/stick")
+    was = guest.boot()
+    guest.again(900)
+    assert slot(guest) == "B", "the new system was not tried"
+    results.note("restart", "the new system (slot B) is tried; in it the kiosk was broken on purpose")
+    was, guest.began = guest.boot(), time.monotonic()
+    took = guest.returned(was, 900)
+    assert slot(guest) == "A"
+    results.note("the station did not stand there: back in slot A by itself after", f"{took:.0f} s")
+    until(lambda: page(guest), 240, every=3, what="the kiosk's page in slot A")
+    assert identity(guest) == before
+    guest.ssh("mkdir -p /run/stick && mount -o ro,noexec,nodev LABEL=TRAM /run/stick")
+    guest.ssh("rauc install /run/stick/good.raucb", within=1800)
+    guest.again(900)
+    assert slot(guest) == "B" and guest.ssh("cat /etc/tram-image") == NEXT
+    until(lambda: "inactive" in guest.ssh("systemctl is-active tram-good", check=False), 600, every=3, what="tram-good in slot B")
+    assert identity(guest) == before and page(guest)
+    results.note("the same bundle unbroken: restart into slot B", f"version {NEXT} stays, with the same keys, store and machine id")
+
+
+def broken(guest: Guest) -> None:
+    """A fault planted in the system that was just written: its kiosk never starts. Its check waits a minute and not ten."""
+    guest.ssh(
+        "mkdir -p /run/b && mount /dev/disk/by-partuuid/7472616d-03 /run/b"
+        " && ln -sf /dev/null /run/b/etc/systemd/system/tram-kiosk.service && mkdir -p /run/b/etc/systemd/system/tram-good.service.d"
+        " && printf '[Service]\\nExecStart=\\nExecStart=/usr/local/lib/tram/good 60\\n'"
+        " >/run/b/etc/systemd/system/tram-good.service.d/rig.conf && umount /run/b"
+    )
+
+
+# --- all of it ---------------------------------------------------------------------------------------------------------------------------
+
+
+def report(results: Results, seconds: float) -> None:
+    """The table, written over the last one."""
+    machine = f"{os.cpu_count()} processors ({platform.machine()}), QEMU {'with KVM' if 'kvm' in virtual() else 'emulating (TCG)'}"
+    rows = "\n".join(f"| {what} | {found} |" for what, found in results.lines)
+    RESULTS.write_text(f"""# What the longer rig last showed
+
+Written by `make rig` (script/rig image), never by hand; one run, whose numbers depend on the machine: {machine}, {seconds:.0f} s in all.
+The image is the `vm` of [images/](../../images/README.md) on a card of 8 GB, started by UEFI and GRUB. **No image has ever been booted
+on a board.**
+
+| what | found |
+|---|---|
+{rows}
+""")
+
+
+def main() -> int:
+    """Run; its exit code."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--folder", type=Path, help="where the image is made, or lies already (tram.img and its keys); default: made anew")
+    parser.add_argument("--only", choices=("boot", "enrol", "update"), help="a part of it; nothing is written down then")
+    said = parser.parse_args()
+    try:
+        refuse_where_it_cannot_be()
+    except MissingError as missing:
+        print(f"rig: no machine here: {missing}", file=sys.stderr)
+        return 1
+    cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "tram-rig"
+    folder = said.folder or cache / "image"
+    results, began = Results(), time.monotonic()
+    if not (said.folder and (folder / "tram.img").exists()):
+        shutil.rmtree(folder, ignore_errors=True)
+        folder.mkdir(parents=True)
+        build(folder, cache / "packages", results)
+    made = Made(folder, folder / "tram.img")
+    looked_at(made, results)
+    whole = said.only is None
+    usb = stick(made, results) if whole or said.only == "update" else None
+    with Bridge() as bridge, started(made.image, made.folder / "technician", usb) as guest:
+        try:
+            before = first_start(guest, results)
+            parts: dict[str, list[Callable[[], None]]] = {
+                "boot": [lambda: second_start(guest, before, results)],
+                "enrol": [lambda: enrolled(guest, bridge, results), lambda: plugged(guest, bridge, results)],
+                "update": [lambda: updated(guest, before, results)],
+            }
+            for name, steps in parts.items():
+                for step in steps if whole or said.only == name else []:
+                    step()
+        except AssertionError:
+            print(guest.console[-3000:], file=sys.stderr)
+            raise
+    if whole:
+        report(results, time.monotonic() - began)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
