@@ -9,26 +9,31 @@ import os
 import re
 import subprocess
 from pathlib import Path
+from typing import Any
 
 import pytest
 import yaml  # type: ignore[import-untyped]  # comes with ansible-core, without types
 
 from tests.certificates import certificate
 from tests.polling import until
-from tests.provisioning import screen_and_storage
+from tests.provisioning import other_roles, screen_and_storage
 from tests.provisioning.nspawn import PROVISIONING, ROOT, Machine, MissingError, machine
 
 TRAM = "/opt/tram/current/bin/tram"
 ACTIVE = (
     "tram-init.service", "tram-carry.service", "tram-carry.path", "tram-kiosk.socket", "tram-kiosk.service",
     "tram-collect@oximeter.service", "tram-bridge-init.service", "tram-bridge-carry@0-63.service", "tram-bridge-console.service",
-    "tram-bridge-backup.timer", "mosquitto.service", "nftables.service", "postgresql.service", "ssh.service",
+    "tram-bridge-backup.timer", "tram-watch.timer", "tram-bridge-watch.timer", "tram-copy.timer", "tram-accepted.path",
+    "NetworkManager.service", "mosquitto.service", "nftables.service", "postgresql.service", "ssh.service",
     "tram-screen.service", "tram-kept.target",
 )  # fmt: skip
-SCORES = {"tram-carry.service": 1.5, "tram-collect@oximeter.service": 1.5, "tram-screen.service": 2.0} | dict.fromkeys(
+SCORES = dict.fromkeys(
+    ("tram-carry.service", "tram-collect@oximeter.service", "tram-support.service", "tram-accepted.service"), 1.5,
+) | dict.fromkeys(
     ("tram-init.service", "tram-kiosk.service", "tram-safe.service", "tram-bridge-init.service", "tram-bridge-carry@0-63.service",
-     "tram-bridge-console.service", "tram-bridge-backup.service"), 1.0,
-)  # fmt: skip
+     "tram-bridge-console.service", "tram-bridge-backup.service", "tram-watch.service", "tram-bridge-watch.service", "tram-copy.service"),
+    1.0,
+) | {"tram-screen.service": 2.0}  # fmt: skip
 """What systemd-analyze security may say of a unit at most."""
 SERVERS = {22, 8883}
 """What may listen beyond loopback on a machine that is station and bridge at once: ssh and the broker."""
@@ -44,14 +49,25 @@ def test_a_bare_debian_becomes_a_station_and_a_second_run_changes_nothing() -> N
             assert re.search(r"failed=0 .*", first), first[-2000:]
             second = play(box, inventory)
             assert "changed=0" in second, changed_lines(second)
+            looked = play(box, inventory, "--check")
+            assert "changed=0" in looked, changed_lines(looked)
             units_are_active(box)
             walls_are_high_enough(box)
             nothing_else_listens(box)
             the_allow_list_is_loaded(box)
             no_console_waits_for_a_keyboard(box)
+            other_roles.remote_support_is_let_in_by_a_person_alone(box)
+            other_roles.the_ways_out_are_known_and_their_secrets_are_roots(box)
+            other_roles.ssh_closes_when_the_station_is_accepted(box)
+            other_roles.usb_policy_is_one_the_daemon_reads(box)
             the_kiosk_answers_without_a_network(box)
             a_reading_reaches_the_store(box)
             the_line_is_up(box)
+            other_roles.the_route_in_force_decides_whether_bytes_cost_money(box)
+            other_roles.the_store_is_copied_to_a_second_medium(box)
+            other_roles.what_is_wrong_stands_in_the_journal_by_its_weight(box)
+            other_roles.a_revoked_station_is_cut_off_at_once(box)
+            other_roles.the_box_closes_remote_support_by_itself(box)
             screen_and_storage.the_screen_shows_the_kiosk(box)
             screen_and_storage.the_screen_is_walled_in(box)
             screen_and_storage.what_is_kept_is_kept(box)
@@ -103,14 +119,15 @@ def inventory_for(box: Machine) -> Path:
         "station_key_file": f"{folder}/tram-0001.key",
         "station_devices": {"oximeter": {"driver": "contec-cms50", "port": "/run/sim/oximeter", "simulated": True}},
     }
+    said |= other_roles.said(box, authority)
     file = box.place / "hosts.yml"
     hosts = {"hosts": {"rig": None}}
     file.write_text(yaml.safe_dump({"stations": hosts, "bridges": hosts, "all": {"vars": said}}, allow_unicode=True))
     return file
 
 
-def play(box: Machine, inventory: Path, *more: str, check: bool = True) -> str:
-    """site.yml over ssh; what Ansible printed."""
+def how_to_play(box: Machine, inventory: Path, *more: str) -> tuple[list[str], dict[str, Any]]:
+    """site.yml over ssh: the command, and how a process of ours begins it."""
     environment = {
         **os.environ,
         "ANSIBLE_HOME": str(box.place / "a"),
@@ -119,9 +136,14 @@ def play(box: Machine, inventory: Path, *more: str, check: bool = True) -> str:
         "ANSIBLE_CONFIG": str(PROVISIONING / "ansible.cfg"),
         "ANSIBLE_NOCOLOR": "1",
     }
-    playbook = str(ROOT / ".venv/bin/ansible-playbook")
-    where = {"cwd": PROVISIONING, "env": environment, "stdin": subprocess.DEVNULL}
-    return box.run(playbook, "-i", str(inventory), "site.yml", *more, network_alone=True, check=check, **where).stdout
+    command = [str(ROOT / ".venv/bin/ansible-playbook"), "-i", str(inventory), "site.yml", *more]
+    return command, {"cwd": PROVISIONING, "env": environment, "stdin": subprocess.DEVNULL}
+
+
+def play(box: Machine, inventory: Path, *more: str, check: bool = True) -> str:
+    """site.yml over ssh; what Ansible printed."""
+    command, where = how_to_play(box, inventory, *more)
+    return box.run(*command, network_alone=True, check=check, **where).stdout
 
 
 def changed_lines(output: str) -> str:
