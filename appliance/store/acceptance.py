@@ -14,6 +14,7 @@ from typing import Any
 
 from appliance import __version__
 from appliance.contract.events import Event, StationAccepted, Waiver
+from appliance.contract.lanes import Lane
 from appliance.contract.metrics import TABLE
 from appliance.contract.readings import Reading, Stamp
 from appliance.contract.statuscode import Light, write
@@ -331,7 +332,7 @@ def finish(at: Looked, *, staff: str, name: str) -> Slip:
             tuple(each.name for each in found if each.state == ABSENT),
             tuple(Waiver(each.name, each.reason) for each in found if each.state == WAIVED),
         )  # fmt: skip
-        sent = queue(at.conn, Event(at.now, staff, __version__, body)).row
+        sent = queue(at.conn, Event(at.now, staff, __version__, body), Lane.CONSULT).row  # it does not wait for a batch
         at.conn.execute(
             "UPDATE acceptance SET ended = ?, staff = ?, sent = ?, slip = ? WHERE id = ?",
             (at.now.wall, staff, sent, json.dumps(asdict(slip), ensure_ascii=False), one.id),

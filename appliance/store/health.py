@@ -130,7 +130,10 @@ def _card(at: Looked) -> Line:
     percent, told = min(100, round(share * 100)), _told_of_wear(at.wear)
     worn = WORN_OUT if told.get("failed") is True else max(_wear(at.sys), round(10 * (told.get("worn") or 0)))
     full = (f"Đã dùng {percent} %.", f"{percent} % used.")
-    swap = ("Xuất túi thư, rồi thay thẻ (loại công nghiệp).", "Export the post bag, then replace the card (industrial type).")
+    swap = (
+        "Trang Túi thư: nhận và đóng túi; rồi thay thẻ (loại công nghiệp).",
+        "The page Post bag: pack; then replace the card (industrial type).",
+    )
     if os.statvfs(at.settings.paths.data).f_flag & os.ST_RDONLY:
         return Line("card", Light.FAIL, ("Thẻ chỉ đọc được.", "The card is read-only."), swap)
     if worn >= WORN_OUT:
@@ -181,7 +184,10 @@ def _clock(at: Looked) -> Line:
     said = (f" Lần cuối biết giờ đúng: {ago[0]}.", f" Last told the time: {ago[1]}.")
     if at.now.quality is ClockQuality.SYNCED:
         return Line("clock", Light.OK, ("Giờ đúng." + said[0], "The time is right." + said[1]))
-    step = ("Nối mạng, hoặc gõ: tram time set.", "Bring a line, or type: tram time set.")
+    step = (
+        "Ghi danh hoặc nối mạng: máy tự biết giờ. Không có cả hai: tram time set.",
+        "Enrol, or bring a line: it learns the time. Neither: tram time set.",
+    )
     if at.now.quality is ClockQuality.RTC:
         return Line("clock", Light.WARN, ("Giờ theo pin đồng hồ." + said[0], "By the battery clock." + said[1]), step)
     return Line("clock", Light.FAIL, ("Không biết giờ." + said[0], "The time is not known." + said[1]), step)
@@ -195,7 +201,7 @@ def _modem(at: Looked) -> Line:
     if word != "ready":
         return Line(
             "modem", Light.FAIL, _MODEM.get(word, (f"Modem: {word}.", f"Modem: {word}.")),
-            ("Xem SIM, dây và anten của modem; rồi khởi động lại tram sms.", "Look at the modem's SIM, cable, aerial; restart tram sms."),
+            ("Xem SIM, dây và anten của modem; rút ra cắm lại.", "Look at the modem's SIM, cable, aerial; plug it in anew."),
         )  # fmt: skip
     if signal is None or signal < WEAK or signal > 31:
         return Line(
@@ -231,13 +237,16 @@ def _bridge(at: Looked) -> Line:
         state = "" if row is None else f" ({row[0]} {row[1]})".rstrip()
         return Line(
             "bridge", Light.FAIL, (f"Chưa bao giờ nghe máy chủ{state}.", f"The bridge was never heard{state}."),
-            ("Xem dây mạng và địa chỉ máy chủ: tram config --show; rồi ghi danh: tram enrol.",
-             "Look at the line and the bridge's address: tram config --show; then tram enrol."),
+            ("Trang Mạng: bấm Thử. Rồi trang Ghi danh. (Bằng lệnh: tram config --show, tram enrol.)",
+             "The page Network: touch Try it. Then the page Enrolment. (By commands: tram config --show, tram enrol.)"),
         )  # fmt: skip
     age = max(0, at.now.wall - last)
     ago = _age(age)
     said = (f"Máy chủ báo đã nhận {ago[0]}; đang chờ gửi {waiting}.", f"Last receipt {ago[1]}; {waiting} waiting.")
-    step = ("Xem mạng; số liệu vẫn còn trong máy. Gấp: xuất túi thư.", "Look at the line; nothing is lost. If it is urgent: a post bag.")
+    step = (
+        "Trang Mạng: bấm Thử; số liệu vẫn còn trong máy. Gấp: trang Túi thư.",
+        "The page Network: Try it; nothing is lost. Urgent: the page Post bag.",
+    )
     if age >= RECEIPT_FAIL and waiting:
         return Line("bridge", Light.FAIL, said, step)
     if (age >= RECEIPT_WARN and waiting) or (row is not None and row[0] == "error"):
@@ -250,7 +259,8 @@ def _devices(at: Looked) -> Line:
     if not names:
         return Line(
             "devices", Light.FAIL, ("Chưa gắn máy đo nào.", "No device is bound."),
-            ("Cắm máy đo, rồi: tram device bind.", "Plug a device in, then: tram device bind."),
+            ("Cắm máy đo, rồi trang Máy đo: Gắn. (Bằng lệnh: tram device bind.)",
+             "Plug a device in, then the page Devices: Bind. (By command: tram device bind.)"),
         )  # fmt: skip
     silent = [name for name in names if _live(at, name) is None]
     bad = [name for name in names if (heard := register.heard(at.conn, name)) is not None and heard.alarm]
@@ -268,7 +278,7 @@ def _camera(at: Looked) -> Line:
         return Line("camera", Light.OK, ("Camera của máy sẵn sàng.", "The box's camera is ready."))
     cameras = len(list((at.sys / "class" / "video4linux").glob("video*")))
     if cameras:
-        step = ("Khởi động camera: tram camera.", "Start it: tram camera.")
+        step = ("Xem cáp camera; tắt máy rồi bật lại.", "Look at the camera's cable; switch the box off and on.")
         return Line("camera", Light.WARN, ("Có camera nhưng chưa chạy.", "There is a camera, but it does not run."), step)
     return Line("camera", Light.ABSENT, ("Không có camera.", "There is no camera."))
 
@@ -283,9 +293,14 @@ def _panel(at: Looked) -> Line:
     if not at.settings.panel.wired:
         return Line("panel", Light.ABSENT, ("Không đấu đèn, chuông, nút gọi.", "Lamp, buzzer and button are not wired."))
     if at.settings.panel.mains >= 0 and _live(at, "_panel") is None:
-        step = ("Khởi động lại tram panel, xem dây GPIO.", "Restart tram panel, look at the GPIO wires.")
+        step = (
+            "Xem dây đèn và nút (GPIO); tắt máy rồi bật lại.",
+            "Look at the lamp's and button's wires (GPIO); switch the box off and on.",
+        )
         return Line("panel", Light.FAIL, ("Chương trình đèn và nút không chạy.", "The panel's program does not run."), step)
-    return Line("panel", Light.OK, ("Đã đấu dây; bấm thử nút gọi.", "Wired; try the call button."))
+    return Line(
+        "panel", Light.OK, ("Đã đấu dây; thử ở trang Thử camera, máy in, đèn.", "Wired; try it on the page Try camera, printer, lamp.")
+    )
 
 
 _LOOKS: tuple[Callable[[Looked], Line], ...] = (_power, _card, _clock, _modem, _bridge, _devices, _camera, _printer, _panel)

@@ -654,6 +654,6 @@ def send_as_test(conn: Connection, measurement: int, *, staff: str, now: Stamp) 
     reading = _measurement(row).reading
     numerics = tuple(replace(one, status=one.status | Status.TEST_DATA) for one in reading.numerics)
     body = MeasurementUnassigned(replace(reading, numerics=numerics), ACCEPTANCE)
-    place = queue(conn, Event(reading.stamp, staff, __version__, body), Lane.READINGS)
+    place = queue(conn, Event(reading.stamp, staff, __version__, body), Lane.CONSULT)  # somebody stands there and waits
     _decide(conn, measurement, State.SENT_UNASSIGNED, staff, now, ACCEPTANCE)
     return place.row

@@ -150,7 +150,11 @@ def enter() -> Response:
     if isinstance(made, dict):
         return _person("/setup", ("Kỹ thuật viên lắp trạm", "The technician"), "/", made)
     here.desk().staff = "kt1"
-    return here.go("/home")
+    return here.go("/technician/enrol" if field.there() and _not_enrolled() else "/home")
+
+
+def _not_enrolled() -> bool:
+    return any(one.name == "enrolment" and one.state == acceptance.OPEN for one in acceptance.steps(_looked()))
 
 
 def _lead() -> Response:
@@ -254,7 +258,7 @@ def _typed(name: str, most: int = 200) -> str:
 
 def _enrol(errors: Mapping[str, Pair] | None = None) -> Response:
     t = here.speech()
-    where = {"name": "token", "label": t("Mã trên tờ giấy", "The paper's token"), "hint": t("quét QR bằng máy quét, hoặc gõ 24 chữ", "")}
+    where = {"kind": "scan", "name": "token", "label": t("Mã trên tờ giấy", "The paper's token"), "hint": t("quét QR bằng máy quét, hoặc gõ 24 chữ", "")}
     says = [t("Tờ giấy dùng một lần, trong bảy ngày, cho trạm này.", "The paper is good once, for seven days, for this station.")]
     return _page(
         ("Ghi danh trạm", "Enrol this station"), 400 if errors else 200, errors=errors or {}, typed={}, says=says,
@@ -292,8 +296,8 @@ def _enrolled(answer: Mapping[str, Any]) -> Response:
         ),
         t(f"Trạm {answer.get('station')}, chứng thư tới {answer.get('until')}.", f"{answer.get('station')}, until {answer.get('until')}."),
     ]
-    onward = ("/technician/accept", t("Nghiệm thu", "Acceptance"))
-    return _page(_ERRANDS["enrol"], says=says, big=str(answer.get("words", "")), onward=onward)
+    deeds: Deeds = [("begin", {}, t("Giống nhau: nghiệm thu", "The same: accept"), "primary")]
+    return _page(_ERRANDS["enrol"], says=says, big=str(answer.get("words", "")), deeds=deeds)
 
 
 # --- network --------------------------------------------------------------------------------------------------------------------------

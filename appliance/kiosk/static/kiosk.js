@@ -319,9 +319,17 @@
     ["123", ",", " ", ".", "✓"],
   ];
   const NUMBERS = [["1", "2", "3", "4", "5"], ["6", "7", "8", "9", "0"], ["abc", "/", "-", ".", "⌫", "✓"]];
+  const ASCII = [
+    ["1", "2", "3", "4", "5", "6", "7", "8", "9", "0", "-"],
+    ["q", "w", "e", "r", "t", "y", "u", "i", "o", "p"],
+    ["a", "s", "d", "f", "g", "h", "j", "k", "l"],
+    ["⇧", "z", "x", "c", "v", "b", "n", "m", "⌫"],
+    ["#+=", "_", " ", ".", "✓"],
+  ];
+  const SIGNS = [["!", "@", "#", "$", "%", "^", "&", "*", "(", ")"], ["+", "=", "/", "\\", "|", "~", ":", ";"], ["<", ">", "[", "]", "{", "}", "?"], ["azq", "\"", "'", ",", "⌫", "✓"]];
   const DIGITS = [["1", "2", "3", "4", "5"], ["6", "7", "8", "9", "0"], ["/", "⌫", "✓"]];
   const DECIMAL = [["1", "2", "3", "4", "5"], ["6", "7", "8", "9", "0"], [",", "⌫", "✓"]];
-  const WORDS = { " ": body.dataset.space, "✓": body.dataset.done, "´": "á", "`": "à", "ˀ": "ả", "˜": "ã", "·": "ạ" };
+  const WORDS = { " ": body.dataset.space, azq: "abc", "✓": body.dataset.done, "´": "á", "`": "à", "ˀ": "ả", "˜": "ã", "·": "ạ" };
   let pad = null, field = null, touch = false, capital = false;
 
   /* The vowel that carries the tone: the marked one; else the one before a final consonant; else the first of two, the middle of three. */
@@ -355,6 +363,8 @@
     if (key === "⇧") capital = !capital;
     else if (key === "123") { draw(NUMBERS); return; }
     else if (key === "abc") { draw(LETTERS); return; }
+    else if (key === "#+=") { draw(SIGNS); return; }
+    else if (key === "azq") { draw(ASCII); return; }
     else { type(capital ? key.toUpperCase() : key); if (!TONES[key]) capital = false; }
     caps();
   };
@@ -362,7 +372,7 @@
   const caps = () => {
     if (!pad || !field) return;
     const before = field.value.slice(0, field.selectionStart);
-    if (before === "" || (/\s$/.test(before) && ["name", "village"].includes(field.name))) capital = true;
+    if (field.dataset.keys !== "ascii" && (before === "" || (/\s$/.test(before) && ["name", "village"].includes(field.name)))) capital = true;
     for (const key of pad.querySelectorAll("button")) if (/^\p{L}$/u.test(key.dataset.key) && !TONES[key.dataset.key]) key.textContent = capital ? key.dataset.key.toUpperCase() : key.dataset.key;
   };
   const draw = (rows) => {
@@ -373,7 +383,7 @@
         button.type = "button";
         button.dataset.key = key;
         button.textContent = WORDS[key] || key;
-        button.className = key === " " ? "space" : key === "✓" ? "wide done" : ["⇧", "⌫", "123", "abc"].includes(key) ? "wide" : TONES[key] ? "tone" : "";
+        button.className = key === " " ? "space" : key === "✓" ? "wide done" : ["⇧", "⌫", "123", "abc", "#+=", "azq"].includes(key) ? "wide" : TONES[key] ? "tone" : "";
         line.append(button);
       }
       return line;
@@ -405,7 +415,7 @@
       body.append(pad);
       body.classList.add("typing");
     }
-    draw({ letters: LETTERS, decimal: DECIMAL }[field.dataset.keys] || DIGITS);
+    draw({ letters: LETTERS, decimal: DECIMAL, ascii: ASCII }[field.dataset.keys] || DIGITS);
     field.scrollIntoView({ block: "center" });
   };
   document.addEventListener("click", (event) => {
