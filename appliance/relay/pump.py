@@ -37,14 +37,12 @@ from appliance.relay.rules import (
 )
 from appliance.relay.seals import SEALED_MORE, Clear, Seals
 from appliance.relay.sending import Piece, Sender, told
-from appliance.relay.storage import Arrived, Bad, Peer, Storage, Stream, Tx, Waiting
+from appliance.relay.storage import ASIDE_RANGES, Arrived, Bad, Peer, Storage, Stream, Tx, Waiting
 from appliance.relay.taking import Apply, Heard, Run, Sealed, Taken, read, take, turn_away
 from appliance.relay.talk import Talk
 
 COUNTERS = 64
 """Receipt counters are reserved in the store by so many: after a power cut the next one is higher than any that was sent."""
-ASIDE_RANGES = 16
-"""Quarantined ranges one lane of a receipt names; older ones were named before."""
 REFUSED = 16
 """Refused messages one receipt names."""
 SILENT = 15.0
@@ -701,6 +699,8 @@ class Pump:
             if self.link.up and sender.busy and not talk.answered and talk.hello is None:
                 self._greet(talk, now)  # said in the next turn, which `_wait` asks for at once
             room = min(self.pace.room, self.link.room if self.link.up else 0)
+            self.pace.watch(self.link.repeats, now)
+            bulk = self.pace.bulk(now)
             again, credit, metered, most = self._again(talk, now), self._credit(talk), self.end.metered, self._most(now)
             if room <= 0:
                 self.link.eager = True
@@ -708,10 +708,11 @@ class Pump:
             if talk.verified and sender.sendable(now, metered=metered, again=again, credit=credit, most=most):
                 with self._transaction() as tx:
                     self._fresh(tx, talk)
-                    pieces = sender.next_pieces(tx, room, now, at, metered=metered, again=again, credit=credit, most=most)
+                    pieces = sender.next_pieces(tx, room, now, at, metered=metered, again=again, credit=credit, most=most, bulk=bulk)
                 if not self._publish(talk, pieces, now):
                     return
                 self.link.eager = self.link.eager or len(pieces) >= room
+            self.link.eager = self.link.eager or self.pace.bulk(now) < self.pace.room
 
     def _publish(self, talk: Talk, pieces: Sequence[Piece], now: float) -> bool:
         receipted = self._receipted(talk, pieces, now)
@@ -748,7 +749,9 @@ class Pump:
 
     def _most(self, now: float) -> Lane:
         """The least urgent lane that may leave: all may, unless the budget of ordinary ones is used up."""
-        return Lane.CONTENT if self._held(now) <= 0 else Lane.CONSULT
+        if self._held(now) > 0:
+            return Lane.CONSULT
+        return Lane.CONTENT if self.pace.bulk(now) > 0 or not self.pace.room else Lane.FORMS
 
     def _held(self, now: float) -> float:
         """Seconds until ordinary lanes may leave."""

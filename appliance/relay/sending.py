@@ -18,7 +18,7 @@ from appliance.contract.receipts import LaneReceipt
 from appliance.relay.marks import Marks, Range, marks_of
 from appliance.relay.rules import FULL_ALREADY, Rate, Turns, ready, resend_after
 from appliance.relay.seals import HOLD, SEALED_MORE, Clear, NoKeyError, Seals, leading
-from appliance.relay.storage import SET_ASIDE, TAKEN, Parcel, Queued, Storage, Stream, Tx, Waiting
+from appliance.relay.storage import ASIDE_RANGES, SET_ASIDE, TAKEN, Parcel, Queued, Storage, Stream, Tx, Waiting
 
 ROWS_AT_ONCE = 256
 """Rows read for one parcel: more than fit into a chunk."""
@@ -150,19 +150,22 @@ class Sender:
         return min((self._ready(row, since, now, metered) for row, since in self.waiting.values() if row.lane <= most), default=None)
 
     def next_pieces(
-        self, tx: Tx, room: int, now: float, at: int, *, metered: bool, again: bool, credit: int, most: int = Lane.CONTENT
+        self, tx: Tx, room: int, now: float, at: int, *, metered: bool, again: bool, credit: int, most: int = Lane.CONTENT,
+        bulk: int | None = None,
     ) -> list[Piece]:
         """Up to `room` messages in the order they are to be published after the commit of `tx`.
 
         `again`: what may have been sent before may be sent. `credit`: parcels that may be unreceipted together. `most`: the
-        least urgent lane that may leave.
+        least urgent lane that may leave. `bulk`: how many of the messages may be of pictures and content (None: all).
         """
         pieces: list[Piece] = []
         if metered and self._leaving(now, again, most):
             self.contact = float("-inf")  # what waits for a contact leaves with this one
         while len(pieces) < room and len(self.flying) < credit:
-            ripe = self._ripe(now, metered, most)
-            lanes = self._unsent(again, most) | set(ripe)
+            full = bulk is not None and sum(piece.lane >= Lane.ATTACHMENTS for piece in pieces) >= bulk
+            least = min(most, Lane.FORMS) if full else most
+            ripe = self._ripe(now, metered, least)
+            lanes = self._unsent(again, least) | set(ripe)
             if not lanes:
                 break
             lane = self.turns.choose(lanes)
@@ -307,6 +310,7 @@ class Sender:
         settled += [(one, TAKEN) for one in _beyond(done, aside)]
         for one, state in settled:
             self.storage.settle(tx, stream, lane.lane, [one], state, at)
+        settled += self._healed(tx, stream, lane, new, at)
         if done or back:
             self.storage.close(tx, stream, lane.lane, list(new.ranges()))
             self.storage.vouch(tx, stream, lane.lane, new)
@@ -315,6 +319,15 @@ class Sender:
             self.load(tx)
         self._forget(lambda parcel: parcel.stream == stream and parcel.lane == lane.lane and new.has(parcel.first, parcel.last))
         return settled
+
+    def _healed(self, tx: Tx, stream: Stream, lane: LaneReceipt, new: Marks, at: int) -> list[tuple[Range, int]]:
+        """What the other end had set aside and has read after all. A list that is full may have left out older ranges: it says nothing."""
+        if len(lane.quarantined) >= ASIDE_RANGES:
+            return []
+        still = Marks()
+        for first, last in lane.quarantined:
+            still = still.add(first, last)
+        return [((seq, seq), TAKEN) for seq in self.storage.heal(tx, stream, lane.lane, new.minus(still), at)]
 
     def forgotten(self, tx: Tx, kept: Stream) -> None:
         """Another store speaks than the one that vouched: in every stream but `kept` (which its receipt names) all waits again."""

@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 Tx = Any
 """An open transaction: a `database.Connection` at the station, a `sqlalchemy.Connection` at the bridge."""
 
+ASIDE_RANGES = 16
+"""Quarantined ranges one lane of a receipt names, the latest; older ones were named before."""
 TAKEN, SET_ASIDE = 2, 3
 """What a receipt can say of an event: it is in, or it could not be read and its bytes are kept in quarantine."""
 
@@ -177,6 +179,10 @@ class Storage(Protocol):
 
     def settle(self, tx: Tx, stream: Stream, lane: int, ranges: Sequence[Range], state: int, at: int) -> None:
         """Events that are TAKEN or SET_ASIDE from now on."""
+        ...
+
+    def heal(self, tx: Tx, stream: Stream, lane: int, ranges: Sequence[Range], at: int) -> list[int]:
+        """Of these events those that were SET_ASIDE are TAKEN from now on: the other end has read them after all; their numbers."""
         ...
 
     def close(self, tx: Tx, stream: Stream, lane: int, ranges: Sequence[Range]) -> None:

@@ -137,14 +137,13 @@ class StationStore(Outbox, BagBook):
     def set_aside(self, tx: Connection, stream: Stream, limit: int) -> dict[int, list[Range]]:
         """Per lane the latest ranges that are in quarantine, lowest first."""
         rows = tx.execute(
-            "SELECT lane, first_seq, count FROM quarantine WHERE side = ? AND origin = ? AND state <> ? ORDER BY id DESC LIMIT ?",
-            (SIDE, _name(stream), REDEEMED, 6 * limit),
+            "SELECT lane, first_seq, count FROM (SELECT lane, first_seq, count, row_number() OVER (PARTITION BY lane ORDER BY id DESC) AS n"
+            " FROM quarantine WHERE side = ? AND origin = ? AND state <> ?) WHERE n <= ?",
+            (SIDE, _name(stream), REDEEMED, limit),
         ).fetchall()
         found: dict[int, list[Range]] = {}
         for row in rows:
-            ranges = found.setdefault(row[0], [])
-            if len(ranges) < limit:
-                ranges.append((row[1], row[1] + row[2] - 1))
+            found.setdefault(row[0], []).append((row[1], row[1] + row[2] - 1))
         return {lane: sorted(ranges) for lane, ranges in found.items()}
 
     def redeem(self, tx: Connection, stream: Stream, lane: int, first: int, last: int) -> None:

@@ -162,6 +162,18 @@ class Outbox:
                 (state, at, self._epoch(tx, stream), lane, first, last),
             )
 
+    def heal(self, tx: Connection, stream: Stream, lane: int, ranges: Sequence[Range], at: int) -> list[int]:
+        """Of these events those that were set aside are received after all; their numbers."""
+        healed: list[int] = []
+        for first, last in ranges:
+            rows = tx.execute(
+                "UPDATE outbox SET state = ?, received = ?"
+                " WHERE state = 3 AND epoch = ? AND lane = ? AND seq BETWEEN ? AND ? RETURNING seq",
+                (RECEIVED, at, self._epoch(tx, stream), lane, first, last),
+            ).fetchall()
+            healed += [row[0] for row in rows]
+        return healed
+
     def close(self, tx: Connection, stream: Stream, lane: int, ranges: Sequence[Range]) -> None:
         """Every parcel that lies wholly in one of `ranges` is settled."""
         for first, last in ranges:

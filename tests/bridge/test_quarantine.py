@@ -13,7 +13,9 @@ from appliance.contract.lanes import Lane
 from appliance.contract.parcels import Header, write_parcel
 from appliance.contract.topics import DOWN, UP, topic
 from appliance.database import transaction
-from appliance.relay import replay, taking
+from appliance.relay import pump, replay, taking
+from appliance.relay.line import Message
+from appliance.relay.storage import Bad, Stream
 from appliance.store import aside
 from appliance.store.outbox import append
 from cloud_bridge.store import relay_tables, review
@@ -87,6 +89,37 @@ def test_what_came_by_the_line_meanwhile_is_not_taken_twice(world: World, monkey
     later_version(monkeypatch)
     assert [(found.taken, found.events) for found in again(world)] == [(True, 0)]
     assert world.told_bridge()[900][0] == 1
+
+
+@pytest.mark.parametrize("place", ["known", "unknown"])
+def test_the_station_hears_that_what_was_set_aside_is_in_after_all(world: World, monkeypatch: pytest.MonkeyPatch, place: str) -> None:
+    """Its row says *set aside* until the bridge has read the parcel again, and *received* with the next receipt: also when the
+    bridge could not even tell which numbers it had set aside.
+    """
+    honest = taking.read
+
+    def too_old(message: Message, way: str) -> taking.Heard:
+        heard = honest(message, way)
+        if not isinstance(heard.content, taking.Run) or heard.content.header.lane != 2:
+            return heard
+        bad = Bad(STATION, message.topic, message.payload, "shape", "")
+        header = heard.content.header
+        if place == "known":
+            stream = Stream(header.station, header.origin, header.epoch)
+            bad = bad._replace(stream=stream, lane=2, first=header.first_seq, last=header.first_seq + header.count - 1)
+        return dataclasses.replace(heard, content=bad)
+
+    monkeypatch.setattr(pump, "read", too_old)
+    numbers = [world.record(Lane.READINGS) for _ in range(3)]
+    world.settle()
+    aside = "SELECT count(*) FROM outbox WHERE state = 3"
+    assert world.conn.execute(aside).fetchone()[0] == len(numbers)
+    monkeypatch.setattr(pump, "read", honest)
+    assert {found.said for found in again(world)} == {"taken"}
+    world.record(Lane.URGENT)
+    world.settle()
+    assert world.conn.execute(aside).fetchone()[0] == 0
+    assert world.conn.execute("SELECT count(*) FROM outbox WHERE state <> 2").fetchone()[0] == 0
 
 
 def test_a_damaged_copy_stays_with_its_reason(world: World) -> None:

@@ -123,11 +123,11 @@ class BridgeStore(Outbox, BagBook):
         """Per lane the latest ranges that are in quarantine, lowest first."""
         c = t.quarantine.c
         where = (c.station == stream.station, c.origin == stream.origin, c.state != REDEEMED, c.topic != "")
+        nth = func.row_number().over(partition_by=c.lane, order_by=c.id.desc()).label("n")
+        here = select(c.lane, c.first_seq, c.count, nth).where(*where).subquery().c
         found: dict[int, list[Range]] = {}
-        for row in tx.execute(select(c.lane, c.first_seq, c.count).where(*where).order_by(c.id.desc()).limit(6 * limit)):
-            ranges = found.setdefault(row[0], [])
-            if len(ranges) < limit:
-                ranges.append((row[1], row[1] + row[2] - 1))
+        for row in tx.execute(select(here.lane, here.first_seq, here["count"]).where(here.n <= limit)):
+            found.setdefault(row[0], []).append((row[1], row[1] + row[2] - 1))
         return {lane: sorted(ranges) for lane, ranges in found.items()}
 
     def redeem(self, tx: Connection, stream: Stream, lane: int, first: int, last: int) -> None:

@@ -152,6 +152,14 @@ class Outbox:
             where = (*_in(t.outbox, stream, lane), c.seq.between(first, last), c.state == WAITING)
             tx.execute(update(t.outbox).where(*where).values(state=state, received=at))
 
+    def heal(self, tx: Connection, stream: Stream, lane: int, ranges: Sequence[Range], at: int) -> list[int]:
+        """Of these events those that were set aside are received after all; their numbers."""
+        c, healed = t.outbox.c, []
+        for first, last in ranges:
+            where = (*_in(t.outbox, stream, lane), c.seq.between(first, last), c.state == SET_ASIDE)
+            healed += tx.scalars(update(t.outbox).where(*where).values(state=RECEIVED, received=at).returning(c.seq)).all()
+        return healed
+
     def close(self, tx: Connection, stream: Stream, lane: int, ranges: Sequence[Range]) -> None:
         """Every parcel that lies wholly in one of `ranges` is settled."""
         c = t.parcel.c
