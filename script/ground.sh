@@ -56,6 +56,8 @@ missing() {
   has mosquitto || printf 'mosquitto '
   has_postgres || printf 'postgresql '
   has chromium || printf 'chromium '
+  has Xvfb || printf 'xvfb '
+  has xdotool || printf 'xdotool '
   has_vietnamese_font || printf 'fonts-dejavu-core '
   has_atomic || printf 'libatomic1 '
   has setpriv || printf 'util-linux '

@@ -17,6 +17,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 from urllib.parse import parse_qs, quote, urlsplit
 
 import pytest
@@ -211,7 +212,7 @@ class Walled:
         return [*(each.name for each in self.kept.iterdir() if each.name not in ("bin",)), *self.front.trapped]
 
 
-def said_by_the_role(place: Path, port: int) -> tuple[dict[str, object], list[str]]:
+def said_by_the_role(place: Path, port: int) -> tuple[dict[str, Any], list[str]]:
     """The policies and the command line that the role writes for a kiosk at `port`, rendered by Ansible itself."""
     template, made = place / "said.j2", place / "said.json"
     template.write_text(

@@ -125,12 +125,12 @@ def elsewhere(pages: Sequence[Page], start: str) -> str:
     return ", ".join(found)
 
 
-def asked(page: Page) -> tuple[str, str] | None:
-    """Address and origin of a page; None while it is on its way."""
+def asked(page: Page) -> tuple[str, ...]:
+    """Address and origin of a page; empty while it is on its way."""
     try:
         address, origin = page.evaluate("[location.href, self.origin]")
     except Error:
-        return None
+        return ()
     return address, origin
 
 
