@@ -295,27 +295,34 @@ def broken(guest: Guest) -> None:
 # --- all of it ---------------------------------------------------------------------------------------------------------------------------
 
 
-def report(results: Results, seconds: float) -> None:
-    """The table, written over the last one."""
-    machine = f"{os.cpu_count()} processors ({platform.machine()}), QEMU {'with KVM' if 'kvm' in virtual() else 'emulating (TCG)'}"
-    rows = "\n".join(f"| {what} | {found} |" for what, found in results.lines)
-    RESULTS.write_text(f"""# What the longer rig last showed
+HEAD = """# What the longer rig last showed
 
-Written by `make rig` (script/rig image), never by hand; one run, whose numbers depend on the machine: {machine}, {seconds:.0f} s in all.
+Written by `make rig` (script/rig image), never by hand, part by part as it was last run; the numbers depend on the machine.
 The image is the `vm` of [images/](../../images/README.md) on a card of 8 GB, started by UEFI and GRUB. **No image has ever been booted
 on a board.**
+"""
+TITLES = {
+    "image": "The image", "boot": "Starting it", "enrol": "Enrolment, and a device that is plugged in", "update": "Updates of the whole",
+}  # fmt: skip
+"""The parts of the page, in order."""
 
-| what | found |
-|---|---|
-{rows}
-""")
+
+def report(part: str, results: Results, seconds: float, busy: float) -> None:
+    """One part's table in the place of the last one; the other parts stay as they are."""
+    text = RESULTS.read_text("utf-8") if RESULTS.exists() else ""
+    found = {piece.partition("\n")[0]: piece.partition("\n")[2] for piece in text.split("\n## ")[1:]}
+    machine = f"{os.cpu_count()} processors ({platform.machine()}), QEMU {'with KVM' if 'kvm' in virtual() else 'emulating (TCG)'}"
+    rows = "\n".join(f"| {what} | {what_found} |" for what, what_found in results.lines)
+    found[TITLES[part]] = f"\n{machine}, load before {busy:.1f}; {seconds:.0f} s.\n\n| what | found |\n|---|---|\n{rows}\n"
+    pieces = [f"\n## {title}\n{found[title].rstrip()}\n" for title in TITLES.values() if title in found]
+    RESULTS.write_text(HEAD + "".join(pieces), "utf-8")
 
 
 def main() -> int:
     """Run; its exit code."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--folder", type=Path, help="where the image is made, or lies already (tram.img and its keys); default: made anew")
-    parser.add_argument("--only", choices=("boot", "enrol", "update"), help="a part of it; nothing is written down then")
+    parser.add_argument("--only", choices=("boot", "enrol", "update"), help="a part of it")
     said = parser.parse_args()
     try:
         refuse_where_it_cannot_be()
@@ -324,32 +331,41 @@ def main() -> int:
         return 1
     cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "tram-rig"
     folder = said.folder or cache / "image"
-    results, began = Results(), time.monotonic()
+    image, began, busy = Results(), time.monotonic(), os.getloadavg()[0]
     if not (said.folder and (folder / "tram.img").exists()):
         shutil.rmtree(folder, ignore_errors=True)
         folder.mkdir(parents=True)
-        build(folder, cache / "packages", results)
+        build(folder, cache / "packages", image)
     made = Made(folder, folder / "tram.img")
-    looked_at(made, results)
-    whole = said.only is None
-    usb = stick(made, results) if whole or said.only == "update" else None
+    looked_at(made, image)
+    usb = stick(made, image) if said.only in (None, "update") else None
+    report("image", image, time.monotonic() - began, busy)
     with Bridge() as bridge, started(made.image, made.folder / "technician", usb) as guest:
         try:
-            before = first_start(guest, results)
-            parts: dict[str, list[Callable[[], None]]] = {
-                "boot": [lambda: second_start(guest, before, results)],
-                "enrol": [lambda: enrolled(guest, bridge, results), lambda: plugged(guest, bridge, results)],
-                "update": [lambda: updated(guest, before, results)],
-            }
-            for name, steps in parts.items():
-                for step in steps if whole or said.only == name else []:
-                    step()
+            shown(guest, bridge, said.only)
         except AssertionError:
             print(guest.console[-3000:], file=sys.stderr)
             raise
-    if whole:
-        report(results, time.monotonic() - began)
     return 0
+
+
+def shown(guest: Guest, bridge: Bridge, only: str | None) -> None:
+    """Every part, or one; each is written down when it is over."""
+    results, began, busy = Results(), time.monotonic(), os.getloadavg()[0]
+    before = first_start(guest, results)
+    parts: dict[str, list[Callable[[Results], None]]] = {
+        "boot": [lambda found: second_start(guest, before, found)],
+        "enrol": [lambda found: enrolled(guest, bridge, found), lambda found: plugged(guest, bridge, found)],
+        "update": [lambda found: updated(guest, before, found)],
+    }
+    for name, steps in parts.items():
+        if only not in (None, name):
+            continue
+        found = results if name == "boot" else Results()
+        for step in steps:
+            step(found)
+        report(name, found, time.monotonic() - began, busy)
+        began, busy = time.monotonic(), os.getloadavg()[0]
 
 
 if __name__ == "__main__":
