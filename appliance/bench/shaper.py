@@ -166,6 +166,7 @@ def _side(name: str, device: str, own: str, other: str) -> int:
         fcntl.ioctl(tun, _TUNSETIFF, struct.pack("16sH22x", device.encode(), _TUN_NO_HEADER))
         _ip("link", "set", device, "netns", name)
         _ip("netns", "exec", name, "sysctl", "-qw", "net.ipv6.conf.all.disable_ipv6=1")  # the kernel's own chatter is no traffic of ours
+        _ip("netns", "exec", name, "sysctl", "-qw", "net.ipv4.tcp_timestamps=0")  # as the role network sets a box
         for words in (
             ("link", "set", "lo", "up"),
             ("link", "set", device, "mtu", str(MTU), "up"),

@@ -209,6 +209,8 @@ class Traffic:
     """Of the segments, those that carry nothing."""
     header: int = 0
     """IPv4 and TCP, per segment (IPv6: 20 more)."""
+    repeats: int = 0
+    """Of our segments, those that went again."""
 
     @property
     def up(self) -> int:
@@ -223,20 +225,20 @@ class Traffic:
 
 HEADER_BYTES, TIMESTAMP_BYTES = 40, 12
 """IPv4 and TCP, and TCP's timestamps where both ends use them (net.ipv4.tcp_timestamps), per segment."""
-_INFO = struct.Struct("@5x B 114x QQ II 8x II 40x Q")
-"""linux/tcp.h, struct tcp_info: options (1: timestamps), bytes_acked, bytes_received, segs_out, segs_in, data_segs_in, data_segs_out,
-and (from Linux 4.19) bytes_sent."""
+_INFO = struct.Struct("@5x B 94x I 16x QQ II 8x II 40x Q")
+"""linux/tcp.h, struct tcp_info: options (1: timestamps), total_retrans, bytes_acked, bytes_received, segs_out, segs_in, data_segs_in,
+data_segs_out, and (from Linux 4.19) bytes_sent."""
 
 
 def traffic_of(sock: socket.socket) -> Traffic:
     """What the connection of `sock` has cost, by Linux's TCP_INFO; nothing where the system does not tell."""
     try:
         info = sock.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, 256)
-        options, _, received, segments_out, segments_in, full_in, full_out, sent = _INFO.unpack_from(info)
+        options, repeats, _, received, segments_out, segments_in, full_in, full_out, sent = _INFO.unpack_from(info)
     except (OSError, struct.error):
         return Traffic()
     header = HEADER_BYTES + TIMESTAMP_BYTES * (options & 1)
-    return Traffic(sent, segments_out, received, segments_in, segments_out - full_out, segments_in - full_in, header)
+    return Traffic(sent, segments_out, received, segments_in, segments_out - full_out, segments_in - full_in, header, repeats)
 
 
 @dataclass
@@ -318,6 +320,11 @@ class MqttLink:
         """Bytes of the wire that the present connection has cost so far, both ways."""
         cost = self.traffic
         return cost.up + cost.down
+
+    @property
+    def repeats(self) -> int:
+        """Segments that TCP has had to repeat on the present connection."""
+        return self.traffic.repeats
 
     @property
     def silence(self) -> float:

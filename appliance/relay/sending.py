@@ -150,7 +150,16 @@ class Sender:
         return min((self._ready(row, since, now, metered) for row, since in self.waiting.values() if row.lane <= most), default=None)
 
     def next_pieces(
-        self, tx: Tx, room: int, now: float, at: int, *, metered: bool, again: bool, credit: int, most: int = Lane.CONTENT,
+        self,
+        tx: Tx,
+        room: int,
+        now: float,
+        at: int,
+        *,
+        metered: bool,
+        again: bool,
+        credit: int,
+        most: int = Lane.CONTENT,
         bulk: int | None = None,
     ) -> list[Piece]:
         """Up to `room` messages in the order they are to be published after the commit of `tx`.

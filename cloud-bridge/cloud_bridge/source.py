@@ -121,6 +121,11 @@ class Express:
         return self.links[0].largest
 
     @property
+    def repeats(self) -> int:
+        """Segments that both connections had to repeat."""
+        return sum(one.repeats for one in self.links)
+
+    @property
     def spent(self) -> int:
         """Bytes that both connections have cost."""
         return sum(one.spent for one in self.links)
