@@ -195,7 +195,7 @@ def _person(action: str, title: Pair, back: str, errors: Mapping[str, Pair] | No
     ]
     return _page(
         title, 400 if errors else 200, back=back, errors=errors or {}, typed={"name": request.form.get("name", "")}, mark="",
-        form={"action": action, "fields": fields, "send": t("Xong", "Done")},
+        form={"action": action, "fields": fields, "send": t("Xong", "Done"), "columns": True},
     )  # fmt: skip
 
 
@@ -258,7 +258,12 @@ def _typed(name: str, most: int = 200) -> str:
 
 def _enrol(errors: Mapping[str, Pair] | None = None) -> Response:
     t = here.speech()
-    where = {"kind": "scan", "name": "token", "label": t("Mã trên tờ giấy", "The paper's token"), "hint": t("quét QR bằng máy quét, hoặc gõ 24 chữ", "")}
+    where = {
+        "kind": "scan",
+        "name": "token",
+        "label": t("Mã trên tờ giấy", "The paper's token"),
+        "hint": t("quét QR bằng máy quét, hoặc gõ 24 chữ", ""),
+    }
     says = [t("Tờ giấy dùng một lần, trong bảy ngày, cho trạm này.", "The paper is good once, for seven days, for this station.")]
     return _page(
         ("Ghi danh trạm", "Enrol this station"), 400 if errors else 200, errors=errors or {}, typed={}, says=says,
@@ -289,7 +294,7 @@ _TOKEN: dict[str, Pair] = {
 def _enrolled(answer: Mapping[str, Any]) -> Response:
     t = here.speech()
     says = [
-        t("Đọc sáu từ này qua điện thoại cho tuyến trên:", "Read these six words to the bridge's operator:"),
+        t("Đọc sáu từ này qua điện thoại cho tuyến trên.", "Read these six words to the bridge's operator."),
         t(
             "Giống nhau: xong. Khác nhau: dừng lại và báo, có người đứng giữa.",
             "The same: done. Not the same: stop and report it, somebody stands between.",
@@ -669,9 +674,11 @@ def _accept() -> Response:
         for step in left
     ]  # fmt: skip
     done = " · ".join(f"{MARKS[step.state]} {t(*step.title)}" for step in found if step.state != acceptance.OPEN)
-    says = [done] if left else [done, t("Mọi bước đã xong.", "Every step is done.")]
+    says = [done]
     deeds: Deeds = [] if left else [("sign", {}, t("Ký nghiệm thu", "Sign"), "primary")]
-    title = (f"Nghiệm thu: còn {len(left)} bước", f"Acceptance: {len(left)} to go")
+    title = ("Nghiệm thu: mọi bước đã xong", "Acceptance: every step is done")
+    if left:
+        title = (f"Nghiệm thu: còn {len(left)} bước", f"Acceptance: {len(left)} to go")
     return _page(title, rows=rows, says=says, deeds=deeds, poll="/technician.json")
 
 
@@ -699,10 +706,11 @@ def _signed(one: Acceptance | None) -> Response:
         ]
         deeds: Deeds = [("begin", {}, t("Bắt đầu nghiệm thu", "Begin"), "primary")]
         return _page(("Nghiệm thu trạm", "Acceptance of the station"), says=says, deeds=deeds)
-    waived = sum(1 for step in slip.steps if step[1] == acceptance.WAIVED)
+    waived = [f"○ {title}: {said}" for title, state, said in slip.steps if state == acceptance.WAIVED]
     says = [
         t(f"{slip.technician} đã ký {_when(slip.ended)}.", f"{slip.technician} signed {_when(slip.ended)}."),
-        t(f"Mã trạng thái {slip.code}. Miễn {waived} bước.", f"Status code {slip.code}. {waived} waived."),
+        t(f"Mã trạng thái {slip.code}. Miễn {len(waived)} bước.", f"Status code {slip.code}. {len(waived)} waived."),
+        *waived,
     ]
     also = [
         ("/technician/slip.pdf?size=a5", t("Phiếu A5", "Slip A5")),
