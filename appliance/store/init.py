@@ -29,7 +29,7 @@ from appliance.store.errors import WrongSchema
 from appliance.store.inbox import StationStore
 from appliance.store.keys import OFFERED, PUBLIC_BYTES, PURPOSES, make_station_key, pin, station_public
 from appliance.store.machine import renew
-from appliance.store.migrations import migrate
+from appliance.store.migrations import StepsLostError, migrate
 from appliance.store.opening import ballast_file, database_file, key_file, read_key, schema_of, secret_file, station_of
 from appliance.store.pins import SECRET_BYTES
 from appliance.store.sealing import make_content_key, seals_of
@@ -88,7 +88,13 @@ def initialise(
         saved, left = _salvaged(settings, path, key, at, found.damage) if found.damage else (None, [])
         if left:
             return Initialised(station, "", 0, 0, done, left)
-        report, due = _stand(settings, path, key, gid, boot_id, stamp, random, machine, done, pins, export)
+        try:
+            report, due = _stand(settings, path, key, gid, boot_id, stamp, random, machine, done, pins, export)
+        except StepsLostError as error:
+            saved, left = _salvaged(settings, path, key, at, [str(error)])
+            if left:
+                return Initialised(station, "", 0, 0, done, left)
+            report, due = _stand(settings, path, key, gid, boot_id, stamp, random, machine, done, pins, export)
         if found.torn:
             _inspected(settings, key, at, "log", "the end of the log could not be used: a write that was cut off, or damage")
         if due:

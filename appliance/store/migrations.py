@@ -130,11 +130,23 @@ def s015_enrolment(db: Any) -> None:
     _run(db, _ENROLMENT)
 
 
+class StepsLostError(Exception):
+    """The file's own list of schema steps is damaged: it wants one taken whose tables are there already. The store is to be salvaged."""
+
+
 def migrate(conn: Connection) -> list[str]:
-    """Bring the file to this code's schema; the names of the steps that were taken. The caller holds the init lock."""
+    """Bring the file to this code's schema; the names of the steps that were taken. The caller holds the init lock.
+
+    StepsLostError when the list of the steps taken is damaged.
+    """
     db = Database(conn)
     waiting = [one.name for one in STATION.pending(db)]
-    STATION.apply(db)
+    try:
+        STATION.apply(db)
+    except Exception as error:  # the driver's OperationalError: its module has one door (appliance.database)
+        if any(words in str(error) for words in ("already exists", "duplicate column")):
+            raise StepsLostError(f"the list of schema steps is damaged: {error}") from error
+        raise
     with transaction(conn):
         for name, number in (("schema", SCHEMA), ("min_reader", MIN_READER)):
             conn.execute(

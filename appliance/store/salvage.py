@@ -298,7 +298,7 @@ def _rebuild(book: Book, conn: Connection, fresh: Connection, found: Salvaged) -
         for kind in ("table", "index", "trigger"):
             if kind == "index":
                 _fill(book, conn, _tables(conn, schema), walked, found)
-                if not whole:
+                if not whole or _is_todays(schema, fresh):
                     _mend_migrations(conn, fresh)
             for one in schema:
                 if one[0] == kind and one[4] and not str(one[1]).startswith("sqlite_"):
@@ -382,10 +382,17 @@ def _take(conn: Connection, table: _Table, one: Cell, found: Salvaged) -> None:
         found.rows[table.name] = found.rows.get(table.name, 0) + 1
 
 
+def _is_todays(schema: Sequence[tuple[Value, ...]], fresh: Connection) -> bool:
+    """Whether the file has this code's tables, whatever its list of the steps that were taken says (a bit of it may have flipped)."""
+    today = {tuple(row) for row in fresh.execute("SELECT name, sql FROM sqlite_schema").fetchall()}
+    return {(one[1], one[4]) for one in schema} == today
+
+
 def _mend_migrations(conn: Connection, fresh: Connection) -> None:
     """The new schema is today's, so its steps have been taken."""
     rows = fresh.execute("SELECT * FROM _sqlite_migrations").fetchall()
     names = rows[0].keys() if rows else []
+    conn.execute("DELETE FROM _sqlite_migrations")  # a row whose name is damaged would stand in the way of the true one
     for row in rows:
         marks = ", ".join("?" * len(names))
         conn.execute(f"INSERT OR IGNORE INTO _sqlite_migrations ({', '.join(names)}) VALUES ({marks})", tuple(row))  # noqa: S608 - as above

@@ -1,6 +1,11 @@
 """The proofs of the disk at a small size: rot, poison, wear, and a card that is full or fails; each bites on its planted bug."""
 
+from pathlib import Path
+
+from appliance.database import connect
+from appliance.store.opening import database_file
 from tests.prove import full, poison, rot, wear
+from tests.store.station import Hand, init, settings_at
 
 
 def test_no_changed_bit_ever_shows_another_number() -> None:
@@ -10,6 +15,20 @@ def test_no_changed_bit_ever_shows_another_number() -> None:
     assert found["detected"] + found["harmless"] == found["flipped"] == 60
     assert found["readings"] > 60 * rot.READINGS * 0.8
     assert found["saboteur_no_checksum_per_record"] == 1
+
+
+def test_a_damaged_list_of_schema_steps_is_salvaged_and_every_reading_is_there(tmp_path: Path) -> None:
+    """A bit that flips in a step's name asks for a step whose tables are there: `tram init` mends the store instead of ending."""
+    truth = rot.make(tmp_path / "box", checkpoint=True)
+    settings = settings_at(truth.folder)
+    conn = connect(database_file(settings), key=bytes.fromhex((truth.folder / "store.key").read_text()))
+    conn.execute("UPDATE _sqlite_migrations SET name = 's001_firqt' WHERE name = 's001_first'")
+    conn.close()
+    report = init(settings, Hand(boot="after", wall=17_990_000_000))
+    assert report.salvaged is not None
+    assert not report.damage
+    assert report.salvaged.rows["observation"] == rot.READINGS
+    assert init(settings, Hand(boot="after", wall=17_990_000_000)).salvaged is None
 
 
 def test_poison_delays_nobody_and_is_all_there() -> None:
