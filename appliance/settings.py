@@ -285,6 +285,11 @@ class Kiosk:
     blank_s: int = setting(
         120, whole(15, 3600, 120), "Seconds without a touch after which the patient's page closes (60 to 120 in service)."
     )
+    printer: str = setting(
+        "",
+        form(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,126}", "the name of a CUPS queue (lpstat -e)", "roll", empty=True),
+        "Where paper goes at once. Empty: the browser is given the PDF, which the screen of a station cannot open.",
+    )
 
 
 @dataclass(frozen=True, slots=True)

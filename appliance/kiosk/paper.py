@@ -89,6 +89,19 @@ def printed(document: Document) -> bytes:
     return done.stdout
 
 
+def hand_over(pdf: bytes, queue: str, title: str) -> None:
+    """Give the PDF to the printer's queue by `lp`; PrintError when it is not taken. The queue prints it when the printer can."""
+    command = ["lp", "-d", queue, "-t", title, "-"]
+    try:
+        done = subprocess.run(command, input=pdf, capture_output=True, timeout=SECONDS, check=False)
+    except OSError as error:
+        raise PrintError(f"lp does not start: {error}") from None
+    except subprocess.TimeoutExpired:
+        raise PrintError(f"lp took nothing within {SECONDS} s") from None
+    if done.returncode:
+        raise PrintError(f"lp ended with {done.returncode}: {done.stderr[-200:]!r}")
+
+
 def main() -> None:
     """The process that lays out one document."""
     given = json.loads(sys.stdin.buffer.read())

@@ -1,7 +1,9 @@
 """Paper: read back as a reader would, every letter and the QR code, on a sheet and on a roll."""
 
+import os
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pypdfium2
@@ -223,6 +225,39 @@ def test_the_small_page_offers_both_sizes(station: Station) -> None:
     window.get(f"/patients/{station.first}/print")
     for size in SIZES:
         assert f'href="/patients/{station.first}/slip.pdf?size={size}"' in window.text
+
+
+def with_printer(station: Station, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, script: str) -> Path:
+    """The station has a printer's queue, and an `lp` that does what `script` says; where its words and its paper go."""
+    taken = tmp_path / "taken"
+    (tmp_path / "bin").mkdir()
+    (tmp_path / "bin/lp").write_text(f"#!/bin/sh\ntaken={taken}\n{script}\n")
+    (tmp_path / "bin/lp").chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path}/bin:{os.environ['PATH']}")
+    station.kiosk.settings = replace(station.settings, kiosk=replace(station.settings.kiosk, printer="roll"))
+    return taken
+
+
+def test_a_station_with_a_printer_gives_it_the_paper_and_no_file_to_the_browser(
+    station: Station, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The queue of the settings gets the PDF; the screen says so and leads back to the patient."""
+    taken = with_printer(station, tmp_path, monkeypatch, 'echo "$@" >"$taken.words"; cat >"$taken"')
+    window = station.window()
+    window.get(f"/patients/{station.first}/slip.pdf?size=roll")
+    assert window.status == 200 and "Đã đưa tới máy in" in window.text and f'href="/patients/{station.first}"' in window.text
+    assert FIRST in pages(taken.read_bytes())[0] and (tmp_path / "taken.words").read_text().startswith("-d roll -t phieu-")
+
+
+@pytest.mark.parametrize("script", ["cat >/dev/null; echo 'no such queue' >&2; exit 1", "exit 9"])
+def test_a_printer_that_takes_nothing_is_said_in_words(
+    station: Station, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, script: str
+) -> None:
+    """The person reads what to look at; nothing says that it was printed."""
+    with_printer(station, tmp_path, monkeypatch, script)
+    window = station.window()
+    window.get(f"/patients/{station.first}/slip.pdf")
+    assert window.status == 503 and "Máy in không nhận" in window.text
 
 
 def test_the_kiosk_itself_never_loads_what_lays_out_paper() -> None:

@@ -44,7 +44,8 @@ def choose_summary(consult: int) -> Response:
 
 
 def _choose(identity: Identity, target: str, back: str, title: str) -> Response:
-    return here.page("paper.html", banner=here.banner_of(identity), target=target, back=back, title=title)
+    queued = bool(here.kiosk().settings.kiosk.printer)
+    return here.page("paper.html", banner=here.banner_of(identity), target=target, back=back, title=title, queued=queued)
 
 
 @screen.get("/patients/<int:patient>/slip.pdf")
@@ -72,6 +73,10 @@ class _NoPaper(here.Said):
     status, code = 503, "K-IN"
 
 
+_REFUSED: Pair = (
+    "Máy in không nhận. Xem máy in đã bật, còn giấy, đã cắm dây, rồi in lại; dữ liệu vẫn còn.",
+    "The printer took nothing. See that it is on, has paper and its cable is in, then print again.",
+)
 _FAILED: Pair = ("Chưa tạo được bản in. Chờ một phút rồi in lại; dữ liệu vẫn còn.", "It could not be prepared. Wait a minute, print again.")
 
 
@@ -81,7 +86,19 @@ def _pdf(document: Document, name: str) -> Response:
     except paper.PrintError as error:
         here.kiosk().log.error("paper: %s", error)
         raise _NoPaper(_FAILED) from None
+    if queue := here.kiosk().settings.kiosk.printer:
+        return _on_paper(content, queue, name)
     return Response(content, mimetype="application/pdf", headers={"Content-Disposition": f'inline; filename="{name}"'})
+
+
+def _on_paper(content: bytes, queue: str, name: str) -> Response:
+    """The screen of a station has no place for a PDF, and nobody there has a print dialog: the queue takes it."""
+    try:
+        paper.hand_over(content, queue, name)
+    except paper.PrintError as error:
+        here.kiosk().log.error("printer: %s", error)
+        raise _NoPaper(_REFUSED) from None
+    return here.page("printed.html", back=request.path.rpartition("/")[0])
 
 
 def _consult_or_404(consult: int) -> ConsultRow:
