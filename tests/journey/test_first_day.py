@@ -100,6 +100,7 @@ def test_from_the_card_to_the_slip(place: Place, broker: servers.Broker, artefac
         looked(window, "trang-dau")
         who.tap("Lắp trạm mới")
         looked(window, "ten")
+        assert page.get_by_label("Họ và tên").get_attribute("data-keys") == "letters"
         who.type("Họ và tên", "Kỹ Thuật Thử")
         who.type("Mã PIN", PIN)
         who.type("Nhập lại", PIN)

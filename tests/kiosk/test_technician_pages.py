@@ -129,7 +129,9 @@ def test_connections_are_chosen_and_the_line_is_tried(desk: Desk) -> None:
     desk.window.post("/technician/apn", apn="v-internet")
     assert "Máy chủ tin nhắn" in desk.done()
     assert "Trạm xá" in text(desk.window.get("/technician/wifi"))
-    assert 'value="Trạm xá"' in text(desk.window.get("/technician/join?number=0"))
+    page = text(desk.window.get("/technician/join?number=0"))
+    assert 'value="Trạm xá"' in page
+    assert 'data-keys="ascii"' in page, "a passphrase needs every sign of a keyboard"
     desk.window.post("/technician/wifi", name="Trạm xá", passphrase="ngan")
     assert "8 đến 63" in desk.done()
 

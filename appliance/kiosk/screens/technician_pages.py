@@ -329,7 +329,7 @@ def _apn() -> Response:
         "name": "apn",
         "label": "APN",
         "hint": t("nhà mạng cho, ví dụ v-internet", "from the operator, such as v-internet"),
-        "keys": "ascii",
+        "pad": "ascii",
     }
     says = [t("SIM phải hết hỏi mã PIN. Thay SIM: đặt lại APN.", "The SIM card must ask for no PIN. Another SIM card: set it again.")]
     form = {"action": "/technician/apn", "fields": [where], "send": t("Đặt và nối", "Set and connect")}
@@ -352,7 +352,7 @@ def _join() -> Response:
     if not place.isdecimal() or int(place) >= len(heard):
         return here.go("/technician/wifi")
     one = heard[int(place)]
-    fields = [{"name": "passphrase", "label": t("Mật khẩu", "Passphrase"), "hint": "", "keys": "ascii"}] if one["locked"] else []
+    fields = [{"name": "passphrase", "label": t("Mật khẩu", "Passphrase"), "hint": "", "pad": "ascii"}] if one["locked"] else []
     form = {"action": "/technician/wifi", "hidden": {"name": one["name"]}, "fields": fields, "send": t("Nối", "Connect")}
     return _page((f"Wi-Fi {one['name']}", f"Wi-Fi {one['name']}"), back="/technician/wifi", typed={}, form=form)
 
