@@ -48,7 +48,8 @@ def said(box: Machine, authority: Any) -> dict[str, Any]:
         "remote_support_host_keys": [" ".join((folder / "far.pub").read_text().split()[:2])],
         "remote_support_listen": LISTEN,
         "remote_support_keys": [(box.place / "key.pub").read_text().strip()],
-        "usbguard_run": True,
+        "usbguard_on": True,
+        "usbguard_run": False,
         "bridge_admin_cert": f"{folder}/tram-admin.pem",
         "bridge_admin_key_file": f"{folder}/tram-admin.key",
     }

@@ -164,6 +164,8 @@ def units_are_active(box: Machine) -> None:
         return [unit for unit, state in zip(ACTIVE, states, strict=True) if state != "active"]
 
     until(lambda: not waiting(), 30, every=0.5, what="every unit active")
+    # Debian's package starts it when it is installed, and there is no USB bus here.
+    box.run("systemctl", "reset-failed", "usbguard.service", "usbguard-dbus.service", check=False)
     assert box.said("systemctl", "--failed", "--no-legend", "--plain") == ""
 
 
