@@ -81,7 +81,11 @@ def test_a_whole_series_sends_every_reading_how_it_was_taken_and_the_mean(statio
     """Two readings that agree, a minute apart, after five minutes of rest: three kinds of events, the mean marked with its rule."""
     seen_before(station)
     window, series = begin(station)
-    assert "THÁO VÒNG BÍT" not in window.text and "Tư thế" in window.text and "Người lớn (27–34 cm)" in window.text
+    assert (
+        "THÁO VÒNG BÍT" not in window.text
+        and "Tư thế" in window.text
+        and "Người lớn (27–\N{WORD JOINER}34\N{NO-BREAK SPACE}cm)" in window.text
+    )
     rest(station, window, series)
     take(station, window, series, 150, 90)
     assert window.path == f"/guided/{series}" and 'data-left="60"' in window.text and "Lần đo</" not in window.text

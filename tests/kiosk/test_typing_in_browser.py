@@ -70,6 +70,8 @@ def test_typing_and_guidance_fit_their_screens(
     look("chon-may", "Đo huyết áp có hướng dẫn")
     press("Đo huyết áp có hướng dẫn")
     look("chuan-bi", "Cỡ vòng bít")
+    below = page.locator("main").evaluate("main => main.scrollHeight - main.clientHeight")
+    assert below <= 0, "every size of a cuff is seen without scrolling"
     for words in ("Ngồi", "Tay trái", "Người lớn"):
         pick(words)
     press("Bắt đầu nghỉ")

@@ -74,7 +74,7 @@ def _page(it: Series, identity: Identity, errors: dict[str, Pair] | None = None,
         labels={"posture": t("Tư thế", "Posture"), "arm": t("Tay", "Arm"), "cuff": t("Vòng bít", "Cuff")},
         postures=[(str(int(one)), t(*words)) for one, words in POSTURES.items()],
         arms=[(str(int(one)), t(*words)) for one, words in ARMS.items()],
-        sizes=[(str(int(one)), cuff_words(one, t)) for one in CUFFS],
+        sizes=[(str(int(one)), _unbroken(cuff_words(one, t))) for one in CUFFS],
         seconds=it.rest_left(now) if step == "rest" else left if step == "next" else 0,
         rest_s=it.protocol.rest_s, gap_s=it.protocol.gap_s, number=len(rows) + 1, needed=needed, first_visit=it.first_visit,
         rows=[
@@ -201,6 +201,11 @@ def _mine(series: int) -> tuple[Series, Identity] | Response:
 
 
 # --- words --------------------------------------------------------------------------------------------------------------------------
+
+
+def _unbroken(words: str) -> str:
+    """A range and its unit are not broken between two lines."""
+    return words.replace(" cm", "\N{NO-BREAK SPACE}cm").replace("–", "–\N{WORD JOINER}")
 
 
 def cuff_words(cuff: Cuff, t: Say) -> str:
