@@ -58,6 +58,7 @@ def test_what_is_typed_is_reviewed_and_saved_as_a_reading_typed_by_hand(station:
         assert window.path == f"/sessions/{session}", form
         assert "<b>nhập tay</b>" in window.text and "data-live=" not in window.text and FIRST in window.text
         assert len(saved(station, station.first)) == count
+        assert "Gõ lại" in window.text and "Đo lại" not in window.text
         measurement = re.search(r'name="measurement" value="(\d+)"', window.text)
         assert measurement
         window.post(f"/sessions/{session}/save", measurement=measurement[1], patient=station.first)

@@ -117,7 +117,7 @@ def _page(it: Session, identity: Identity, refused: str = "", errors: dict[str, 
     shown = _live(it, metrics)
     page = {
         "session": it.id, "device": _asked_as(it), "mark": _mark(it, rows, held=held),
-        "live": "" if manual.is_manual(it.device) else f"/live/{it.device}.json?session={it.id}",
+        "by_hand": manual.is_manual(it.device), "live": "" if manual.is_manual(it.device) else f"/live/{it.device}.json?session={it.id}",
         "phase": "result" if pending is not None else "ended" if over else "live", "commanded": _commanded(it.device), "held": held,
          "shown": shown, "lost": t("Mất kết nối máy", "Device connection lost"), "wave": Metric.SPO2 in metrics,
         "tiles": [_tile(one, shown) for one in metrics if one in present.MAIN],
@@ -386,7 +386,13 @@ def again(session: int, measurement: int) -> Response:
     shown = present.reading(row.reading, here.device_name(it.device), here.now(), t, due=here.calibration_due(row.reading.device))
     reasons = [(value, t(*words)) for value, words in DISCARDS.items()]
     return here.page(
-        "again.html", banner=here.banner_of(identity), session=session, measurement=measurement, reading=shown, reasons=reasons
+        "again.html",
+        banner=here.banner_of(identity),
+        session=session,
+        measurement=measurement,
+        reading=shown,
+        reasons=reasons,
+        typed=manual.is_manual(it.device),
     )
 
 
