@@ -472,13 +472,16 @@ class Pump:
         return [*receipt.lanes, *(LaneReceipt(lane, 0, 0) for lane in gone)]
 
     def _ahead(self, tx: Tx, stream: Stream, receipt: Receipt, marks: Mapping[int, Marks]) -> bool:
-        """True when the other end has numbers from us that we never gave."""
+        """True when the other end has numbers from us that we never gave. What it could not read proves nothing: a broken message says any
+        number. A list of those that is full may have left some out: then what is there without a gap is all that counts.
+        """
         frozen = self.storage.frozen(tx, stream)
         for lane in receipt.lanes:
             have = marks[lane.lane]
             for low, high in lane.quarantined:
                 have = have.remove(low, high)
-            if max((last for _, last in have.ranges()), default=0) > frozen.get(lane.lane, 0):
+            top = have.contiguous if len(lane.quarantined) >= ASIDE_RANGES else max((last for _, last in have.ranges()), default=0)
+            if top > frozen.get(lane.lane, 0):
                 return True
         return False
 

@@ -12,6 +12,7 @@ from appliance.contract.parcels import Header, split, write_parcel
 from appliance.contract.receipts import digest
 from appliance.contract.topics import DOWN, UP, topic
 from appliance.database import transaction
+from appliance.relay.storage import ASIDE_RANGES
 from appliance.store.outbox import append
 from cloud_bridge.store import relay_tables
 from tests.world import EPOCH, SHARD, STATION, STORE, World
@@ -151,6 +152,19 @@ def test_the_same_poison_again_is_kept_once(world: World) -> None:
         bring(world, UP_2, b"\x21poison")
         world.settle()
     assert len(quarantine(world)) == 1
+
+
+def test_broken_messages_that_claim_numbers_far_ahead_make_no_station_begin_anew(world: World) -> None:
+    """More of them than a receipt can name: the station does not take itself for a card that was put back, and repeats nothing."""
+    world.settle()
+    for number in range(ASIDE_RANGES + 8):
+        bring(world, UP_2, damaged(parcel(world, 900_000 + number, first=1_000_000 + 50 * number)))
+    world.settle()
+    said = [world.record(2) for _ in range(40)]
+    world.settle()
+    assert {world.told_bridge()[one][0] for one in said} == {1}
+    assert world.conn.execute("SELECT count(*) FROM epoch").fetchone()[0] == 1
+    assert world.judge() == []
 
 
 def test_the_clinic_may_refuse_one_event_and_takes_the_others(either: World) -> None:
