@@ -1,5 +1,6 @@
 """The station's book of post bags: which ones went, which ones came. What the relay asks of a store about them, on the table bag."""
 
+from abc import ABC, abstractmethod
 from typing import Any
 
 from appliance.database import Connection
@@ -9,19 +10,19 @@ _COLUMNS = "inward, origin, number, nonce, at, digest, vouched, refused, content
 _LATEST = f"SELECT {_COLUMNS}, id FROM bag WHERE"  # noqa: S608 - our own words
 
 
-class BagBook:
+class BagBook(ABC):
     """Part of the station's store. `tx` is the connection inside a transaction."""
 
     station: str
 
+    @abstractmethod
     def forget_streams(self) -> None:
         """Another process may have begun an epoch."""
-        raise NotImplementedError
 
-    def share(self, tx: Connection) -> None:
+    def share(self, tx: Connection) -> None:  # noqa: B027 - there is nothing to do
         """Nothing to do: whoever writes has the file for himself until the end of his transaction."""
 
-    def hold(self, tx: Connection) -> None:
+    def hold(self, tx: Connection) -> None:  # noqa: B027 - as share
         """As `share`."""
 
     def bag_turns(self, tx: Connection, since: int) -> tuple[int, set[str]]:

@@ -1,29 +1,20 @@
 """*Túi thư* in a real browser, at both sizes: the page notices the stick while somebody looks at it, and fits its screen."""
 
-import logging
-import threading
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
-import waitress.server
 from playwright.sync_api import Browser, expect
 
 from appliance.database import transaction
 from appliance.kiosk import bag
 from appliance.store import keys
-from tests.journey.windows import Window, browser
+from tests.journey.windows import Window
 from tests.kiosk.station import Station, make
 from tests.kiosk.test_bag import BRIDGE
-from tests.kiosk.test_screen import LARGE, MEASURE, SMALL, sign_in
+from tests.kiosk.test_screen import LARGE, MEASURE, SMALL, address, chromium, sign_in
 
-
-@pytest.fixture(scope="module")
-def chromium() -> Iterator[Browser]:
-    """One Chromium for this file."""
-    with browser() as running:
-        yield running
+__all__ = ["address", "chromium"]
 
 
 @pytest.fixture
@@ -33,19 +24,6 @@ def station(tmp_path: Path) -> Iterator[Station]:
         with transaction(made.conn):
             keys.pin(made.conn, "receipt", 0, BRIDGE.public_key().public_bytes_raw())
         yield made
-
-
-@pytest.fixture
-def address(station: Station) -> Iterator[str]:
-    """The station's kiosk behind waitress on loopback."""
-    logging.getLogger("waitress.queue").setLevel(logging.ERROR)
-    server: Any = waitress.server.create_server(station.app, host="127.0.0.1", port=0, threads=4)
-    thread = threading.Thread(target=server.run, daemon=True)
-    thread.start()
-    yield f"http://127.0.0.1:{server.effective_port}"
-    server.close()
-    server.task_dispatcher.shutdown()
-    thread.join(5)
 
 
 @pytest.mark.parametrize("size", [SMALL, LARGE], ids=["800", "1280"])
