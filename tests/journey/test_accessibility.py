@@ -60,7 +60,8 @@ SIZES = ({"width": 800, "height": 480}, {"width": 1280, "height": 800})
 VARIANTS = 3
 """So many pages of one address, where other ids show something else there."""
 NO_PAGE = {
-    "bag.follow": "numbers for a script",
+    "bag.follow": "numbers for a script", "technician.follow": "data",
+    "technician.first": "of a box without anybody; tests/journey/test_first_day.py",
     "static": "files", "home.blank": "leads to the start page",
     "emergency.follow": "data", "measure.live": "data", "consult.follow": "data", "pictures.follow": "data",
     "status.bar": "data", "status.health": "data", "pictures.image": "a picture", "paper.slip": "a PDF", "paper.summary": "a PDF",
@@ -205,7 +206,7 @@ def lived_in(station: Station, window: Window) -> dict[str, list[Any]]:
         "patient": [first], "other": [second], "duplicate": [second, merged], "session": [result, live, over, typing],
         "measurement": [settled, undecided, tray, saved], "consult": [5001, 5002, 5003, 7777], "observation": [observation],
         "purpose": ["TREAT"], "code": [NURSE], "device": ["oxi"], "digest": ["0" * 64],
-        "series": [series], "form": list(FORMS),
+        "series": [series], "form": list(FORMS), "page": ["accept", "enrol", "work"],
     }  # fmt: skip
 
 
@@ -237,6 +238,9 @@ def test_the_kiosk_breaks_no_rule_of_wcag(chromium: Browser, tmp_path: Path, art
         technician = station.window(TECHNICIAN)
         look.become(technician.client)
         look.at("/home")
+        technician.post("/technician/begin")
+        for path in ("/technician/accept", "/technician/waive?step=link", "/technician/try?name=cuff"):
+            look.at(path)
         nobody = station.window("")
         nobody.post("/staff", staff=NURSE)
         look.become(nobody.client)
