@@ -354,3 +354,24 @@ def test_many_readings_go_in_together(engine):
     take(engine, events, "one-by-one")
     assert settled(engine, "many")["observation"] == settled(engine, "one-by-one")["observation"]
     assert count(engine, tables.observation) == 120
+
+
+MERGED = {
+    "patient", "observation", "conflict", "unassigned", "discarded", "device", "device_clock", "consult", "consult_basis",
+    "consult_reading", "consult_strip", "attachment", "content", "content_part", "answer", "answer_read", "tombstone", "retimed",
+}  # fmt: skip
+"""What has a clinical key. Corrections, consents, links and replies are words with a place of their own: said again they are listed
+again, and change nothing of what is true."""
+
+
+def test_what_a_cloned_card_tells_under_other_numbers_is_one_patient_one_reading_and_one_request(told):
+    """Both copies of a card send what had not left it, each in its own epoch: the clinic's own keys make it one."""
+    engine, expected, tellings = told
+    station = tellings()
+    for epoch in (story.EPOCH, bytes(7) + b"\x09"):
+        with writing(engine) as tx:
+            intake.apply_many(tx, [(station, each, story.T0 + 5000, place(number, each, epoch)) for number, each in NUMBERED])
+    found = settled(engine, station)
+    merged = MERGED & found.keys()
+    assert {"patient", "observation", "consult", "consult_reading"} <= merged
+    assert {name: found[name] for name in merged} == {name: expected[name] for name in merged}
