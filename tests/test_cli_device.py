@@ -246,6 +246,30 @@ def test_a_device_with_a_collector_is_watched_through_its_live_file(tram: Any, s
     assert (row["state"], row["health"]) == ("measuring", "ALARM bad 12.0 % · silent 4 s · reopened 2/h")
 
 
+def test_a_device_that_is_not_there_is_told_by_its_name(tram: Any, cable: Any) -> None:
+    """Watched, tested or recalled: which devices there are, and what else could be meant. A device without a memory says that."""
+    for word in ("test", "monitor", "recall"):
+        code, _out, err = tram(word, "spo2")
+        assert code == 1
+        assert "Không có máy spo2" in err
+        assert "chưa gắn máy nào" in err
+    assert tram("bind", str(cable("xpod").link), "nonin", "--name", "xpod", "--simulated")[0] == 0
+    assert "Đang có: xpod" in tram("monitor", "spo2")[2]
+    assert "đường cổng USB" in tram("test", "spo2")[2]
+    code, _out, err = tram("recall", "xpod")
+    assert (code, "không có bộ nhớ" in err) == (1, True)
+
+
+def test_a_memory_is_not_asked_for_where_nobody_can(tram: Any, cable: Any) -> None:
+    """Without its collector the command opens nothing itself: no byte is written, and it says whom to call."""
+    line = cable("oxi", says=b"")
+    assert tram("bind", str(line.link), "contec-cms50", "--name", "oxi", "--simulated")[0] == 0
+    code, _out, err = tram("recall", "oxi")
+    assert code == 75
+    assert "Gọi kỹ thuật" in err
+    assert line.heard == b""
+
+
 def test_rules_are_printed_and_installed(tram: Any, tmp_path: Path) -> None:
     """What is bound is in them; installed with the drop-in that ends the collector with its adapter."""
     assert tram("bind", "1-1.2", "contec-cms50", "--name", "spo2")[0] == 0
