@@ -16,7 +16,9 @@ from appliance.database import transaction
 from appliance.kiosk.field import Errand
 from appliance.kiosk.screens.technician_pages import DEEDS, PAGES
 from appliance.store import acceptance, register, staff
+from appliance.store.health import Looked
 from appliance.store.opening import open_store
+from tests.kiosk.room import Room
 from tests.kiosk.station import FIRST, LEAD, NURSE, TECHNICIAN, Station, Window
 from tests.polling import until
 
@@ -223,3 +225,51 @@ def test_who_installs_a_station_makes_themself_known_once(station: Station) -> N
     assert [one.role for one in staff.listing(station.conn)].count(staff.LEAD) == 1
     assert window.post("/technician/lead", name="Trưởng Hai", pin="620958", again="620958").status == 409
     assert LEAD == "tt1"
+
+
+def squeeze(window: Window, cuff: Room) -> int:
+    """The technician starts the cuff on their own arm; the trial's session."""
+    window.post("/technician/begin")
+    token = window.token()
+    cuff.while_pressing(lambda: window.post("/technician/trial", csrf=token, device="cuff"))
+    cuff.run(0.2)
+    assert "DỪNG, xả hơi" in text(window.get("/technician/try?name=cuff"))
+    return int(cuff.station.conn.execute("SELECT max(id) FROM session WHERE patient = 0").fetchone()[0])
+
+
+def test_a_technician_tries_the_cuff_on_their_own_arm(station: Station, cuff: Room) -> None:
+    """One press, one cycle, held by the page that asks; the result is nobody's, goes up as test data, and proves the device."""
+    window = station.window(TECHNICIAN)
+    session = squeeze(window, cuff)
+
+    def passed() -> bool:
+        window.data(f"/technician.json?device=cuff&session={session}")
+        return any(one.name == "device:cuff" and one.state == "passed" for one in acceptance.steps(looked(station)))
+
+    cuff.run(4, lambda: cuff.pressure() > 60 if not passed() else True)
+    cuff.run(20, passed)
+    assert "✓" in text(window.get("/technician/try?name=cuff"))
+    assert "Tâm thu" in text(window)
+    assert station.count("SELECT count(*) FROM observation") == 0
+    assert station.conn.execute("SELECT why FROM measurement").fetchone()[0] == "acceptance"
+
+
+@pytest.mark.parametrize("stopped", [True, False])
+def test_the_cuff_lets_go_when_nobody_looks_or_stop_is_touched(station: Station, cuff: Room, stopped: bool) -> None:
+    """The page is left: the air goes out within seconds. Stopped: at once."""
+    window = station.window(TECHNICIAN)
+    squeeze(window, cuff)
+    cuff.run(2, lambda: cuff.pressure() > 40)
+    if stopped:
+        window.post("/technician/stop", device="cuff")
+        assert not station.kiosk.cuffs.holds("cuff")
+    else:
+        cuff.run(3.5)
+        until(lambda: not station.kiosk.cuffs.holds("cuff"), what="the kiosk to let go")
+    cuff.run(5, lambda: cuff.pressure() == 0)
+    assert station.count("SELECT count(*) FROM measurement") == 0
+
+
+def looked(station: Station) -> Looked:
+    """What the steps are made of."""
+    return Looked(station.conn, station.settings, station.now, station.hand.ns)
