@@ -167,7 +167,8 @@ def started(image: Path, key: Path, stick: Path | None = None) -> Iterator[Guest
             words += ["-drive", f"file={stick.absolute()},if=none,id=stick,format=raw,readonly=on"]
             words += ["-device", "usb-storage,drive=stick,bus=usb.0"]
         (place / "console.log").touch()
-        process = servers.start(words, place / "qemu.log")
+        # Not the leader of its session: a simulated device's line would become its terminal, and the end of it its end.
+        process = servers.start(["sh", "-c", '"$@" & wait "$!"', "sh", *words], place / "qemu.log")
         yield Guest(place, key, port, process)
     finally:
         if process is not None:

@@ -73,6 +73,7 @@ def test_a_bare_debian_becomes_a_station_and_a_second_run_changes_nothing() -> N
             screen_and_storage.what_is_kept_is_kept(box)
             screen_and_storage.the_programs_are_small(box)
             screen_and_storage.a_screen_that_dies_gives_way_to_words(box)
+            an_update_that_was_cut_off_is_ended(box)
             the_screens_give_way_to_the_safe_page(box)
     except MissingError as missing:
         pytest.skip(str(missing))
@@ -228,6 +229,14 @@ def log_of_broker(box: Machine) -> bool:
     """Whether the broker's own log names the station."""
     file = box.files / "var/log/mosquitto/mosquitto.log"
     return file.exists() and "u'tram-0001'" in file.read_text(errors="replace")
+
+
+def an_update_that_was_cut_off_is_ended(box: Machine) -> None:
+    """The link a power cut leaves at the rename is looked at by the unit of the next start: what runs is kept, and the link is gone."""
+    box.run("sh", "-c", "ln -sfn $(readlink -f /opt/tram/current) /opt/tram/trial")
+    box.run("systemctl", "start", "tram-settle.service")
+    assert not (box.files / "opt/tram/trial").is_symlink()
+    units_are_active(box)
 
 
 def the_screens_give_way_to_the_safe_page(box: Machine) -> None:
