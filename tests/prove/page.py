@@ -42,7 +42,7 @@ def write(found: dict[str, Found], proofs: list[Proof]) -> str:
     tried = [proof for proof in proofs if proof.number in found]
     minutes = sum(found[proof.number].seconds for proof in tried) / 60
     rows = [
-        f"Python {platform.python_version()}, {os.cpu_count()} cores ({processor.strip()}); {minutes:.0f} minutes in all.",
+        f"Python {platform.python_version()}, {os.cpu_count()} cores ({processor.strip()}); {minutes:.0f} minutes, some of them beside each other.",
         "",
         "| | Promise | Size, commit, UTC | Done | Result | Saboteurs caught | Time |",
         "|---|---|---|---|---|---|---|",
