@@ -4,7 +4,7 @@ import json
 import socket
 import threading
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -193,3 +193,22 @@ def test_it_ends_when_nobody_asks_and_gives_its_socket_back(opened: Callable[...
     running.join(10)
     assert not running.is_alive()
     assert not one.door.path.exists()
+
+
+def test_the_certificate_is_where_the_settings_look_and_one_that_was_brought_stays(opened: Callable[..., Field], tmp_path: Path) -> None:
+    """Links lead to what enrolment laid down, so that the next renewal is followed; a file that is there is not touched."""
+    one = opened()
+    laid = one.station.settings.paths.data / "tls" / "current"
+    laid.mkdir(parents=True)
+    for name in ("station.pem", "station.key", "ca.pem"):
+        (laid / name).write_text(f"{name} of the enrolment\n")
+    etc = tmp_path / "etc"
+    etc.mkdir()
+    (etc / "ca.pem").write_text("brought by somebody\n")
+    (etc / "station.key").symlink_to(etc / "nowhere")
+    broker = replace(one.station.settings.broker, cert=etc / "station.pem", key=etc / "station.key", ca=etc / "ca.pem")
+    for _ in range(2):
+        door.hand_over(replace(one.station.settings, broker=broker), owner="no-such-user-here")
+    assert (etc / "station.pem").read_text() == "station.pem of the enrolment\n"
+    assert (etc / "station.key").read_text() == "station.key of the enrolment\n"
+    assert (etc / "ca.pem").read_text() == "brought by somebody\n"

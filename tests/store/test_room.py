@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from appliance.contract.codec import read_event
+from appliance.contract.events import CardRoom
 from appliance.contract.lanes import Lane
 from appliance.contract.parcels import Header, write_parcel
 from appliance.database import StoreError, transaction
@@ -233,3 +234,18 @@ def test_contents_of_the_same_bytes_are_kept_once_after_one_left(station: Statio
         row, same = keep_content(station.conn, b"new bytes", "image/jpeg", station.now.wall)
     assert row > 0
     assert same != digest
+
+
+def test_the_bridge_hears_once_a_day_how_full_the_card_is(station: Station) -> None:
+    """And when it changes by a twentieth; never before the room was measured, never twice the same."""
+    assert not room.tell(station.conn, station.now)
+    room.keep(station.conn, room.Room(512 << 20, 1024 << 20), station.now.wall)
+    assert room.tell(station.conn, station.now)
+    assert not room.tell(station.conn, station.later(60))
+    room.keep(station.conn, room.Room(520 << 20, 1024 << 20), station.now.wall)
+    assert not room.tell(station.conn, station.later(60))
+    room.keep(station.conn, room.Room(600 << 20, 1024 << 20), station.now.wall)
+    assert room.tell(station.conn, station.later(60))
+    assert not room.tell(station.conn, station.later(60))
+    assert room.tell(station.conn, station.later(86_400))
+    assert [one.body.used for one in station.events(CardRoom.KIND) if isinstance(one.body, CardRoom)] == [512, 600, 600]
