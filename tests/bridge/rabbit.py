@@ -69,8 +69,8 @@ class Rabbit:
 
     def close(self) -> None:
         """End it, its name server too."""
-        while self.running:
-            servers.stop(self.running.pop())
+        while self.running:  # by force: a polite word ends the shell in front of Erlang, and Erlang goes on alone
+            servers.stop(self.running.pop(), 9)
         shutil.rmtree(self.place, ignore_errors=True)
 
     def _command(self, script: str, *words: str) -> Sequence[str]:
