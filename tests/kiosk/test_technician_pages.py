@@ -4,7 +4,7 @@ import json
 import re
 import threading
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from html import unescape
 from pathlib import Path
 
@@ -19,7 +19,7 @@ from appliance.store import acceptance, register, staff
 from appliance.store.health import Looked
 from appliance.store.opening import open_store
 from tests.kiosk.room import Room
-from tests.kiosk.station import FIRST, LEAD, NURSE, TECHNICIAN, Station, Window
+from tests.kiosk.station import FIRST, LEAD, NURSE, TECHNICIAN, Station, Window, make
 from tests.polling import until
 
 UUIDS = ("11111111-2222-3333-4444-555555555555", "66666666-7777-8888-9999-000000000000")
@@ -273,3 +273,22 @@ def test_the_cuff_lets_go_when_nobody_looks_or_stop_is_touched(station: Station,
 def looked(station: Station) -> Looked:
     """What the steps are made of."""
     return Looked(station.conn, station.settings, station.now, station.hand.ns)
+
+
+def test_a_printers_queue_takes_the_paper_and_the_page_comes_back(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where a queue is named the PDF goes to `lp`, and the technician is where they can say that it was sharp."""
+    tools = tmp_path / "tools"
+    tools.mkdir()
+    (tmp_path / "box").mkdir()
+    (tools / "lp").write_text(f"#!/bin/sh\ncat > {tmp_path}/paper.pdf\n")
+    (tools / "lp").chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tools}:/usr/bin:/bin")
+    with make(tmp_path / "box") as station:
+        kiosk = replace(station.settings.kiosk, printer="giay")
+        station.kiosk.settings = replace(station.settings, kiosk=kiosk)
+        window = station.window(TECHNICIAN)
+        window.post("/technician/begin")
+        window.get("/technician/test.pdf")
+        assert window.path == "/technician/printer"
+        assert "Máy in đã nhận" in text(window)
+    assert (tmp_path / "paper.pdf").read_bytes().startswith(b"%PDF-")

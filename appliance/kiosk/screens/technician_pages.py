@@ -776,7 +776,8 @@ def _slip() -> Response:
         Line(look="rule"), Line("Kỹ thuật viên ký: ____________________"), Line("Trưởng trạm ký: ____________________"),
     )  # fmt: skip
     size = request.args.get("size", "a5")
-    return _pdf(Document(size if size in ("a5", "roll") else "a5", "Phiếu nghiệm thu", lines), f"nghiem-thu-{slip.station}.pdf")
+    document = Document(size if size in ("a5", "roll") else "a5", "Phiếu nghiệm thu", lines)
+    return _queued(_pdf(document, f"nghiem-thu-{slip.station}.pdf"), "/technician/accept")
 
 
 def _test_print() -> Response:
@@ -790,7 +791,16 @@ def _test_print() -> Response:
         Line("Chữ nhỏ: đọc được không?", "small"),
     )  # fmt: skip
     size = request.args.get("size", "roll")
-    return _pdf(Document(size if size in ("a5", "roll") else "roll", "Bản in thử", lines), "in-thu.pdf")
+    document = Document(size if size in ("a5", "roll") else "roll", "Bản in thử", lines)
+    return _queued(_pdf(document, "in-thu.pdf"), "/technician/printer")
+
+
+def _queued(answer: Response, back: str) -> Response:
+    """Where the printer's queue has taken the paper: back to the page that asked for it."""
+    if answer.mimetype != "text/html":
+        return answer
+    here.desk().notice = ("Máy in đã nhận.", "The printer has taken it.")
+    return here.go(back)
 
 
 def _when(tenths: int) -> str:
