@@ -168,10 +168,10 @@ def support_state(box: Machine) -> str:
 
 def the_store_is_copied_to_a_second_medium(box: Machine) -> None:
     """Without one the copy is refused; with one there is a copy that reads back, and that shows nobody's name."""
+    box.run("mkdir", "-p", "/media/tram-copy")
     box.run("systemctl", "start", "tram-copy", check=False)
     log = box.said("journalctl", "--no-pager", "--output=cat", "--unit=tram-copy")
     assert "own medium" in log, log
-    box.run("mkdir", "-p", "/media/tram-copy")
     box.run("mount", "-t", "tmpfs", "none", "/media/tram-copy")
     box.run("systemctl", "reset-failed", "tram-copy")
     box.run("systemctl", "start", "tram-copy")
