@@ -9,7 +9,7 @@ from appliance.contract.readings import Source
 from appliance.devices.decode import decode
 from appliance.devices.driver import Line
 from appliance.devices.drivers.sd_codefree import ANSWER, COMMANDS, FETCH, ROW, SdCodefree
-from appliance.devices.events import Notice, Send
+from appliance.devices.events import Notice, Sample, Send
 from appliance.devices.registry import ROWS
 from appliance.devices.sim.sd_codefree import HELLO, count, packet, record
 from tests.devices.lines_of import Wire, heard, values
@@ -105,3 +105,10 @@ def test_the_row() -> None:
     assert ROWS[NAME].line == Line(baud=38400)
     assert not ROW.commanded
     assert SdCodefree().begin(0) == SdCodefree().end(0) == []
+
+
+def test_a_flag_no_meter_sends_is_no_record() -> None:
+    """The xor is one of eight bits; a meal that does not exist is what tells damage that fits it."""
+    made = [said for said in SdCodefree().feed(record(100, meal=0x51), 0) if isinstance(said, Sample)]
+    assert made == []
+    assert [said for said in SdCodefree().feed(record(100, meal=0x10), 0) if isinstance(said, Sample)]

@@ -41,8 +41,9 @@ def write(found: dict[str, Found], proofs: list[Proof]) -> str:
     processor = next((row.partition(": ")[2] for row in _cpuinfo() if row.startswith("model name")), platform.machine())
     tried = [proof for proof in proofs if proof.number in found]
     minutes = sum(found[proof.number].seconds for proof in tried) / 60
+    where = f"Python {platform.python_version()}, {os.cpu_count()} cores ({processor.strip()})"
     rows = [
-        f"Python {platform.python_version()}, {os.cpu_count()} cores ({processor.strip()}); {minutes:.0f} minutes, some of them beside each other.",
+        f"{where}; {minutes:.0f} minutes, some of them beside each other.",
         "",
         "| | Promise | Size, commit, UTC | Done | Result | Saboteurs caught | Time |",
         "|---|---|---|---|---|---|---|",

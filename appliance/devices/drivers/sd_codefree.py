@@ -28,6 +28,8 @@ HELLO, COUNT, RECORD = b"\x10\x30", 0x30, 0x20
 """What the meter says first; first bytes of the count and of a record."""
 CONTROL = 0x30
 """Meal flag of a control solution (from the manual, second-hand): such a value is nobody's."""
+MEALS = frozenset({0x00, 0x10, 0x20, CONTROL})
+"""None, before, after a meal. An xor of eight bits lets one damaged packet in 256 through: what no meter sends is no record."""
 HIGHEST = 600
 """Above this the meter itself shows HI (mg/dL, its manual as quoted)."""
 GLUCOSE_RANGE = range(1, HIGHEST + 1)
@@ -82,9 +84,8 @@ class SdCodefree(Listening):
 
 def _record(message: bytes) -> bytes | None:
     """Year to meal flag of a record, or None when it is none."""
-    if len(message) == 8:
-        return message
-    return message[2:10] if message[0] == RECORD and len(message) >= 10 else None
+    record = message if len(message) == 8 else message[2:10] if message[0] == RECORD and len(message) >= 10 else None
+    return record if record is not None and record[-1] in MEALS else None
 
 
 def _sample(record: bytes, frame: bytes, ordinal: int) -> Sample:

@@ -154,7 +154,8 @@ class Outbox:
 
     def heal(self, tx: Connection, stream: Stream, lane: int, ranges: Sequence[Range], at: int) -> list[int]:
         """Of these events those that were set aside are received after all; their numbers."""
-        c, healed = t.outbox.c, []
+        c = t.outbox.c
+        healed: list[int] = []
         for first, last in ranges:
             where = (*_in(t.outbox, stream, lane), c.seq.between(first, last), c.state == SET_ASIDE)
             healed += tx.scalars(update(t.outbox).where(*where).values(state=RECEIVED, received=at).returning(c.seq)).all()
