@@ -214,7 +214,7 @@ def test_a_finger_left_in_holds_nobody_at_the_page(station: Station) -> None:
     session = window.open(station.first)
     first = station.measure("oxi", session)
     assert "Xong, chưa lưu" not in window.get(f"/sessions/{session}").text
-    station.hand.turn(20)
+    look(station, window, session, 20)
     second = station.measure("oxi", session, SPO2=97, PULSE_RATE=61)
     window.post(f"/sessions/{session}/save", measurement=first, patient=station.first)
     assert "Xong, để lần này lại" in window.text
