@@ -99,3 +99,8 @@ def test_the_row() -> None:
     assert DOWNLOAD.hex() == "12161822"
     assert Microlife().begin(0) == Microlife().tick(10**12) == Microlife().end(0) == []
     assert Microlife().start("adult", 0, 1) == [Notice(Word.REFUSED, "not-commanded")]
+
+
+def test_it_is_off_in_service() -> None:
+    """A sum of eight bits does not tell every shifted download: refused in production until somebody switches it on."""
+    assert not ROW.service

@@ -112,3 +112,8 @@ def test_a_flag_no_meter_sends_is_no_record() -> None:
     made = [said for said in SdCodefree().feed(record(100, meal=0x51), 0) if isinstance(said, Sample)]
     assert made == []
     assert [said for said in SdCodefree().feed(record(100, meal=0x10), 0) if isinstance(said, Sample)]
+
+
+def test_it_is_off_in_service() -> None:
+    """An xor of eight bits does not tell every shifted packet: refused in production until somebody switches it on."""
+    assert not ROW.service
