@@ -8,6 +8,7 @@ The bridge uses the same door for its plain file (``key=None``) and hands `DRIVE
 """
 
 import os
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -183,6 +184,22 @@ def connect(
     where = os.fspath(path)
     if create and not readonly:
         _make(where)
+    for pause in _PAUSES:
+        try:
+            return _open(where, key, page_size, readonly=readonly, any_thread=any_thread, busy_seconds=busy_seconds)
+        except StoreError as error:
+            if error.reason != "missing" or not os.access(where, os.R_OK):
+                raise
+        time.sleep(pause)
+    return _open(where, key, page_size, readonly=readonly, any_thread=any_thread, busy_seconds=busy_seconds)
+
+
+_PAUSES = (0.01, 0.05, 0.2)
+"""Seconds. SQLite makes ``-wal`` and ``-shm`` with the mode its umask leaves and opens them to the group a moment later: who comes
+in between as another user finds a store that is there and cannot be opened."""
+
+
+def _open(where: str, key: bytes | None, page_size: int, *, readonly: bool, any_thread: bool, busy_seconds: float) -> Connection:
     mode = "ro" if readonly else "rw"
     try:
         conn: Connection = DRIVER.connect(

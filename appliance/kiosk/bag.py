@@ -5,6 +5,7 @@ and writes that folder.
 """
 
 import threading
+from copy import copy
 from dataclasses import dataclass, field
 from functools import partial
 
@@ -43,6 +44,13 @@ class Work:
     seen: object = None
     lock: threading.Lock = field(default_factory=threading.Lock)
 
+    def shown(self) -> "Work":
+        """As it is now, for one page: the thread goes on meanwhile, and sets its words before its state."""
+        state = self.state
+        seen = copy(self)
+        seen.state = state
+        return seen
+
     @property
     def busy(self) -> bool:
         """True while the stick must stay in."""
@@ -63,7 +71,7 @@ def work() -> Work:
 @screen.get("/bag")
 def show() -> Response:
     """What there is to carry, or how far it is."""
-    one = _looked()
+    one = _looked().shown()
     return here.page("bag.html", work=one, problems=[here.speech()(*words) for words in one.problems])
 
 

@@ -345,8 +345,7 @@ class AmqpLink:
         while self._old:
             connection, loop = self._old.pop()
             if not connection.is_closed:
-                # pika has no public word for leaving without a handshake, and it insists on a reason
-                connection._terminate_stream(AMQPError("left"))  # noqa: SLF001
+                connection._terminate_stream(AMQPError("left"))  # noqa: SLF001 - no public word leaves without a handshake; it wants a reason
                 _turn(loop, partial(getattr, connection, "is_closed"))
             loop.close()
 

@@ -105,12 +105,18 @@ def picture(box: Machine) -> bytes:
     return file.read_bytes() if file.exists() else b""
 
 
+def colours(part: Image.Image) -> Counter[tuple[int, ...]]:
+    """How many points of each colour a picture has."""
+    found = part.getcolors(part.width * part.height) or []
+    return Counter({tuple(colour): count for count, colour in found})  # type: ignore[arg-type]
+
+
 def is_the_kiosk(png: bytes) -> bool:
     """Whether a picture has the kiosk's strip on top, its emergency button in it, and paper with words below."""
     if not png:
         return False
     whole = Image.open(io.BytesIO(png)).convert("RGB")
     width, height = whole.size
-    strip = Counter(whole.crop((0, 0, width, 64)).getdata())
-    below = Counter(whole.crop((0, 100, width, height - 100)).getdata())
+    strip = colours(whole.crop((0, 0, width, 64)))
+    below = colours(whole.crop((0, 100, width, height - 100)))
     return strip[DARK] > 10 * width and strip[SIGNAL] > 1000 and below[PAPER] > below.total() // 3 and len(below) > 50
