@@ -39,6 +39,17 @@ def rabbit(started: Rabbit) -> Rabbit:
     return started
 
 
+@pytest.fixture
+def mortal() -> Iterator[Rabbit]:
+    """One that is killed on the way: nobody else's."""
+    made = rabbitmq()
+    try:
+        made.start()
+        yield made
+    finally:
+        made.close()
+
+
 class End:
     """A link with everything it has told so far."""
 
@@ -181,19 +192,19 @@ def test_a_line_that_is_left_without_a_farewell_leaves_nothing_open(ends: Ends) 
     until(lambda: sum(isinstance(one, Up) for one in carrier.turn()) == 2, PATIENCE, every=0.0, what="the line to be up again")
 
 
-def test_the_commands_carry_through_rabbitmq_and_its_sudden_death(rabbit: Rabbit, tmp_path: Path) -> None:
+def test_the_commands_carry_through_rabbitmq_and_its_sudden_death(mortal: Rabbit, tmp_path: Path) -> None:
     """`tram carry` over MQTT, `tram-bridge carry` over AMQP: all arrives once, also when carrier and broker are killed on the way."""
-    site = Site(tmp_path, rabbit.mqtt)
+    site = Site(tmp_path, mortal.mqtt)
     try:
-        (tmp_path / "amqp.toml").write_text(f'[broker]\nkind = "amqp"\nport = {rabbit.amqp}\n')
+        (tmp_path / "amqp.toml").write_text(f'[broker]\nkind = "amqp"\nport = {mortal.amqp}\n')
         site.start("tram", "carry")
         _carry(site)
         site.record((0, 1, 2, 2, 3))
         until(lambda: site.waiting() == 0, 2 * PATIENCE, what="everything to be received")
         site.kill("tram-bridge")
         site.record((2,) * 20)
-        rabbit.kill()
-        rabbit.start()
+        mortal.kill()
+        mortal.start()
         _carry(site)
         site.record((0, 2))
         until(lambda: site.waiting() == 0, 3 * PATIENCE, what="everything to be received after the kills")
