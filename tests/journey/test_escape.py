@@ -36,12 +36,19 @@ def test_no_finger_and_no_address_leaves_the_kiosk(tmp_path: Path) -> None:
         assert browser.traces() == []
 
 
+PATIENCE = 4
+"""How often the script is tried where it must find a way: a page that is still being drawn misses a click, and a wall stays a wall."""
+
+
 @pytest.mark.slow
 def test_without_the_policies_the_script_finds_the_way_out(tmp_path: Path) -> None:
     """The planted bug: the file of policies is missing. Another origin and a page of Chromium's own open."""
     with walled(tmp_path, policies=False) as browser:
         out = (f"http://127.0.0.1:{browser.front.trap}/", "about:blank")
-        found = from_within(browser, (), ("link", "window"), out)
+        for _ in range(PATIENCE):
+            found = from_within(browser, (), ("link", "window"), out)
+            if f"link {out[0]}" in found:
+                break
         assert f"link {out[0]}" in found and browser.traces() != []
 
 
