@@ -8,6 +8,7 @@ missing on many machines; this needs /dev/net/tun and `ip` alone.
 import contextlib
 import fcntl
 import heapq
+import itertools
 import os
 import random
 import select
@@ -132,11 +133,15 @@ class Shaper:
         heapq.heappush(way.flying, (way.free + said.delay, turn, packet))
 
 
+_LINKS = itertools.count()
+
+
 @contextmanager
 def thin_link(weather: Weather, seed: int = 1) -> Iterator[Shaper]:
     """Two namespaces and the link between them; all of it is gone afterwards. LinkUnavailableError where the machine has no means."""
-    names = [f"tram-{side}-{os.getpid()}" for side in ("box", "cloud")]
-    devices = [f"tt{side}-{os.getpid()}"[:15] for side in (0, 1)]
+    number = next(_LINKS)  # one process may have several links at a time
+    names = [f"tram-{side}-{os.getpid()}-{number}" for side in ("box", "cloud")]
+    devices = [f"t{side}-{os.getpid()}-{number}"[:15] for side in (0, 1)]
     tuns: list[int] = []
     try:
         for name, device, own, other in zip(
