@@ -18,7 +18,7 @@ import sqlcipher3._sqlite3 as driver
 SECTOR = 512
 _OK, _CANTOPEN, _OPEN_CREATE = 0, 14, 0x4
 _P = ctypes.c_void_p
-_OPEN = ctypes.CFUNCTYPE(ctypes.c_int, _P, ctypes.c_char_p, _P, ctypes.c_int, ctypes.POINTER(ctypes.c_int))
+_OPEN = ctypes.CFUNCTYPE(ctypes.c_int, _P, _P, _P, ctypes.c_int, ctypes.POINTER(ctypes.c_int))
 _DELETE = ctypes.CFUNCTYPE(ctypes.c_int, _P, ctypes.c_char_p, ctypes.c_int)
 _WRITE = ctypes.CFUNCTYPE(ctypes.c_int, _P, _P, ctypes.c_int, ctypes.c_int64)
 _TRUNCATE = ctypes.CFUNCTYPE(ctypes.c_int, _P, ctypes.c_int64)
@@ -78,11 +78,13 @@ def recorded(ops: list[Op], *, folder_syncs: bool = True) -> Iterator[None]:
     names: dict[int, str] = {}
     alive: list[Any] = []
 
-    def opened(own: int, name: bytes, file: int, flags: int, out: Any) -> int:
-        new = bool(flags & _OPEN_CREATE) and bool(name) and not Path(name.decode()).exists()
+    def opened(own: int, name: int | None, file: int, flags: int, out: Any) -> int:
+        """`name` is SQLite's own pointer: the file keeps it and later makes the names of the files beside it from it."""
+        path = Path(ctypes.string_at(name).decode()) if name else None
+        new = bool(flags & _OPEN_CREATE) and path is not None and not path.exists()
         code = honest_open(own, name, file, flags, out)
-        if code == _OK and name:
-            names[file] = Path(name.decode()).name
+        if code == _OK and path is not None:
+            names[file] = path.name
             if new:
                 ops.append(Op("create", names[file]))
             slot = ctypes.cast(file, ctypes.POINTER(_P))
