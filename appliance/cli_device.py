@@ -377,7 +377,7 @@ def _no_device(name: str, box: Any, or_vi: str = "", or_en: str = "") -> "Refuse
 def _probe(target: Target, args: argparse.Namespace, keep: Callable[[bytes], None] = lambda _data: None) -> "Probe":
     """The open device. DeviceError when it is not there or another program has it."""
     from appliance.devices.binding import open_bound
-    from appliance.devices.port import DeviceError, PortUsedError
+    from appliance.devices.errors import DeviceError, PortUsedError
     from appliance.devices.probe import Probe
 
     try:

@@ -28,8 +28,9 @@ from appliance.contract.readings import Source as Origin
 from appliance.database import Connection, StoreError, data_version
 from appliance.devices.driver import SECOND, Driver, Hid, Line, Row
 from appliance.devices.drivers.suntech_nibp import EMPTY_MMHG
+from appliance.devices.errors import DeviceError, PortAbsentError, PortUsedError
 from appliance.devices.events import Measurement, Noise, Notice, Said, Sample, Send, Word, shown
-from appliance.devices.port import DeviceError, Port, PortAbsentError, PortUsedError, check_address, is_simulated, open_port
+from appliance.devices.port import Port, check_address, is_simulated, open_port
 from appliance.devices.recall import READ
 from appliance.devices.registry import ROWS, row
 from appliance.devices.settle import OUT, Settler

@@ -17,7 +17,8 @@ from appliance.contract.errors import WireError
 from appliance.database import Connection
 from appliance.devices.at import Came, Failed, Modem, Out, Said, Sent, State
 from appliance.devices.driver import SECOND, Line
-from appliance.devices.port import DeviceError, Port, PortAbsentError, open_port
+from appliance.devices.errors import DeviceError, PortAbsentError
+from appliance.devices.port import Port, open_port
 from appliance.store import sms
 
 TRIES = 3

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from appliance.devices import v4l2
-from appliance.devices.port import DeviceError
+from appliance.devices.errors import DeviceError
 
 PACKAGES = "python3-picamera2 python3-libcamera"
 SIDE = 2304, 1296

@@ -12,7 +12,7 @@ import select
 from pathlib import Path
 
 from appliance.devices.driver import Hid
-from appliance.devices.port import DeviceError, PortAbsentError, PortUsedError
+from appliance.devices.errors import DeviceError, PortAbsentError, PortUsedError
 
 NODES = Path("/sys/class/hidraw")
 DEVICES = Path("/dev")

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from appliance.devices.driver import SECOND
-from appliance.devices.port import DeviceError
+from appliance.devices.errors import DeviceError
 
 UNWIRED = -1
 """The number of a pin that does not exist: that part is not on this box."""

@@ -13,6 +13,7 @@ import termios
 from typing import Any, Protocol
 
 from appliance.devices.driver import Hid, Line
+from appliance.devices.errors import DeviceError, PortAbsentError, PortUsedError
 
 MOST = 4096
 """The most bytes of one read: what the kernel holds for a tty."""
@@ -20,22 +21,6 @@ WRITE_S = 0.5
 """A write that the line does not take within this time has failed (nine bytes at 9600 baud take 10 ms)."""
 SIM_WAIT_S = 0.02
 """A simulated port has no file descriptor to wait on: it is asked this often."""
-
-
-class DeviceError(OSError):
-    """The device or its line cannot be used now: wait and try again. `port` is which one."""
-
-    def __init__(self, port: str, text: str) -> None:
-        super().__init__(f"{port}: {text}")
-        self.port = port
-
-
-class PortAbsentError(DeviceError):
-    """There is no such port: the adapter is not plugged in."""
-
-
-class PortUsedError(DeviceError):
-    """The port is used by another program."""
 
 
 class Port(Protocol):

@@ -15,7 +15,8 @@ from appliance import journal
 from appliance.agent.collect import Collector, Job, check
 from appliance.contract.metrics import Metric
 from appliance.devices.driver import Hid, Line
-from appliance.devices.port import DeviceError, Port, PortAbsentError
+from appliance.devices.errors import DeviceError, PortAbsentError
+from appliance.devices.port import Port
 from appliance.devices.sim.script import Script, simulate
 from appliance.store import measuring
 from appliance.store.measuring import MeasurementRow

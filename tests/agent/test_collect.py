@@ -11,7 +11,7 @@ from appliance.contract.events import DeviceRegistered, ObservationRecorded
 from appliance.contract.metrics import Metric, Status
 from appliance.contract.readings import Source
 from appliance.devices.drivers.contec_cms50 import ContecCms50
-from appliance.devices.port import PortUsedError
+from appliance.devices.errors import PortUsedError
 from appliance.devices.sim.suntech_nibp import result
 from appliance.store import measuring
 from appliance.store.measuring import State

@@ -8,7 +8,8 @@ import pytest
 from appliance.agent.collect import Job, NotInServiceError, check
 from appliance.contract.events import DeviceHealth, DeviceRegistered
 from appliance.devices.driver import Hid, Line
-from appliance.devices.port import Port, PortAbsentError, PortUsedError
+from appliance.devices.errors import PortAbsentError, PortUsedError
+from appliance.devices.port import Port
 from appliance.store import register
 from tests.agent.collecting import TURN_S, Room
 from tests.store.station import Station, station_at

@@ -14,7 +14,8 @@ from appliance.contract import sms as wire
 from appliance.contract.errors import WireError
 from appliance.contract.events import Basis, Department, Sex, Urgency
 from appliance.contract.metrics import Metric, Status
-from appliance.devices.port import DeviceError, Port
+from appliance.devices.errors import DeviceError
+from appliance.devices.port import Port
 from appliance.devices.sim.modem import Air, SimModem
 from appliance.store import consults, emergencies, measuring, sms
 from appliance.store.boots import epoch

@@ -8,7 +8,8 @@ import pytest
 from appliance.devices import binding
 from appliance.devices.binding import Found, PlaceError, canonical, known_hid, open_bound, ports, resolve
 from appliance.devices.driver import Hid, Line
-from appliance.devices.port import Port, PortAbsentError
+from appliance.devices.errors import PortAbsentError
+from appliance.devices.port import Port
 from appliance.devices.registry import ROWS
 
 

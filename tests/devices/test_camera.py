@@ -6,7 +6,7 @@ import pytest
 
 from appliance.devices import camera
 from appliance.devices.camera import CameraError
-from appliance.devices.port import DeviceError
+from appliance.devices.errors import DeviceError
 
 
 def test_without_picamera2_the_error_names_the_packages() -> None:

@@ -12,9 +12,10 @@ import pytest
 from appliance.devices import hidraw
 from appliance.devices.driver import Hid
 from appliance.devices.drivers.omron_hem import HEM790, OmronHem
+from appliance.devices.errors import DeviceError, PortAbsentError, PortUsedError
 from appliance.devices.events import Notice, Said, Send, Word
 from appliance.devices.hidraw import HidPort, found, ids_of, set_feature
-from appliance.devices.port import DeviceError, PortAbsentError, PortUsedError, open_port
+from appliance.devices.port import open_port
 from appliance.devices.registry import ROWS
 from appliance.devices.sim.script import simulate
 from tests.polling import until

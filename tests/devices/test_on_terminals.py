@@ -8,8 +8,9 @@ import pytest
 from appliance.contract.readings import Source
 from appliance.devices.drivers.contec_cms50 import ContecCms50
 from appliance.devices.drivers.contec_cms50_v5 import ContecCms50V5
+from appliance.devices.errors import DeviceError
 from appliance.devices.events import Noise, Said, Sample, Send
-from appliance.devices.port import DeviceError, open_port
+from appliance.devices.port import open_port
 from appliance.devices.registry import ROWS
 from appliance.devices.sim.script import simulate
 from tests.devices.ptys import device_on_pty

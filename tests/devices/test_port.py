@@ -11,7 +11,8 @@ import pytest
 import serial
 
 from appliance.devices.driver import Line
-from appliance.devices.port import DeviceError, PortAbsentError, PortUsedError, SerialPort, is_simulated, open_port
+from appliance.devices.errors import DeviceError, PortAbsentError, PortUsedError
+from appliance.devices.port import SerialPort, is_simulated, open_port
 from appliance.devices.registry import ROWS
 from appliance.devices.sim.pty import play_on_pty
 from appliance.devices.sim.script import simulate

@@ -8,8 +8,9 @@ import pytest
 from appliance.contract.metrics import Metric
 from appliance.devices.driver import SECOND, Driver
 from appliance.devices.drivers.suntech_nibp import SuntechNibp as Host
+from appliance.devices.errors import DeviceError
 from appliance.devices.events import Measurement, Noise, Notice, Said, Sample, Send, Word
-from appliance.devices.port import DeviceError, SimPort, open_port
+from appliance.devices.port import SimPort, open_port
 from appliance.devices.registry import ROWS
 from appliance.devices.settle import Settler
 from appliance.devices.sim.script import DEVICES, KINDS, Fault, Script, fault, from_url, simulate

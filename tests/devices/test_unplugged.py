@@ -6,8 +6,9 @@ import pytest
 
 from appliance.bench.drivers import recording
 from appliance.devices.driver import SECOND, Driver, Line
+from appliance.devices.errors import DeviceError
 from appliance.devices.events import Noise, Notice, Sample
-from appliance.devices.port import DeviceError, Port, open_port
+from appliance.devices.port import Port, open_port
 from appliance.devices.registry import ROWS
 from appliance.devices.sim.pty import Terminal
 from tests.fuzz.streams import clean
