@@ -24,6 +24,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 from cryptography.x509.oid import NameOID
 
+from appliance import durable
 from appliance.agent.asking import NO_CHECK_TIME, ask_time, judge_by, trust
 from appliance.agent.clock import Clock, Learnt
 from appliance.contract import enrolment as wire
@@ -96,34 +97,12 @@ def _folder(settings: Settings) -> Path:
     return folder
 
 
-def _write(file: Path, content: bytes, mode: int) -> None:
-    """Whole and on the disk, or not there."""
-    draft = file.with_name(f".{file.name}.new")
-    draft.unlink(missing_ok=True)
-    handle = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, mode)
-    try:
-        os.write(handle, content)
-        os.fsync(handle)
-    finally:
-        os.close(handle)
-    draft.rename(file)
-    _sync(file.parent)
-
-
-def _sync(folder: Path) -> None:
-    handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
-
-
 def _pending(settings: Settings) -> ec.EllipticCurvePrivateKey:
     """The key of the request under way; made where there is none."""
     file = _folder(settings) / PENDING
     if not file.exists():
         made = ec.generate_private_key(ec.SECP256R1())
-        _write(file, _key_pem(made), 0o600)
+        durable.replace(file, _key_pem(made), 0o600)
     key = serialization.load_pem_private_key(file.read_bytes(), None)
     assert isinstance(key, ec.EllipticCurvePrivateKey)
     return key
@@ -248,7 +227,7 @@ def _ours(settings: Settings, ticket: Ticket) -> None:
 def _time(settings: Settings, clock: Clock, greeting: Greeting, host: str, port: int) -> Learnt:
     """The bridge's signed time, so that a box which is years off can judge the dates of what comes next."""
     file = _folder(settings) / "asked.pem"
-    _write(file, ssl.DER_cert_to_PEM_cert(greeting.root).encode(), 0o644)
+    durable.replace(file, ssl.DER_cert_to_PEM_cert(greeting.root).encode(), 0o644)
     try:
         return ask_time(host, port, file, _times(greeting.times), lambda: clock.boottime_ns() // TICK_NS)
     except WireError as error:
@@ -332,9 +311,9 @@ def _lay_down(settings: Settings, leaf: x509.Certificate, chain: tuple[bytes, ..
     """The three files in a folder of their own; nothing is in force yet."""
     folder = _folder(settings) / f"{leaf.serial_number:x}"
     folder.mkdir(mode=0o750, exist_ok=True)
-    _write(folder / "station.key", _key_pem(key), 0o600)
-    _write(folder / "ca.pem", ssl.DER_cert_to_PEM_cert(chain[-1]).encode(), 0o644)
-    _write(folder / "station.pem", "".join(ssl.DER_cert_to_PEM_cert(one) for one in chain[:-1]).encode(), 0o644)
+    durable.replace(folder / "station.key", _key_pem(key), 0o600)
+    durable.replace(folder / "ca.pem", ssl.DER_cert_to_PEM_cert(chain[-1]).encode(), 0o644)
+    durable.replace(folder / "station.pem", "".join(ssl.DER_cert_to_PEM_cert(one) for one in chain[:-1]).encode(), 0o644)
     return folder
 
 
@@ -345,7 +324,7 @@ def _switch(settings: Settings, folder: Path) -> None:
     draft.unlink(missing_ok=True)
     draft.symlink_to(folder.name)
     draft.rename(here / CURRENT)
-    _sync(here)
+    durable.sync(here)
     for old in here.iterdir():
         if old.is_dir() and not old.is_symlink() and old != folder:
             for one in old.iterdir():
@@ -362,7 +341,7 @@ def ask_by_stick(conn: Connection, settings: Settings, ticket: Ticket, folder: P
     _ours(settings, ticket)
     asked = _asked(conn, settings, ticket, _pending(settings), with_secret=False)
     file = folder / ASK_FILE.format(settings.need("station.id"))
-    _write(file, wire.vouch(ticket.lock, "ask", wire.write(asked)), 0o644)
+    durable.replace(file, wire.vouch(ticket.lock, "ask", wire.write(asked)), 0o644)
     return file
 
 

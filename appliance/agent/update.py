@@ -19,7 +19,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from appliance import __version__
+from appliance import __version__, durable
 from appliance.agent.release import ENDING, Release, number, open_release, trusted, unpack
 from appliance.database import connect
 from appliance.settings import Settings
@@ -125,7 +125,7 @@ def settle(place: Place, look: Look) -> bool:
     elif before is not None and before != _led(place.current):
         _link(place.home / BEFORE, before)
     trial.unlink()
-    _sync(place.home)
+    durable.sync(place.home)
     return not wrong
 
 
@@ -151,7 +151,7 @@ def _turn(place: Place, target: Path, say: Say, look: Look) -> None:
     if before != target:
         _link(place.home / BEFORE, before)
     (place.home / TRIAL).unlink()
-    _sync(place.home)
+    durable.sync(place.home)
 
 
 # --- looking before touching anything ---------------------------------------------------------------------------------------------------
@@ -340,21 +340,13 @@ def _link(link: Path, target: Path) -> None:
     draft.unlink(missing_ok=True)
     draft.symlink_to(target)
     draft.rename(link)
-    _sync(link.parent)
+    durable.sync(link.parent)
 
 
 def _mark(file: Path) -> None:
     with file.open("wb") as mark:
         os.fsync(mark.fileno())
-    _sync(file.parent)
-
-
-def _sync(folder: Path) -> None:
-    handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
+    durable.sync(file.parent)
 
 
 def _tidy(place: Place) -> None:

@@ -7,12 +7,11 @@ first key for ssh (``provisioning/roles/hardening``). Lights are those of `store
 """
 
 import json
-import os
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from appliance import __version__
+from appliance import __version__, durable
 from appliance.contract.events import Event, StationAccepted, Waiver
 from appliance.contract.lanes import Lane
 from appliance.contract.metrics import TABLE
@@ -344,22 +343,8 @@ def finish(at: Looked, *, staff: str, name: str) -> Slip:
 
 def mark(settings: Settings, slip: Slip) -> None:
     """Leave ``<paths.data>/accepted``, whole and on the disk: the station is in service from now on."""
-    file = settings.paths.data / FILE
-    draft = file.with_name(f".{FILE}.new")
-    draft.unlink(missing_ok=True)
     said = {"station": slip.station, "at": slip.ended, "technician": slip.technician, "code": slip.code}
-    handle = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC | os.O_NOFOLLOW, 0o644)
-    try:
-        os.write(handle, json.dumps(said, ensure_ascii=False).encode() + b"\n")
-        os.fsync(handle)
-    finally:
-        os.close(handle)
-    draft.rename(file)
-    folder = os.open(file.parent, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    try:
-        os.fsync(folder)
-    finally:
-        os.close(folder)
+    durable.replace(settings.paths.data / FILE, json.dumps(said, ensure_ascii=False).encode() + b"\n", 0o644)
 
 
 def signed(conn: Connection) -> Slip | None:

@@ -15,6 +15,7 @@ from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
+from appliance import durable
 from appliance.contract import escrow
 from appliance.database import Connection, StoreError, connect, integrity
 from appliance.settings import Settings
@@ -74,11 +75,11 @@ def copy(conn: Connection, settings: Settings, key: bytes, folder: Path, at: int
         said = {"format": FORMAT, **asdict(done), "sha256": _digest(file)}
         (draft / LIST).write_text(json.dumps(said, indent=1) + "\n", encoding="ascii")
         for one in (*draft.iterdir(), draft):
-            _sync(one)
+            durable.sync(one)
         if target.exists():
             shutil.rmtree(target)
         draft.rename(target)
-        _sync(folder)
+        durable.sync(folder)
     except BaseException:
         shutil.rmtree(draft, ignore_errors=True)
         raise
@@ -131,7 +132,7 @@ def _write(conn: Connection, file: Path, key: bytes, page_size: int) -> None:
         copy_.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
     finally:
         copy_.close()
-    _sync(file)
+    durable.sync(file)
 
 
 def _read_back(file: Path, key: bytes, page_size: int) -> _Found:
@@ -180,11 +181,3 @@ def _digest(file: Path) -> str:
         while piece := source.read(_PIECE):
             found.update(piece)
     return found.hexdigest()
-
-
-def _sync(path: Path) -> None:
-    handle = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)

@@ -3,10 +3,10 @@
 `tram init` and `tram enrol` call `keep`: a new pin or a new key is followed at once, otherwise nothing is written.
 """
 
-import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from appliance import durable
 from appliance.contract import escrow
 from appliance.contract.errors import WireError
 from appliance.database import Connection
@@ -39,20 +39,7 @@ def keep(conn: Connection, settings: Settings, key: bytes) -> bool:
     there = kept(file)
     if there is not None and (there.station, there.key_id, there.name) == (station, pin[0], escrow.name_of(key)):
         return False
-    draft = file.with_name(f".{file.name}.new")
-    draft.unlink(missing_ok=True)
-    handle = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC | os.O_NOFOLLOW, 0o640)
-    try:
-        os.write(handle, escrow.write(escrow.wrap(station, key, *pin)))
-        os.fsync(handle)
-    finally:
-        os.close(handle)
-    draft.rename(file)
-    folder = os.open(file.parent, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    try:
-        os.fsync(folder)
-    finally:
-        os.close(folder)
+    durable.replace(file, escrow.write(escrow.wrap(station, key, *pin)), 0o640)
     return True
 
 

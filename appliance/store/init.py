@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from appliance import __version__
+from appliance import __version__, durable
 from appliance.contract.readings import Stamp
 from appliance.database import KEY_BYTES, Connection, StoreError, connect, files, transaction
 from appliance.settings import Settings, SettingsError
@@ -122,7 +122,7 @@ def _stand(
         _give(path, gid)
         _secret(secret_file(settings), random, gid, done)
         if fresh:
-            _sync_folder(path.parent)
+            durable.sync(path.parent)
         report = _fill(conn, settings, boot_id, stamp, random, machine, done)
         due = _weekly(conn, stamp(report.boot_seq).wall)
         if pins is not None:
@@ -268,14 +268,6 @@ def _folder(path: Path, gid: int | None) -> bool:
     return True
 
 
-def _sync_folder(path: Path) -> None:
-    handle = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
-
-
 def _key(
     settings: Settings, environ: Mapping[str, str], database: Path, random: Callable[[int], bytes], gid: int | None, done: list[str]
 ) -> bytes:
@@ -313,7 +305,7 @@ def _write_private(file: Path, content: bytes, gid: int | None) -> None:
     finally:
         os.close(handle)
     os.rename(draft, file)
-    _sync_folder(file.parent)
+    durable.sync(file.parent)
 
 
 # --- what stands in the store ---------------------------------------------------------------------------------------------------------

@@ -18,7 +18,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from appliance import __version__, database
+from appliance import __version__, database, durable
 from appliance.contract.events import ConsultRequested, Event, Marks, ObservationRecorded
 from appliance.contract.lanes import Lane
 from appliance.contract.readings import Reading, Stamp
@@ -151,7 +151,7 @@ def salvage(path: Path, key: bytes, page_size: int, at: int, fresh: Connection, 
     _replace(draft, path)
     keep_salt(path)
     path.with_name(_MARK).unlink()
-    _sync(path.parent)
+    durable.sync(path.parent)
     return found
 
 
@@ -209,20 +209,20 @@ def _put_aside(path: Path, at: int) -> Path:
     aside.mkdir(mode=0o770)
     for one in there:
         shutil.copyfile(one, aside / one.name)
-        _sync(aside / one.name)
-    _sync(aside)
+        durable.sync(aside / one.name)
+    durable.sync(aside)
     draft = mark.with_name(f"{_MARK}.new")
     draft.write_text(json.dumps({"aside": aside.name}), encoding="ascii")
-    _sync(draft)
+    durable.sync(draft)
     draft.rename(mark)
-    _sync(path.parent)
+    durable.sync(path.parent)
     return aside
 
 
 def _replace(draft: Path, path: Path) -> None:
     """The new file in the place of the old one, whose log goes first: it must never be laid over the new one. Copies stand aside."""
     was = path.stat() if path.exists() else None
-    _sync(draft)
+    durable.sync(draft)
     for one in (*files(path)[1:], *files(draft)[1:]):
         one.unlink(missing_ok=True)
     if was is not None:
@@ -230,15 +230,7 @@ def _replace(draft: Path, path: Path) -> None:
         with suppress(PermissionError):
             os.chown(draft, was.st_uid, was.st_gid)
     draft.rename(path)
-    _sync(path.parent)
-
-
-def _sync(path: Path) -> None:
-    handle = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
+    durable.sync(path.parent)
 
 
 # --- rows --------------------------------------------------------------------------------------------------------------------------------

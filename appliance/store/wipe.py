@@ -9,6 +9,7 @@ import shutil
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
+from appliance import durable
 from appliance.contract import escrow
 from appliance.contract.readings import Stamp
 from appliance.database import Connection, files
@@ -71,7 +72,7 @@ def destroy(settings: Settings, environ: Mapping[str, str], random: Callable[[in
         )
     salvage.alone(database_file(settings))
     _write_through(data / MARK, b"")
-    _sync(data)
+    durable.sync(data)
     secrets = [key, data / escrow.FILE, secret_file(settings), *sorted((data / "tls").rglob("*.key"))]
     gone = [str(one) for one in secrets if _shred(one, random)]
     rest = [*files(database_file(settings)), data / salvage.SALT_FILE, ballast_file(settings), *data.glob("damaged-*"), data / "tls"]
@@ -83,9 +84,9 @@ def destroy(settings: Settings, environ: Mapping[str, str], random: Callable[[in
         else:
             continue
         gone.append(str(one))
-    _sync(data)
+    durable.sync(data)
     (data / MARK).unlink()
-    _sync(data)
+    durable.sync(data)
     return gone
 
 
@@ -95,7 +96,7 @@ def _shred(file: Path, random: Callable[[int], bytes]) -> bool:
         return False
     _write_through(file, random(file.stat().st_size))
     file.unlink()
-    _sync(file.parent)
+    durable.sync(file.parent)
     return True
 
 
@@ -103,14 +104,6 @@ def _write_through(file: Path, content: bytes) -> None:
     handle = os.open(file, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
     try:
         os.write(handle, content)
-        os.fsync(handle)
-    finally:
-        os.close(handle)
-
-
-def _sync(folder: Path) -> None:
-    handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    try:
         os.fsync(handle)
     finally:
         os.close(handle)

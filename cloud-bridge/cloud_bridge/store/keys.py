@@ -14,6 +14,8 @@ from pathlib import Path
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
 
+from appliance import durable
+
 PURPOSES = ("receipt", "answer", "time", "seal")
 SEAL = "seal"
 """The purpose of the keys that content keys are wrapped for. A new one is told to stations by a person; the old ones stay to open with."""
@@ -67,11 +69,7 @@ def write_secret(file: Path, content: bytes) -> None:
         os.link(beside, file)  # unlike a rename it does not replace a key that somebody else has just made
     finally:
         beside.unlink()
-    folder = os.open(file.parent, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(folder)
-    finally:
-        os.close(folder)
+    durable.sync(file.parent)
 
 
 def ids(folder: Path, purpose: str) -> list[int]:
