@@ -333,6 +333,8 @@ def carrier(conn: Connection, settings: Settings, clock: Clock, log: logging.Log
             link.rest.elsewhere()
 
     loop.meter, loop.keepalive = meter, promise
+    if hasattr(link, "greet"):
+        link.greet = loop.pump.greeting
     promise(meter.metered)
     loop.keeper = Keeper(settings, conn, loop.wall, lambda shed: log.info("shed %s: %d, %d bytes", *shed))
     return loop

@@ -100,9 +100,8 @@ class CountedLink(MqttLink):
         kind = self.kinds.setdefault(f"{_KINDS.get(payload[0], 'other')}{lane}_{way}", [0, 0])
         kind[0], kind[1] = kind[0] + 1, kind[1] + len(payload)
 
-    def publish(self, topic: str, payload: bytes, *, sure: bool = True) -> int:
-        """Hand it over, and count it."""
-        token = super().publish(topic, payload, sure=sure)
+    def _hand(self, client: Any, topic: str, payload: bytes, *, sure: bool) -> int:
+        token = super()._hand(client, topic, payload, sure=sure)
         self.said += 1
         self._note("out", topic, payload)
         return token

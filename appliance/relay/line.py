@@ -16,9 +16,12 @@ class LinkError(OSError):
 
 @dataclass(frozen=True, slots=True)
 class Up:
-    """Connected and subscribed. `resumed`: the broker has kept what was sent to us while we were away."""
+    """Connected and subscribed. `resumed`: the broker has kept what was sent to us while we were away. `greeted`: the hellos that were
+    ready have left with CONNECT.
+    """
 
     resumed: bool = False
+    greeted: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -248,7 +248,8 @@ class MqttLink:
     `client_id` is fixed; `topics` are subscribed (QoS 1) before the line counts as up. `keep`: the broker shall keep our
     session while we are away (the bridge); without it a connection begins with nothing (the station).
 
-    `rest`, where there is one, learns how long a pulse the path stands, up to `keepalive`.
+    `rest`, where there is one, learns how long a pulse the path stands, up to `keepalive`. `greet`, where there is one, gives what is said
+    first on a connection, as topics and payloads (QoS 1): it leaves with CONNECT and SUBSCRIBE, a round trip before the line counts as up.
 
     `keepalive` is what CONNECT promises: the broker gives us up after one and a half times as many seconds of silence. `beat`, where
     it is shorter, says after how many seconds of our own silence a ping goes; it may be changed at any time. `together`: what is
@@ -268,6 +269,8 @@ class MqttLink:
     eager: bool = False
     beat: float = 0.0
     rest: Silence | None = None
+    greet: Callable[[], Sequence[tuple[str, bytes]]] | None = None
+    _greeted: bool = False
     _acked: list[Happening] = field(default_factory=list)
     _happened: deque[Happening] = field(default_factory=deque)
     _phase: str = "idle"
@@ -374,8 +377,14 @@ class MqttLink:
             raise LinkError("window")
         if len(payload) > self.largest:
             raise LinkError("packet-size", f"{len(payload)} bytes, the broker takes {self.largest}")
+        token = self._hand(self._client, topic, payload, sure=sure)
+        self._said()
+        return token
+
+    def _hand(self, client: _Client, topic: str, payload: bytes, *, sure: bool) -> int:
+        """Give one message to paho; its token."""
         name, properties = self._short(topic)
-        info = self._client.publish(name, payload, qos=int(sure), properties=properties)
+        info = client.publish(name, payload, qos=int(sure), properties=properties)
         self._raise_bug()
         if info.rc != MQTTErrorCode.MQTT_ERR_SUCCESS:
             if self._phase != "idle":
@@ -383,9 +392,7 @@ class MqttLink:
             raise LinkError("lost", mqtt.error_string(info.rc))
         if sure:
             self._flying.add(info.mid)
-        token = self._token(info.mid)
-        self._said()
-        return token
+        return self._token(info.mid)
 
     def _short(self, topic: str) -> tuple[str, Properties | None]:
         """A topic once spoken in full goes as a number from then on, where the broker keeps numbers (MQTT 5: topic alias)."""
@@ -630,6 +637,12 @@ class MqttLink:
         try:
             client.reconnect()
             client.subscribe([(topic, 1) for topic in self.topics])  # in one go with CONNECT: nobody need wait for CONNACK (MQTT 5, 3.1.4)
+            greeting = () if self.greet is None else self.greet()
+            for where, said in greeting:  # after SUBSCRIBE, so that the answer finds us subscribed
+                self._hand(client, where, said, sure=True)
+            self._greeted = bool(greeting)
+        except LinkError:
+            pass  # `_hand` has told it
         except OSError as error:
             self._fail("lost", error)
         if self._generation == now:
@@ -671,7 +684,7 @@ class MqttLink:
             return
         if self._phase == "subscribing":
             self._phase, self.up, self._refused_five, self._asked = "up", True, False, None
-            self._happened.append(Up(self._resumed))
+            self._happened.append(Up(self._resumed, self._greeted))
 
     def _on_publish(self, mid: int, reason: Any, _properties: Any) -> None:
         if mid not in self._flying:
@@ -718,7 +731,7 @@ class MqttLink:
         self._flying.clear()
         self._acked.clear()
         self._receive_maximum, self._largest, self._resumed = NO_LIMIT, 0, False
-        self._alias_maximum, self._aliases = 0, {}
+        self._alias_maximum, self._aliases, self._greeted = 0, {}, False
         sock, self._sock = self._sock, None
         client, self._client, self._stream = self._client, None, None
         if isinstance(sock, ssl.SSLSocket) and client is not None:

@@ -6,6 +6,7 @@ from random import Random
 
 import pytest
 
+from appliance.contract.receipts import read_hello
 from appliance.contract.topics import UP, shard_filter, station_filter, topic
 from appliance.relay.line import Acked
 from appliance.relay.link import Broker, MqttLink
@@ -26,9 +27,13 @@ class Wired:
         self.plug()
 
     def station(self) -> MqttLink:
-        """The station's line."""
+        """The station's line; its hello leaves with CONNECT, as `tram carry` says it."""
         return MqttLink(
-            Broker("127.0.0.1", self.broker.port), f"tram-{STATION}", [station_filter(SHARD, STATION, "down")], connect_timeout=5
+            Broker("127.0.0.1", self.broker.port),
+            f"tram-{STATION}",
+            [station_filter(SHARD, STATION, "down")],
+            connect_timeout=5,
+            greet=lambda: self.world.station.greeting(),  # noqa: PLW0108 - the station is another one after each power cut
         )
 
     def bridge(self) -> MqttLink:
@@ -105,6 +110,26 @@ def test_readings_go_up_and_answers_come_down(wired: Wired) -> None:
     wired.world.answer()
     wired.world.answer(text=Random(2).randbytes(2500).hex())
     wired.settle()
+    assert wired.world.judge() == []
+
+
+def test_a_hello_that_left_with_connect_is_not_said_again(wired: Wired) -> None:
+    """The answer to it opens the line for what is new: nothing else was asked, and nothing was said twice."""
+    first = wired.world.station.greeting
+    said: list[tuple[str, bytes]] = []
+
+    def greeting() -> list[tuple[str, bytes]]:
+        said[:] = first()
+        return said
+
+    wired.turn("bridge")
+    until(lambda: wired.turn("bridge") or wired.lines["bridge"].up, 10.0)
+    wired.world.station.greeting = greeting  # type: ignore[method-assign]  # listens to what it gives
+    wired.world.record(0)
+    wired.settle()
+    talk = wired.world.station.talks[STATION]
+    assert talk.answered
+    assert [read_hello(payload).nonce for _, payload in said] == [talk.nonce]
     assert wired.world.judge() == []
 
 

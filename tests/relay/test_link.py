@@ -276,6 +276,24 @@ def test_a_broker_nobody_vouches_for_is_not_spoken_to(secure: tuple[servers.Brok
 # --- a broker that misbehaves --------------------------------------------------------------------------------------------------------
 
 
+def test_what_is_said_first_leaves_with_connect(link: Callable[..., MqttLink], hand: Callable[..., HandBroker]) -> None:
+    """A broker that has not answered yet has it already, after SUBSCRIBE; on the next connection it is asked for anew."""
+    broker, said = hand(mute=True), [b"one", b"two"]
+    one = link(broker.port, greet=lambda: [(UP_TOPIC, said.pop(0))])
+    one.open()
+    until(lambda: one.wait(0.0) or broker.step() or broker.published(), 5.0)
+    assert [first & 0xF0 for first, _ in broker.packets] == [0x10, 0x80, 0x30]
+    assert broker.published()[0].endswith(b"one")
+    assert not one.up
+    broker.drop()
+    heard(one, Down, broker)
+    broker.mute, broker.acks = False, True
+    one.open()
+    assert heard(one, Up, broker).greeted
+    until(lambda: one.wait(0.0) or broker.step() or one.room == 65_535, 5.0)
+    assert broker.published()[1].endswith(b"two")
+
+
 def test_nothing_is_queued_while_the_line_is_down(link: Callable[..., MqttLink], hand: Callable[..., HandBroker]) -> None:
     """Trap 3: publish() refuses, and the connection that follows carries nothing."""
     broker = hand()
