@@ -35,6 +35,20 @@ require_certificate true
 """
 _DAY = dt.timedelta(days=1)
 
+OPENSSL_CONF = """\
+openssl_conf = default_conf
+[default_conf]
+ssl_conf = ssl_sect
+[ssl_sect]
+system_default = system_default_sect
+[system_default_sect]
+MinProtocol = TLSv1.2
+CipherString = DEFAULT:@SECLEVEL=2
+NumTickets = 1
+Options = -SessionTicket
+"""
+"""What the broker's environment variable of this name points to, as the role broker has it: one small ticket, remembered by the broker."""
+
 
 @contextmanager
 def secure_broker() -> Iterator[Broker]:
@@ -49,7 +63,12 @@ def secure_broker() -> Iterator[Broker]:
         port = free_ports(1)[0]
         certificates(folder)
         (folder / "conf").write_text(_CONF.format(port=port, folder=folder))
-        running = subprocess.Popen([*_rights(), program, "-c", str(folder / "conf")], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        running = subprocess.Popen(
+            [*_rights(), program, "-c", str(folder / "conf")],
+            env=os.environ | openssl_environment(folder),
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+        )
         _wait(port, running)
         context = tls_context(f"{folder}/ca.pem", f"{folder}/client.pem", f"{folder}/client.key")
         context.minimum_version = ssl.TLSVersion.TLSv1_3
@@ -59,6 +78,14 @@ def secure_broker() -> Iterator[Broker]:
             running.send_signal(signal.SIGTERM)
             running.wait(10)
         shutil.rmtree(folder, ignore_errors=True)
+
+
+def openssl_environment(folder: Path) -> dict[str, str]:
+    """The environment of a broker with small tickets; the file is written into `folder`."""
+    file = folder / "openssl.cnf"
+    file.write_text(OPENSSL_CONF, encoding="ascii")
+    file.chmod(0o644)
+    return {"OPENSSL_CONF": str(file)}
 
 
 def _wait(port: int, running: subprocess.Popen[bytes]) -> None:

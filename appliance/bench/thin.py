@@ -24,7 +24,7 @@ from sqlalchemy import text
 
 from appliance.agent.clock import Clock, boot_id
 from appliance.bench.counters import percentile
-from appliance.bench.secure import certificates
+from appliance.bench.secure import certificates, openssl_environment
 from appliance.bench.shaper import BRIDGE_ADDRESS, PROFILES, Shaper, Weather, thin_link
 from appliance.contract.events import Department, Urgency
 from appliance.database import Connection
@@ -206,7 +206,8 @@ def _start(here: Ends, carrier: Sequence[str]) -> None:
     if mosquitto is None:
         raise RuntimeError("this bench needs mosquitto (apt-get install mosquitto)")
     (here.folder / "mosquitto.conf").write_text(_CONF.format(port=_PORT, folder=here.folder) + "user root\n")
-    here.start("broker", "bridge", [mosquitto, "-c", "mosquitto.conf"])
+    given = [f"{name}={value}" for name, value in openssl_environment(here.folder).items()]
+    here.start("broker", "bridge", ["env", *given, mosquitto, "-c", "mosquitto.conf"])
     here.start("bridge", "bridge", [*_program("cloud_bridge.cli"), "carry"])
     here.start("carry", "station", [*carrier, "--config", str(here.folder / "tram.toml"), "carry"])
 
