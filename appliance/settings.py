@@ -232,10 +232,10 @@ class Link:
         "the line now. While there is none, metered rules.",
     )
     gather_s: int = setting(
-        870,
+        1770,
         whole(1, 7200, 60),
-        "How long ordinary readings wait on a metered line for the next contact, at most: 870 is a little less than its pulse. Requests "
-        "never wait, and take along what waits.",
+        "How long ordinary readings wait on a metered line for the next contact, at most: 1770 is a little less than half an hour. "
+        "Requests and the readings of an open request never wait, and take along what waits; so do thirty readings.",
     )
     keepalive_s: int = setting(300, whole(5, 900, 300), "The longest silence on the line in seconds.")
     connect_timeout_s: float = setting(15.0, seconds(1, 120, 15), "How long a connection may take to come up.")
@@ -316,6 +316,31 @@ class Phone:
 
     host: str = setting("127.0.0.1", HOST, "The address in the station's own network that telephones reach; loopback: none do.")
     port: int = setting(8081, TCP_PORT, "Its port.")
+
+
+@dataclass(frozen=True, slots=True)
+class Lan:
+    """The station's own computers and telephones as further screens (`tram lan`, behind a front that speaks TLS); off by default."""
+
+    address: str = setting(
+        "",
+        form(HOST_PATTERN, HOST.expected, "10.77.0.1", empty=True),
+        "The box's address in the station's own network, as it stands in a browser there; empty: no other screen than the box's.",
+    )
+    port: int = setting(443, TCP_PORT, "The port of the front.")
+    certificate: Path = setting(
+        Path("/etc/tram/lan/lan.pem"),
+        path("/etc/tram/lan/lan.pem"),
+        "The front's certificate, made on the box by `tram lan-certificate`, with its key (.key) beside it.",
+    )
+
+    @property
+    def web(self) -> str:
+        """What is typed into a browser; empty where there is no such network."""
+        if not self.address:
+            return ""
+        host = f"[{self.address}]" if ":" in self.address else self.address
+        return f"https://{host}" if self.port == 443 else f"https://{host}:{self.port}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -440,6 +465,7 @@ class Settings:
     bag: Bag = field(default_factory=Bag)
     update: Update = field(default_factory=Update)
     phone: Phone = field(default_factory=Phone)
+    lan: Lan = field(default_factory=Lan)
     duty: Duty = field(default_factory=Duty)
     emergency: Emergency = field(default_factory=Emergency)
     sms: Sms = field(default_factory=Sms)

@@ -51,7 +51,7 @@ RECEIPT_EVENTS = 30
 """Receipts of lanes from CONSULT on: at most one in so many seconds, or one for so many events; lane 0 at once (decision 8)."""
 FULL_ALREADY = AT_ONCE | {Lane.ATTACHMENTS}
 """Lanes that do not gather: the urgent ones, and that of pictures, each part of which fills a message by itself."""
-CALM = 300.0
+CALM = 900.0
 """On a metered link words of lane 0 that nobody acts upon (that an answer was read) wait so long for somebody to go with, and no longer."""
 GATHER = 1.0
 BUSY = 3.0

@@ -150,7 +150,7 @@ def left(world: World) -> list[str]:
 
 
 def test_the_word_that_an_answer_was_read_waits_for_somebody_to_go_with(metered: World) -> None:
-    """Five minutes at most; a request takes it along, and it takes along what gathers. It leaves as what it is: lane 0."""
+    """A quarter of an hour at most; a request takes it along, and it takes along what gathers. It leaves as what it is: lane 0."""
     world = quiet(metered)
     read_word(world, 2)
     assert left(world) == []
