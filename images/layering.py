@@ -21,7 +21,7 @@ PROVISIONING = HERE.parent / "provisioning"
 LAYER_KEYS = {"summary": str, "packages": list, "early": list, "files": list, "commands": list, "variables": dict, "roles": dict}
 VARIABLE_KEYS = {"type": str, "form": str, "low": int, "high": int, "default": object, "example": str, "doc": str}
 TYPES = ("text", "whole", "file", "table")
-PACKAGE = r"[a-z0-9][a-z0-9+.-]+"
+PACKAGE = r"[a-z0-9][a-z0-9+.-]+|\{\w+\}"
 DISK = "7472616d"
 """The disk's number in its partition table ("tram"): a slot is found by its place, so an update needs no label of its own."""
 HOST = "image"
@@ -90,7 +90,7 @@ def layer(file: Path) -> Layer:
         _variable(name, key, one)
     for one in found.get("files", []):
         _file(name, one)
-    for key in ("early", "commands", "roles"):
+    for key in ("packages", "early", "commands", "roles"):
         said = found.get(key, [])
         for one in said.values() if isinstance(said, dict) else said:
             _known(name, key, one, variables)
@@ -177,15 +177,21 @@ def image(target: str, suite: str, values: Mapping[str, Any], said: str = "value
     found = read_toml(HERE / "targets" / f"{target}.toml")
     layers = tuple(layer(HERE / "layers" / f"{name}.toml") for name in found["layers"])
     declared = {key: one for each in layers for key, one in each.variables.items()}
+    fixed = found.get("values", {})
     for key, value in values.items():
-        if key not in declared:
-            raise WrongImage(said, key, value, "one of " + ", ".join(sorted(declared)), sorted(declared)[0])
+        if key not in declared or key in fixed:
+            free = sorted(set(declared) - set(fixed))
+            raise WrongImage(said, key, value, "one of " + ", ".join(free), free[0])
         checked(said, key, value, declared[key])
-    made = {}
+    made, values = {}, {**values, **fixed}
     for key, one in declared.items():
         if key not in values and "default" not in one:
             raise WrongImage(said, key, None, f"a value: {one['doc']}", f"{key} = {one['example']}")
         made[key] = checked(said, key, values.get(key, one.get("default")), one)
+    if bool(made.get("pi_mirror")) != bool(made.get("pi_keyring")):
+        raise WrongImage(
+            said, "pi_keyring", made["pi_keyring"], "the archive's key, together with pi_mirror", declared["pi_keyring"]["example"]
+        )
     return Image(target, found["architecture"], suite, layers, made)
 
 
@@ -210,7 +216,7 @@ def _role_value(said: str, each: Layer, values: Mapping[str, str]) -> object:
 
 def packages_of(one: Image) -> list[str]:
     """Debian's packages: the layers', and those the roles ask for by default, so that no role fetches anything while it runs."""
-    asked = [name for each in one.layers for name in each.packages]
+    asked = [filled(name, one.values) for each in one.layers for name in each.packages]
     if roles_of(one):
         import yaml  # type: ignore[import-untyped]  # comes with ansible-core, without types
 
@@ -266,10 +272,13 @@ def _packages(one: Image, keep: Path | None) -> str:
     source = f"deb [signed-by=/usr/share/keyrings/debian-archive-keyring.gpg] {one.values['mirror']} {one.suite} main non-free-firmware"
     early = "\n".join(filled(command, one.values) for each in one.layers for command in each.early)
     hook = f"--essential-hook={shlex.quote('ROOT=$1; export ROOT; ' + early)}"
+    sources = shlex.quote(source)
+    if one.values.get("pi_mirror"):
+        sources += " " + shlex.quote(f"deb [signed-by={one.values['pi_keyring']}] {one.values['pi_mirror']} {one.suite} main")
     command = (
         f"mmdebstrap --mode=root --variant=minbase --architectures={one.architecture} --include={','.join(packages_of(one))} "
         "--dpkgopt=path-exclude='/usr/share/man/*' --dpkgopt=path-exclude='/usr/share/locale/*' --dpkgopt=path-exclude='/usr/share/doc/*' "
-        f"--dpkgopt=path-include='/usr/share/doc/*/copyright' {hook} {one.suite} {{}} {shlex.quote(source)}"
+        f"--dpkgopt=path-include='/usr/share/doc/*/copyright' {hook} {one.suite} {{}} {sources}"
     )
     if keep is None:
         return command.format('"$ROOT"')

@@ -1,7 +1,6 @@
 """A bridge on this machine as a guest sees it: authority, door, broker with walls, carrier, made with the commands people use."""
 
 import json
-import os
 import shutil
 import signal
 import subprocess
@@ -16,9 +15,9 @@ from sqlalchemy import func, select
 from cloud_bridge import ca
 from cloud_bridge.store import tables
 from cloud_bridge.store.engine import open_engine, reading
-from cloud_bridge.topicwalls import CARRIER, dynamic_security
+from cloud_bridge.topicwalls import CARRIER
 from tests import servers
-from tests.enrolling import PASSPHRASE, plugin
+from tests.enrolling import PASSPHRASE, bridge_settings, walled
 from tests.polling import until
 
 HOST = "10.0.2.2"
@@ -60,48 +59,11 @@ class Bridge:
         shutil.rmtree(self.folder)
 
     def _settings(self) -> None:
-        (self.folder / "bridge.toml").write_text(f"""environment = "test"
-[bridge]
-database = "sqlite:///{self.folder}/bridge.db"
-key_dir = "keys"
-shards = [7]
-console_secret_file = "console"
-door_port = {DOOR}
-door_cert = "door/door.pem"
-door_key = "door/door.key"
-deny_file = "revoked.pem"
-admin_cert = "admin/tram-admin.pem"
-admin_key = "admin/tram-admin.key"
-[door]
-host = "{HOST}"
-port = {DOOR}
-[broker]
-host = "127.0.0.1"
-port = {MQTT}
-tls = true
-ca = "carrier/ca.pem"
-cert = "carrier/{CARRIER}.pem"
-key = "carrier/{CARRIER}.key"
-""")
+        (self.folder / "bridge.toml").write_text(bridge_settings(self.folder, (HOST, DOOR), MQTT))
 
     def _broker(self) -> tuple[servers.Broker, Path]:
         """Mosquitto with certificates both ways, under the name the guest knows it by."""
-        authority, key = ca.load(self.folder / "keys"), ca.new_key()
-        made = authority.server([HOST, "127.0.0.1"], key.public_key(), ca.now_utc())
-        person = servers.unprivileged("mosquitto")
-        place = servers.folder(person, "dx")
-        ca.issue_files(place, "broker", made, key, authority)
-        (place / "authorities.pem").write_bytes(ca.pem(authority.root, authority.issuing))
-        (place / "rights.json").write_text(dynamic_security([]))
-        (place / "revoked.pem").write_bytes(authority.revoked((), ca.now_utc()))
-        for one in place.iterdir():
-            if person.uid is not None:
-                os.chown(one, person.uid, -1 if person.gid is None else person.gid)
-        said = (
-            f"cafile {place}/authorities.pem", f"certfile {place}/broker.pem", f"keyfile {place}/broker.key", "require_certificate true",
-            "use_identity_as_username true", f"plugin {plugin()}", f"plugin_opt_config_file {place}/rights.json",
-        )  # fmt: skip
-        return servers.mosquitto("\n".join(said), port=MQTT, anonymous=False), place
+        return walled(ca.load(self.folder / "keys"), (), name=HOST, port=MQTT)
 
     def _command(self, *words: str) -> list[str]:
         start = "import sys; sys.argv[0] = 'tram-bridge'; from cloud_bridge.cli import main; sys.exit(main())"

@@ -16,15 +16,13 @@ INVALID = sorted((HERE / "invalid").glob("*.toml"))
 TARGETS = sorted(one.stem for one in (HERE / "targets").glob("*.toml"))
 
 
-def values(folder: Path, target: str = "vm", **more: Any) -> dict[str, Any]:
-    """Values that a target accepts."""
+def values(folder: Path, **more: Any) -> dict[str, Any]:
+    """Values that every target accepts."""
     for name in ("technician.pub", "release.pem", "wheels.tar", "bundle.crt"):
         (folder / name).write_text("a file of a test\n")
-    keys = {"ssh_key": "technician.pub", "release_key": "release.pem", "wheelhouse": "wheels.tar"}
-    keys |= {"bundle_cert": "bundle.crt"} if target.startswith("vm") else {}
-    numbers = {"version": "0.2.0"} if target.startswith("vm") else {}
+    keys = {"ssh_key": "technician.pub", "release_key": "release.pem", "wheelhouse": "wheels.tar", "bundle_cert": "bundle.crt"}
     files = {key: str(folder / name) for key, name in keys.items()}
-    return {"mirror": "http://deb.example.org/debian", "bridge": "bridge.example.org", **files, **numbers, **more}
+    return {"mirror": "http://deb.example.org/debian", "bridge": "bridge.example.org", "version": "0.2.0", **files, **more}
 
 
 @pytest.mark.parametrize("file", INVALID, ids=lambda one: one.stem)
@@ -50,10 +48,10 @@ def test_there_are_invalid_examples_for_layers_and_for_values() -> None:
 @pytest.mark.parametrize("target", TARGETS)
 def test_every_target_can_be_planned(target: str, tmp_path: Path) -> None:
     """The layers of each target are accepted, no variable stays open, and the packages come before the disk."""
-    made = image(target, "trixie", values(tmp_path, target))
+    made = image(target, "trixie", values(tmp_path))
     found = list(steps(made, tmp_path / "tram.img"))
     text = "\n".join(command for _, command in found)
-    assert not re.search(r"(?<!\$)\{(hostname|ssh_key|release_key|cma_mb|mirror|wheelhouse|version|board)\}", text)
+    assert not re.search(r"(?<!\$)\{(hostname|ssh_key|release_key|cma_mb|pi_kernel|mirror|wheelhouse|version|board)\}", text)
     titles = [title for title, _ in found]
     assert (
         titles.index("packages")
@@ -71,6 +69,28 @@ def test_an_unknown_target_or_suite_is_refused(tmp_path: Path) -> None:
         image("pi3", "trixie", values(tmp_path))
     with pytest.raises(WrongImage, match="trixie"):
         image("vm", "bookworm", values(tmp_path))
+
+
+def test_the_target_says_the_board_and_nobody_else(tmp_path: Path) -> None:
+    """A bundle for another board must never fit: the image's board is its target's name."""
+    for target in TARGETS:
+        assert image(target, "trixie", values(tmp_path)).values["board"] == target
+    with pytest.raises(WrongImage) as error:
+        image("pi4", "trixie", values(tmp_path, board="vm"))
+    assert error.value.key == "board"
+
+
+def test_raspberry_pis_archive_stands_beside_debians(tmp_path: Path) -> None:
+    """Its address and its key come together, and its kernel can be chosen; without them nothing but Debian is asked."""
+    where = {"pi_mirror": "http://pi.example.org/debian", "pi_keyring": "/usr/share/keyrings/pi.gpg"}
+    made = image("pi4", "trixie", values(tmp_path, pi_kernel="linux-image-rpi-v8", **where))
+    assert "linux-image-rpi-v8" in packages_of(made) and "linux-image-arm64" not in packages_of(made)
+    command = dict(steps(made, tmp_path / "t.img"))["packages"]
+    assert "deb [signed-by=/usr/share/keyrings/pi.gpg] http://pi.example.org/debian trixie main" in command
+    assert "pi.example.org" not in dict(steps(image("pi4", "trixie", values(tmp_path)), tmp_path / "t.img"))["packages"]
+    with pytest.raises(WrongImage) as error:
+        image("pi4", "trixie", values(tmp_path, pi_mirror=where["pi_mirror"]))
+    assert error.value.key == "pi_keyring"
 
 
 def test_the_command_prints_the_plan_or_the_reason(tmp_path: Path) -> None:
