@@ -4,6 +4,7 @@ import re
 import pytest
 
 from appliance.contract import events as ev
+from appliance.contract.identifiers import station_text
 from appliance.contract.ids import spell
 from appliance.contract.metrics import Status
 from appliance.contract.readings import ClockQuality
@@ -298,8 +299,8 @@ def test_a_disputed_reading_is_shown_to_a_person_on_both_pages_and_on_the_list(o
     for patient in (PATIENT, OTHER):
         assert "gán cho hai người" in doctor.get(f"/patients/{STATION}/{patient}").text
     listed = doctor.get("/review/").text
-    assert spell(PATIENT) in listed
-    assert spell(OTHER) in listed
+    assert station_text(PATIENT) in listed
+    assert station_text(OTHER) in listed
     assert "session-ended" in listed
 
 

@@ -6,6 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from appliance.contract.events import Allergies, Identity, Marks, Sex, Urgency
+from appliance.contract.identifiers import station_text
 from appliance.contract.metrics import Metric, Status
 from appliance.contract.readings import ClockQuality, Numeric, Reading, ReadingKind, Source
 from cloud_bridge.console import present
@@ -174,7 +175,7 @@ def test_the_banner_says_unknown_and_never_a_question_mark():
     """An identity with nothing but a name."""
     shown = present.banner(Identity(PATIENT, 1, "Lò Thử Nghiệm"), TODAY, VI)
     assert (shown.birth, shown.age, shown.sex, shown.allergies) == ("Không rõ", "tuổi không rõ", "Không rõ", "Chưa rõ: trạm chưa hỏi")
-    assert (shown.id_label, shown.allergic, shown.asked) == ("Mã tại trạm", False, False)
+    assert (shown.id_label, shown.id_text, shown.allergic, shown.asked) == ("Mã tại trạm", station_text(PATIENT), False, False)
     assert present.banner(Identity(PATIENT, 1, ""), TODAY, VI).name == "Không rõ"
 
 

@@ -8,6 +8,7 @@ from werkzeug.exceptions import HTTPException, ServiceUnavailable
 from werkzeug.middleware.proxy_fix import ProxyFix
 from werkzeug.routing import BaseConverter, ValidationError
 
+from appliance.contract.identifiers import station_text
 from appliance.contract.ids import SHORT_BITS, is_station, spell, unspell
 from cloud_bridge.console import access, consults, factors, fresh, guard, patients, people, places, queue, review, rota, sessions
 from cloud_bridge.console.desk import EXTENSION, Desk
@@ -75,7 +76,13 @@ def create_app(desk: Desk, secret: bytes, *, behind_tls: bool = False) -> Flask:
         app.register_blueprint(noun.pages)
     app.context_processor(_always)
     app.jinja_env.filters.update(
-        clock=clock, day=day, grouped=grouped, spell=spell, waited=waited, moment=lambda at: moment(at, desk.now())
+        clock=clock,
+        day=day,
+        grouped=grouped,
+        spell=spell,
+        station_text=station_text,
+        waited=waited,
+        moment=lambda at: moment(at, desk.now()),
     )
     app.register_error_handler(HTTPException, _plainly)
     app.register_error_handler(OSError, _away)

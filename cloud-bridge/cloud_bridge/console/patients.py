@@ -8,7 +8,6 @@ from sqlalchemy import Connection
 from werkzeug.wrappers import Response as AnyResponse
 
 from appliance.contract.identifiers import station_text
-from appliance.contract.ids import spell
 from appliance.contract.metrics import Status
 from cloud_bridge.console import fresh, guard, present, vitals, year
 from cloud_bridge.console.desk import desk
@@ -83,7 +82,7 @@ def _load(tx: Connection, station: str, patient: int, *, chart: bool = True) -> 
     (rows,) = vitals.noted(tx, station, patient, vitals.rows(found[: vitals.LISTED], patient, named))
     attempts = [present.attempt(observations.read_reading(one), why, wall, t) for one, why, wall in patients.attempts(tx, station, patient)]
     return {
-        "station": station, "patient": patient, "place": place.name if place else station, "code": spell(patient), "now": now,
+        "station": station, "patient": patient, "place": place.name if place else station, "code": station_text(patient), "now": now,
         "who": None if who is None else present.banner(who, present.local(now).date(), t), "others": rows, "readings": found,
         "asked": [(one, t(*URGENCIES[one.urgency])) for one in asked], "merged": merged, "attempts": attempts,
         "consents": [(t(*PURPOSES.get(one.purpose, (one.purpose, one.purpose))), one) for one in said],

@@ -16,6 +16,7 @@ from appliance.contract import guided
 from appliance.contract.duplicates import DEAD_CLOCK, FUTURE, NO_DATE, doubt, measured_at, twins
 from appliance.contract.events import Allergies, Identity, Marks, Sex, Urgency
 from appliance.contract.guided import HAND_RULES, Arm, Cuff, Posture, Unrested
+from appliance.contract.identifiers import station_text
 from appliance.contract.ids import spell
 from appliance.contract.metrics import TABLE, Metric, Status, coded
 from appliance.contract.readings import ClockQuality, Numeric, Reading, ReadingKind, Source
@@ -169,9 +170,9 @@ def grouped(number: str) -> str:
 
 
 def banner(who: Identity, today: date, t: Say) -> Banner:
-    """The banner of a patient; without CCCD and BHYT it shows the station's own number."""
+    """The banner of a patient; without CCCD and BHYT it shows the station's own number, as the station's screen and slip write it."""
     ids = [("CCCD", grouped(who.cccd)), ("BHYT", grouped(who.bhyt)), (t("Số tại trạm", "Station no."), who.station_number)]
-    given = [one for one in ids if one[1]] or [(t("Mã tại trạm", "Station code"), spell(who.patient))]
+    given = [one for one in ids if one[1]] or [(t("Mã tại trạm", "Station code"), station_text(who.patient))]
     more = [*given[1:], (t("Điện thoại", "Phone"), who.phone), (t("Thôn, bản", "Village"), who.village)]
     known = who.allergies is Allergies.KNOWN
     return Banner(
