@@ -112,7 +112,9 @@ class Counts:
 
 @dataclass
 class Pump:
-    """The crank of one end. `stations`: (station, shard) of the talks known from the start (at the station: its own one)."""
+    """The crank of one end. `stations`: (station, shard) of the talks known from the start (at the station: its own one). `reader`:
+    reads a message, or has read it already.
+    """
 
     storage: Storage
     link: Link
@@ -139,6 +141,7 @@ class Pump:
     ask_round: bool = True
     due: float = float("-inf")
     doubtful: bool = True
+    reader: Callable[[Message, str], Heard] = read
 
     def __post_init__(self) -> None:
         for station, shard in self.stations:
@@ -308,7 +311,7 @@ class Pump:
         if not self.basket:
             return []
         messages = list(self.basket)
-        heard = [read(message, self.end.other) for message in messages]
+        heard = [self.reader(message, self.end.other) for message in messages]
         with self._transaction() as tx:
             _, committed = self.hear(tx, heard, now, at)
         del self.basket[: len(messages)]

@@ -129,6 +129,10 @@ class AmqpLink:
         self._happened.clear()
         return happened
 
+    def coming(self) -> Sequence[Message]:
+        """Nothing: what has come is handed over whole."""
+        return ()
+
     @property
     def spent(self) -> int:
         """Bytes that this connection has cost: nobody counts them in a data centre."""

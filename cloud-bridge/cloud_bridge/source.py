@@ -13,6 +13,7 @@ import time
 import zlib
 from collections import deque
 from collections.abc import Callable, Iterable, Sequence
+from itertools import chain
 from typing import Any, Protocol
 
 from appliance.contract.lanes import AT_ONCE, Lane
@@ -45,6 +46,10 @@ class Source(Link, Protocol):
 
     def wait(self, seconds: float) -> Any:
         """Wait for something to happen, at most so long."""
+        ...
+
+    def coming(self) -> Iterable[Message]:
+        """Messages that are here and that `happenings` will hand over next, in that order; some or none of them."""
         ...
 
     def close(self, reason: str = "closed") -> None:
@@ -152,6 +157,10 @@ class Express:
                     told += self._told(place, one)
         fallen = [one for one in told if isinstance(one, Down)]
         return fallen[:1] if fallen else [*told, *self._group()]
+
+    def coming(self) -> Iterable[Message]:
+        """What is urgent, then the rest."""
+        return chain(self._soon, self._later)
 
     def _group(self) -> list[Message]:
         now = self._clock()

@@ -9,7 +9,10 @@ from typing import Any
 import pytest
 
 from appliance import journal
-from cloud_bridge.carrier import AWAY, AWAY_MOST, Loop
+from appliance.contract.topics import UP
+from appliance.relay.line import Message
+from appliance.relay.taking import read
+from cloud_bridge.carrier import AHEAD, AWAY, AWAY_MOST, Ahead, Loop
 from cloud_bridge.source import client_id
 from cloud_bridge.store.engine import DatabaseError
 from tests import servers
@@ -63,6 +66,36 @@ def test_a_database_that_is_away_is_tried_ever_less_often_and_nothing_is_acknowl
     assert (world.told_bridge()[uid][0], world.net.ends["up"].unacked) == (1, {})
     assert "the database cannot do it now" in log.getvalue()
     world.close()
+
+
+def queue(count: int, generation: int = 0) -> list[Message]:
+    """Messages that nobody can read, of one connection."""
+    return [Message(f"v1/00/tram-0001/up/{number % 6}", bytes([number % 256]), generation << 16 | number) for number in range(count)]
+
+
+def test_what_is_read_ahead_is_what_would_have_been_read() -> None:
+    """The next messages, one at a time, up to a limit; each is read once, and a message with an old one's token is read anew."""
+    waiting = queue(AHEAD + 10)
+    ahead = Ahead(lambda: waiting)
+    before = [ahead.one() for _ in range(AHEAD + 5)]
+    assert before == [True] * AHEAD + [False] * 5
+    taken, waiting = waiting[:3], waiting[3:]
+    given = [ahead.read(one, UP) for one in taken]
+    assert given == [read(one, UP) for one in taken]
+    assert [ahead.one() for _ in range(4)] == [True] * 3 + [False]
+    other = Message(waiting[0].topic, b"other", waiting[0].token)
+    assert ahead.read(other, UP) == read(other, UP)
+
+
+def test_what_was_read_of_a_line_that_is_gone_is_not_kept() -> None:
+    """Its messages come again under other tokens; memory holds one line's messages at most."""
+    waiting = queue(AHEAD)
+    ahead = Ahead(lambda: waiting)
+    for generation in range(1, 4):
+        while ahead.one():
+            pass
+        waiting = queue(AHEAD, generation)
+    assert len(ahead._read) <= AHEAD
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])

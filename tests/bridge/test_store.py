@@ -4,12 +4,12 @@ import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.runtime.migration import MigrationContext
 from argon2 import PasswordHasher
-from sqlalchemy import func, inspect, select
-from sqlalchemy.exc import IntegrityError
+from sqlalchemy import func, inspect, select, text
+from sqlalchemy.exc import DBAPIError, IntegrityError
 
 from cloud_bridge.store import accounts, corrections, enrolment_tables, keys, migrations, relay_tables, rota_tables, stations, tables
 from cloud_bridge.store.accounts import Account, Denied, Role
-from cloud_bridge.store.engine import DatabaseError, Pulse, open_engine, reading, writing
+from cloud_bridge.store.engine import DatabaseError, Pulse, open_engine, reading, while_waiting, writing
 from cloud_bridge.store.keys import KeyFileError
 from tests.bridge.conftest import HASHER
 
@@ -86,6 +86,21 @@ def test_a_postgresql_that_is_away_is_an_oserror(tmp_path):
         with pytest.raises(DatabaseError, match="PostgreSQL is away"):
             look()
     assert issubclass(DatabaseError, OSError)
+
+
+def test_work_is_done_while_a_statement_takes_its_time_and_not_instead_of_it(database_url):
+    """PostgreSQL's slow answers leave room for work, and come out right, errors too; SQLite works in this thread and leaves none."""
+    engine, done = open_engine(database_url), []
+    while_waiting(engine, lambda: done.append(1))
+    with engine.connect() as tx:
+        slow = "SELECT 7 FROM pg_sleep(0.05)" if engine.dialect.name == "postgresql" else "SELECT 7"
+        assert tx.execute(text(slow)).scalar_one() == 7
+        assert bool(done) == (engine.dialect.name == "postgresql")
+        with pytest.raises(DBAPIError):
+            tx.execute(text("SELECT 1 FROM nowhere"))
+        tx.rollback()
+        assert tx.execute(text("SELECT 8")).scalar_one() == 8
+    engine.dispose()
 
 
 def test_a_sqlite_file_that_cannot_be_made_is_an_oserror(tmp_path):
