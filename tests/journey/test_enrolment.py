@@ -19,7 +19,7 @@ from cloud_bridge.store import relay_tables
 from cloud_bridge.store.engine import open_engine, reading
 from cloud_bridge.topicwalls import CARRIER
 from tests import servers
-from tests.enrolling import PASSPHRASE, Peer, come, walled
+from tests.enrolling import PASSPHRASE, Peer, bridge_settings, come, walled
 from tests.polling import until
 
 STATION = "tram-0001"
@@ -36,25 +36,8 @@ class Place:
     def write(self) -> None:
         """Both settings files, once the broker's port is known."""
         broker = f'[broker]\nhost = "127.0.0.1"\nport = {self.mqtt or 8883}\ntls = true\n'
-        (self.folder / "bridge.toml").write_text(f"""environment = "test"
-[bridge]
-database = "sqlite:///{self.folder}/bridge.db"
-key_dir = "keys"
-shards = [7]
-console_secret_file = "console"
-door_port = {self.door}
-door_cert = "door/door.pem"
-door_key = "door/door.key"
-deny_file = "revoked.pem"
-admin_cert = "admin/tram-admin.pem"
-admin_key = "admin/tram-admin.key"
-[door]
-host = "127.0.0.1"
-port = {self.door}
-{broker}ca = "carrier/ca.pem"
-cert = "carrier/{CARRIER}.pem"
-key = "carrier/{CARRIER}.key"
-""")
+        settings = bridge_settings(self.folder, ("127.0.0.1", self.door), self.mqtt or 8883)
+        (self.folder / "bridge.toml").write_text(settings)
         (self.folder / "box.toml").write_text(f"""environment = "test"
 [station]
 id = "{STATION}"
