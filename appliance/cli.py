@@ -867,6 +867,36 @@ def _phone(args: argparse.Namespace) -> int:
     return DONE
 
 
+def _lan(args: argparse.Namespace) -> int:
+    import os
+
+    from appliance import journal
+    from appliance.agent.watchdog import Systemd
+    from appliance.kiosk.app import make_app
+    from appliance.kiosk.lan import serve
+    from appliance.store.opening import open_store
+
+    box = open_box(args)
+    box.settings.need("lan.address")
+    box.conn.close()  # every request opens the store for itself
+    app = make_app(box.settings, lambda: open_store(box.settings, any_thread=True), box.clock, os.urandom, journal.open("lan"), lan=True)
+    _end_on_sigterm()
+    serve(app, box.settings.paths.run, Systemd().sockets())
+    return DONE
+
+
+def _lan_certificate(args: argparse.Namespace) -> int:
+    from datetime import UTC, datetime
+
+    from appliance.store import front
+
+    settings = settings_of(args)
+    file = settings.lan.certificate
+    front.ensure(file, settings.need("lan.address"), datetime.now(UTC))
+    print(f"{settings.lan.web}\n{file}\nSHA-256 {front.fingerprint(file)}")
+    return DONE
+
+
 def _camera(args: argparse.Namespace) -> int:
     from appliance import journal
     from appliance.agent.camera import NAME, Shutter, run
@@ -1395,6 +1425,8 @@ COMMANDS: tuple[Command, ...] = (
     Command("bag import", "take what a USB stick brings from the bridge", _bag_import_arguments, _bag_import),
     Command("kiosk", "the staff's screens, on loopback", _kiosk_arguments, _kiosk),
     Command("phone", "where a telephone may bring one picture, with a code from the screens", _kiosk_arguments, _phone),
+    Command("lan", "the screens for the station's own computers and telephones, behind the front that speaks TLS", _nothing, _lan),
+    Command("lan-certificate", "make the front's certificate, or keep the good one; its fingerprint", _nothing, _lan_certificate),
     Command("sms", "the emergency button's text message, by a modem on a serial port, when no line passes", _nothing, _sms),
     Command("camera", "the box's own camera: one photo for whoever may ask its socket", _nothing, _camera),
     Command("panel", "status lamp, buzzer, call button and the UPS's line on GPIO pins", _panel_arguments, _panel),

@@ -90,13 +90,18 @@ def make_app(
     clock: Clock,
     urandom: Callable[[int], bytes],
     log: logging.Logger | None = None,
+    *,
+    lan: bool = False,
 ) -> Flask:
-    """The application. `connect` opens the store, `urandom` gives random bytes, `log` is `journal.open("kiosk")`."""
+    """The application. `connect` opens the store, `urandom` gives random bytes, `log` is `journal.open("kiosk")`.
+
+    `lan`: the screens of the station's network, behind their front (`kiosk.lan`), instead of the box's own.
+    """
     app = Flask(__name__, static_folder="static", template_folder="templates")
     app.config.update(
         MAX_CONTENT_LENGTH=LARGEST,
         MAX_FORM_MEMORY_SIZE=LARGEST,
-        TRUSTED_HOSTS=[settings.kiosk.host, "localhost", "127.0.0.1", "::1", "[::1]"],
+        TRUSTED_HOSTS=[settings.lan.address] if lan else [settings.kiosk.host, "localhost", "127.0.0.1", "::1", "[::1]"],
         SEND_FILE_MAX_AGE_DEFAULT=3600,
     )
     app.jinja_env.trim_blocks = app.jinja_env.lstrip_blocks = True
@@ -109,6 +114,7 @@ def make_app(
         log or logging.getLogger("tram.kiosk"),
         Desks(urandom),
         Cuffs(settings.paths.run, clock.monotonic, clock.boottime_ns, urandom),
+        lan,
         _assets(Path(app.root_path) / "static"),
     )
     parts.cuffs.left = lambda session: measure.leave(parts, session)
@@ -132,8 +138,7 @@ def serve(app: Flask, host: str, port: int, handed: Sequence[socket] = ()) -> No
     """Answer on loopback until the process ends; what a cuff holds is let go with it. `handed`: sockets systemd opened for us."""
     from waitress import serve as wait
 
-    _one_arena()
-    _give_back()
+    settle_memory()
     parts: Kiosk = app.extensions["kiosk"]
     try:
         measure.end_left_over(parts)
@@ -146,6 +151,12 @@ def serve(app: Flask, host: str, port: int, handed: Sequence[socket] = ()) -> No
         wait(app, **where, threads=THREADS, ident=None, max_request_body_size=most, clear_untrusted_proxy_headers=True)
     finally:
         parts.cuffs.close()
+
+
+def settle_memory() -> None:
+    """One heap for all threads, and what the start left over goes back to the system."""
+    _one_arena()
+    _give_back()
 
 
 def _one_arena() -> None:
@@ -182,15 +193,17 @@ def _enter() -> Response | None:
     seconds = parts.clock.monotonic()
     if request.endpoint in pictures.LARGE:
         request.max_content_length, request.max_form_memory_size = pictures.LARGEST_FORM, pictures.LARGEST_FIELDS
-    window = parts.desks.get(request.cookies.get(COOKIE, ""))
+    window = parts.desks.get(request.cookies.get(_lan().COOKIE if parts.lan else COOKIE, ""))
     if window is None:
         window = parts.desks.make(seconds)
         g.greet = window.id
     g.desk = window
+    if parts.lan and _lan().is_refused():
+        return _elsewhere(window)
     if here.is_poll():
         _felt(window, seconds)
         away = seconds - window.touched > parts.settings.kiosk.blank_s
-        return _guard(window, fresh=True) if not away or TABLE[str(request.endpoint)].rule is Rule.OPEN else _nobody()
+        return _guard(window, fresh=True) if not away or _is_open(str(request.endpoint)) else _nobody()
     fresh = window.touch(seconds, parts.settings.kiosk.blank_s)
     if not fresh:
         measure.end_open(window, "blanked")
@@ -206,7 +219,7 @@ def _guard(window: Desk, *, fresh: bool) -> Response | None:
     if request.endpoint is None:
         return None
     row = TABLE.get(request.endpoint)
-    if row is not None and row.rule is Rule.OPEN:
+    if _is_open(request.endpoint):
         return None
     who = here.person()
     if who is None:
@@ -216,9 +229,34 @@ def _guard(window: Desk, *, fresh: bool) -> Response | None:
             return _nobody()
         return _start_again(window) if request.method == "POST" or not fresh else here.go("/")
     if row is None or not may(who.role, row.rule):
-        audit.note(here.db(), actor=who.code, action="access.denied", now=here.stamp(), subject=request.endpoint)
+        subject = f"{request.endpoint} {here.origin()}".rstrip()
+        audit.note(here.db(), actor=who.code, action="access.denied", now=here.stamp(), subject=subject)
         raise NotYours(Rule.LEAD if row is None else row.rule)
     return None
+
+
+def _elsewhere(window: Desk) -> Response:
+    """Asked for from the network, done at the box alone."""
+    if window.staff:
+        audit.note(
+            here.db(), actor=window.staff, action="access.denied", now=here.stamp(), subject=f"{request.endpoint} {here.origin()}"
+        )  # fmt: skip
+    return _sorry(403, _lan().ELSEWHERE, NotYours.code)
+
+
+def _lan() -> Any:
+    """What rules in the station's network; the box's own screen never loads it."""
+    from appliance.kiosk import lan
+
+    return lan
+
+
+def _is_open(endpoint: str) -> bool:
+    """Whether it answers to who has not signed in: by the table, and in the network to a few pages alone."""
+    if here.kiosk().lan:
+        return bool(_lan().is_open(endpoint))
+    row = TABLE.get(endpoint)
+    return row is not None and row.rule is Rule.OPEN
 
 
 def _nobody() -> Response:
@@ -271,7 +309,9 @@ def _leave(answer: Response) -> Response:
         answer.headers.setdefault(name, value)
     if request.endpoint != "static":
         answer.headers["Cache-Control"] = "no-store"
-    if "greet" in g:
+    if "greet" in g and here.kiosk().lan:
+        _lan().greet(answer, g.greet)
+    elif "greet" in g:
         answer.set_cookie(COOKIE, g.greet, httponly=True, samesite="Strict", path="/")
     return answer
 
@@ -286,6 +326,7 @@ def _account(answer: Response) -> Response:
         noun, number = _named(answer)
         patient = patient or (number if noun == "patient" else rows.whose(here.db(), noun, number))
         subject = subject or ("" if noun in ("", "patient") else f"{noun}:{number}")
+        subject = f"{subject} {here.origin()}".strip()
         audit.note(here.db(), actor=here.desk().staff, action=row.audit, now=here.stamp(), patient=patient, subject=subject)
     except StoreError as error:
         return _unwritten(error)
@@ -341,7 +382,7 @@ def _at_hand() -> dict[str, object]:
         "alarm_mark": status.mark(alarms, cuffs),
         "cuffs": [(one, here.device_name(one)) for one in cuffs], "notice": notice, "staff_name": "" if me is None else me.name,
         "may": {rule.value for rule in ROLES if me is not None and may(me.role, rule)},
-        "blank_s": parts.settings.kiosk.blank_s,
+        "blank_s": parts.settings.kiosk.blank_s, "lan": parts.lan,
         "station": parts.settings.station.name or parts.settings.station.id, "station_id": parts.settings.station.id,
         "duty": here.duty_now(), "version": __version__, "here": request.path, "ribbon": status.simulated(), "errors": {}, "typed": {},
     }  # fmt: skip

@@ -9,7 +9,7 @@ from collections import OrderedDict
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 
-from appliance.contract.events import Basis, Department, Urgency
+from appliance.contract.events import Basis, Department, Identity, Urgency
 
 CONFIRMED_S = 120.0
 """After so long without a touch the patient has to be confirmed again (NHS CUI practice; ux facts)."""
@@ -63,6 +63,8 @@ class Desk:
     ask: Ask | None = None
     ticket: tuple[int, str, int] | None = None
     notice: tuple[str, str] | None = None
+    sure: dict[int, Identity] = field(default_factory=dict)
+    """Whom was confirmed, as they were then: only at windows in the network, where another program may change who is who."""
 
     def touch(self, now: float, blank_s: float) -> bool:
         """A person uses the window. False when it had been idle so long that it must have gone blank: everything is forgotten."""
@@ -82,6 +84,7 @@ class Desk:
         self.asking = self.digits = ""
         self.staff, self.found, self.enrol, self.ask, self.ticket, self.notice = "", "", None, None, None, None
         self.confirmed.clear()
+        self.sure.clear()
 
     def is_confirmed(self, patient: int) -> bool:
         """True when two identifiers of this patient were confirmed here and nobody has been away since."""
@@ -117,5 +120,7 @@ class Desks:
         with self._lock:
             self._desks[desk.id] = desk
             while len(self._desks) > MOST_DESKS:
-                self._desks.popitem(last=False)
+                # Whoever opens many windows pushes nobody out who works at one.
+                idle = next((key for key, one in self._desks.items() if not one.staff), None)
+                self._desks.popitem(last=False) if idle is None else self._desks.pop(idle)
         return desk

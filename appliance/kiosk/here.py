@@ -52,6 +52,8 @@ class Kiosk:
     log: logging.Logger
     desks: Desks
     cuffs: Cuffs
+    lan: bool = False
+    """Whether these are the screens of the station's network (`kiosk.lan`), not the box's own."""
     assets: dict[str, str] = field(default_factory=dict)
     most: int = 0
     counted: tuple[float, int] = (float("-inf"), 0)
@@ -139,6 +141,23 @@ def time_known() -> bool:
 def duty_now(department: Department | None = None) -> Duty:
     """Whom to call at this moment, by name and number; both may be empty. The settings' number where no rota says more."""
     return roster.numbers(rota_now().of(department), kiosk().settings.duty)
+
+
+def origin() -> str:
+    """From where in the station's network a request comes (``lan:10.77.0.23``); empty at the box's own screen."""
+    return f"lan:{request.remote_addr or '?'}" if kiosk().lan else ""
+
+
+def confirm(identity: Identity) -> None:
+    """Two identifiers of this patient were just confirmed at this window."""
+    desk().confirmed[identity.patient] = kiosk().clock.monotonic()
+    if kiosk().lan:
+        desk().sure[identity.patient] = identity
+
+
+def is_confirmed(identity: Identity) -> bool:
+    """Whether they were, nobody has been away since, and (in the network, of which the box's screen knows nothing) they are the same."""
+    return desk().is_confirmed(identity.patient) and (not kiosk().lan or desk().sure.get(identity.patient) == identity)
 
 
 def about(*, patient: int = 0, subject: str = "") -> None:

@@ -126,7 +126,7 @@ def s014_readings(db: Any) -> None:
 
 @STATION()
 def s015_enrolment(db: Any) -> None:
-    """How the station came to its certificate, and what its technician has accepted."""
+    """How the station came to its certificate, what its technician has accepted, and tries of PINs from the station's network."""
     _run(db, _ENROLMENT)
 
 
@@ -452,4 +452,6 @@ CREATE TABLE acceptance (
 CREATE TABLE acceptance_step (
   acceptance INTEGER NOT NULL, step TEXT NOT NULL, state TEXT NOT NULL, reason TEXT NOT NULL DEFAULT '', sent INTEGER, at INTEGER NOT NULL,
   PRIMARY KEY (acceptance, step)) WITHOUT ROWID;
+CREATE TABLE staff_pin_afar (
+  code TEXT PRIMARY KEY, failures INTEGER NOT NULL, wrong INTEGER NOT NULL, boot INTEGER NOT NULL, tries TEXT NOT NULL) WITHOUT ROWID;
 """

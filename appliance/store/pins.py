@@ -9,6 +9,9 @@ A try is counted and committed *before* the hash is compared. Five tries are fre
 minutes, at most an hour; and never are more than ten wrong ones taken within one hour, however often the right PIN comes in
 between. Waits are reckoned in ticks of CLOCK_BOOTTIME: the wall clock plays no part, and after a reboot a wait begins again
 in full.
+
+Tries from the station's own network are counted apart: whoever guesses there locks nobody out at the screen. After `MOST_AFAR`
+wrong ones in a row that way is shut for the person until they sign in at the screen, or the lead unlocks: guessing ends there.
 """
 
 import hashlib
@@ -34,6 +37,8 @@ FIRST_WAIT, LONGEST_WAIT = 600, 36_000
 """Tenths of a second: one minute after the fifth wrong try, twice as long after each further one, an hour at most."""
 HOUR, MOST_PER_HOUR = 36_000, 10
 """Within so many tenths of a second no more wrong tries are taken than this (facts: at most 10 guesses an hour)."""
+MOST_AFAR = 20
+"""Wrong tries in a row from the station's network before only the screen takes the PIN: 20 of a million that are possible."""
 SECRET_BYTES = 32
 
 
@@ -71,6 +76,16 @@ class Locked(Refused):
             f"Too many wrong PINs: wait {minutes} min, or ask the lead to unlock.",
         )
         self.wait = wait
+
+
+class Shut(Refused):
+    """No try from the network is taken any more before the person has signed in at the screen."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            "Nhập sai quá nhiều lần từ máy khác. Đăng nhập một lần ở màn hình của trạm, hoặc nhờ trưởng trạm mở khóa, rồi vào lại.",
+            "Too many wrong PINs from this network: sign in once at the station's own screen, or ask the lead to unlock.",
+        )
 
 
 class Unset(Refused):
@@ -160,6 +175,7 @@ def give(conn: Connection, secret: bytes, code: str, pin: str, *, by: str, now: 
             " hash = excluded.hash, secret = excluded.secret, since = excluded.since, failures = 0, tries = '[]'",
             (code, hashed, _name_of(secret), now.wall),
         )
+        conn.execute(_FORGET, (code,))
         audit.note(conn, actor=by, action="pin.set", now=now, subject=f"staff:{code}")
 
 
@@ -170,9 +186,12 @@ def _mixed(secret: bytes, pin: str) -> bytes:
 # --- trying -------------------------------------------------------------------------------------------------------------------------------
 
 
-def attempt(conn: Connection, secret: bytes, code: str, pin: str, *, now: Stamp, action: str = "staff.login") -> None:
-    """Compare `pin` with the person's. Returns when it is right; Locked, Wrong, Unset or Refused otherwise, Damaged where the
-    kept hash is none.
+def attempt(conn: Connection, secret: bytes, code: str, pin: str, *, now: Stamp, action: str = "staff.login", origin: str = "") -> int:
+    """Compare `pin` with the person's. Returns when it is right; Locked, Wrong, Shut, Unset or Refused otherwise, Damaged where
+    the kept hash is none.
+
+    `origin` says from where in the station's network it came (``lan:10.77.0.23``); empty: from the screen. The answer is how
+    many wrong tries had come over the network since the person last signed in at the screen; 0 to those who sign in from there.
 
     Two transactions of its own around the comparison: the first counts the try, the second takes it back when it was right.
     What was no six digits, or came during a wait, is not compared and not counted. The audit entry (`action`, ``pin.wrong``,
@@ -180,23 +199,33 @@ def attempt(conn: Connection, secret: bytes, code: str, pin: str, *, now: Stamp,
     """
     if not re.fullmatch(f"[0-9]{{{DIGITS}}}", pin):
         raise Refused(f"Mã PIN có đúng {DIGITS} chữ số.", f"A PIN has exactly {DIGITS} digits.")
-    hashed = _count(conn, secret, code, now)
+    hashed = _count(conn, secret, code, now, afar=bool(origin))
     right = _matches(hashed, _mixed(secret, pin))
     with transaction(conn):
         if right:
-            _take_back(conn, code, now)
-            audit.note(conn, actor=code, action=action, now=now)
-            return
-        row = _row(conn, code)
+            guessed = 0 if origin else _afar(conn, code)
+            _take_back(conn, code, now, afar=bool(origin))
+            audit.note(conn, actor=code, action=action, now=now, subject=origin)
+            return guessed
+        row = _row(conn, code, afar=bool(origin))
         wait = _wait(row, now) if row is not None else 0
-        audit.note(conn, actor="", action="pin.locked" if wait else "pin.wrong", now=now, subject=f"staff:{code}")
+        subject = f"staff:{code} {origin}".rstrip()
+        audit.note(conn, actor="", action="pin.locked" if wait else "pin.wrong", now=now, subject=subject)
+    if origin and row is not None and row["failures"] >= MOST_AFAR:
+        raise Shut
     raise Locked(wait) if wait else Wrong(_left(row, now))
 
 
-def _count(conn: Connection, secret: bytes, code: str, now: Stamp) -> str:
+def _afar(conn: Connection, code: str) -> int:
+    """Wrong tries from the network since the person last signed in at the screen."""
+    found = conn.execute("SELECT wrong FROM staff_pin_afar WHERE code = ?", (code,)).fetchone()
+    return 0 if found is None else int(found[0])
+
+
+def _count(conn: Connection, secret: bytes, code: str, now: Stamp, *, afar: bool) -> str:
     """Count a try, committed; the hash to compare with."""
     with transaction(conn):
-        row = _row(conn, code)
+        row = _row(conn, code, afar=afar)
         if row is None or not row["hash"]:
             raise Unset(*NO_PIN)
         if bytes(row["secret"]) != _name_of(secret):
@@ -204,13 +233,13 @@ def _count(conn: Connection, secret: bytes, code: str, now: Stamp) -> str:
                 "Khóa của thiết bị đã đổi nên mã PIN cũ không dùng được. Nhờ kỹ thuật viên đặt lại.",
                 "The device's secret is another one: every PIN has to be set again by the technician.",
             )
+        if afar and row["failures"] >= MOST_AFAR:
+            raise Shut
         wait = _wait(row, now)
         if wait:
             raise Locked(wait)
         tries = [*_tries(row, now), now.ticks][-MOST_PER_HOUR:]
-        conn.execute(
-            "UPDATE staff_pin SET failures = failures + 1, boot = ?, tries = ? WHERE code = ?", (now.boot, json.dumps(tries), code)
-        )
+        conn.execute(_COUNT_AFAR if afar else _COUNT, {"boot": now.boot, "tries": json.dumps(tries), "code": code})
     return str(row["hash"])
 
 
@@ -227,22 +256,40 @@ def _matches(hashed: str, mixed: bytes) -> bool:
             raise Damaged("staff_pin", 0) from error
 
 
-def _take_back(conn: Connection, code: str, now: Stamp) -> None:
-    """The try was right: it does not count, and the tries in a row begin anew; wrong ones of the last hour stay."""
-    row = _row(conn, code)
+def _take_back(conn: Connection, code: str, now: Stamp, *, afar: bool) -> None:
+    """The try was right: it does not count, and the tries in a row begin anew; wrong ones of the last hour stay.
+
+    At the screen the way over the network opens again too, with all its tries.
+    """
+    row = _row(conn, code, afar=afar)
     if row is None:
         return
+    if not afar:
+        conn.execute(_FORGET, (code,))
     tries = _tries(row, now)
     if now.ticks in tries:
         tries.remove(now.ticks)
-    conn.execute("UPDATE staff_pin SET failures = 0, boot = ?, tries = ? WHERE code = ?", (now.boot, json.dumps(tries), code))
+    conn.execute(_RIGHT_AFAR if afar else _RIGHT, {"boot": now.boot, "tries": json.dumps(tries), "code": code})
 
 
+_COUNT = "UPDATE staff_pin SET failures = failures + 1, boot = :boot, tries = :tries WHERE code = :code"
+_COUNT_AFAR = (
+    "INSERT INTO staff_pin_afar (code, failures, wrong, boot, tries) VALUES (:code, 1, 1, :boot, :tries) ON CONFLICT (code) DO UPDATE SET"
+    " failures = failures + 1, wrong = wrong + 1, boot = excluded.boot, tries = excluded.tries"
+)
+_RIGHT = "UPDATE staff_pin SET failures = 0, boot = :boot, tries = :tries WHERE code = :code"
+_RIGHT_AFAR = "UPDATE staff_pin_afar SET failures = 0, wrong = wrong - 1, boot = :boot, tries = :tries WHERE code = :code"
+_FORGET = "DELETE FROM staff_pin_afar WHERE code = ?"
 _SELECT = "SELECT p.code, p.hash, p.secret, p.failures, p.boot, p.tries FROM staff_pin AS p JOIN staff AS s ON s.code = p.code"
+_SELECT_AFAR = (
+    "SELECT p.code, p.hash, p.secret, coalesce(a.failures, 0) AS failures, coalesce(a.boot, 0) AS boot, coalesce(a.tries, '[]') AS tries"
+    " FROM staff_pin AS p JOIN staff AS s ON s.code = p.code LEFT JOIN staff_pin_afar AS a ON a.code = p.code"
+)
 
 
-def _row(conn: Connection, code: str) -> Row | None:
-    found: Row | None = conn.execute(f"{_SELECT} WHERE p.code = ? AND s.active = 1", (code,)).fetchone()
+def _row(conn: Connection, code: str, *, afar: bool = False) -> Row | None:
+    select = _SELECT_AFAR if afar else _SELECT
+    found: Row | None = conn.execute(f"{select} WHERE p.code = ? AND s.active = 1", (code,)).fetchone()
     return found
 
 
@@ -282,9 +329,9 @@ def _left(row: Row | None, now: Stamp) -> int:
 # --- looking and unlocking ----------------------------------------------------------------------------------------------------------------
 
 
-def states(conn: Connection, now: Stamp) -> dict[str, PinState]:
-    """How it stands with everybody who is active and has a PIN, by code."""
-    rows = conn.execute(f"{_SELECT} WHERE s.active = 1").fetchall()
+def states(conn: Connection, now: Stamp, *, afar: bool = False) -> dict[str, PinState]:
+    """How it stands with everybody who is active and has a PIN, by code; `afar`: for those who sign in over the network."""
+    rows = conn.execute(f"{_SELECT_AFAR if afar else _SELECT} WHERE s.active = 1").fetchall()
     return {row["code"]: PinState(row["code"], bool(row["hash"]), int(row["failures"]), _wait(row, now)) for row in rows}
 
 
@@ -294,6 +341,7 @@ def unlock(conn: Connection, code: str, *, by: str, now: Stamp) -> None:
         done = conn.execute("UPDATE staff_pin SET failures = 0, tries = '[]' WHERE code = ?", (code,))
         if done.rowcount != 1:
             raise Refused(f"Nhân viên mã {code} chưa có mã PIN.", f"{code} has no PIN")
+        conn.execute(_FORGET, (code,))
         audit.note(conn, actor=by, action="pin.unlock", now=now, subject=f"staff:{code}")
 
 

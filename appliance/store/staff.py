@@ -68,6 +68,7 @@ def retire(conn: Connection, code: str, *, now: Stamp, by: str = "") -> None:
             raise Refused(f"Không có nhân viên mã {code}.", f"no active staff member has the code {code}")
         conn.execute("UPDATE staff SET active = 0 WHERE code = ?", (code,))
         conn.execute("DELETE FROM staff_pin WHERE code = ?", (code,))
+        conn.execute("DELETE FROM staff_pin_afar WHERE code = ?", (code,))
         _tell(conn, Staff(code, known.name, known.role, False), by, now)
         audit.note(conn, actor=by, action="staff.retire", now=now, subject=f"staff:{code}")
 

@@ -23,7 +23,7 @@ def confirm(patient: int) -> Response:
     device, send = request.form.get("device", ""), request.form.get("send", "")
     if not present.two_identifiers(ticked(), identity, here.speech()):
         return _page(identity, device, send, 422)
-    here.desk().confirmed[patient] = here.kiosk().clock.monotonic()
+    here.confirm(identity)
     if device:
         return choose.begin(identity, device)
     return here.go(f"/patients/{patient}/ask/review" if send else f"/patients/{patient}")

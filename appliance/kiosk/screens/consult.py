@@ -158,7 +158,7 @@ def send(patient: int) -> Response:
         draft.basis = Basis.EMERGENCY
     if draft.urgency is not None and consent.basis(here.db(), patient, draft.urgency, draft.basis) is Basis.UNSAID:
         return _review(here.patient_or_404(patient), draft, {"basis": _ASK_FIRST}, 422)
-    if not here.desk().is_confirmed(patient):
+    if not here.is_confirmed(here.patient_or_404(patient)):
         return here.go(f"/patients/{patient}/confirm?send=1")
     number = _request(draft)
     here.desk().ask = None

@@ -23,6 +23,9 @@ def start() -> Response:
     if here.desk().staff:
         return here.go("/home")
     t = here.speech()
+    if here.kiosk().lan:
+        people = [one for one in rows.staff(here.db()) if may(one.role, Rule.CLINICAL)]
+        return here.page("start.html", roles={role: t(*words) for role, words in ROLES.items()}, unknown="", fresh=False, people=people)
     return here.page("start.html", roles={role: t(*words) for role, words in ROLES.items()}, unknown=_unknown(), fresh=is_new())
 
 

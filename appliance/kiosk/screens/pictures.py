@@ -118,7 +118,8 @@ def _page(consult: int, errors: dict[str, Pair] | None = None, caption: str = ""
     return here.page(
         "pictures.html", status, banner=here.banner_of(here.patient_or_404(patient)), consult=consult, pictures=found, back=_back(consult),
         errors=errors or {}, typed={"caption": caption}, mark=mark(consult), full=len(found) >= MOST_PICTURES, most=MOST_PICTURES,
-        own_camera=(parts.settings.paths.run / SOCKET).exists(), telephone=_listens(parts.settings.phone.host, parts.settings.phone.port),
+        own_camera=not parts.lan and (parts.settings.paths.run / SOCKET).exists(),
+        telephone=not parts.lan and _listens(parts.settings.phone.host, parts.settings.phone.port),
         most_bytes=imaging.MOST_BYTES, most_caption=MOST_CAPTION,
     )  # fmt: skip
 
@@ -246,9 +247,9 @@ def phone(consult: int) -> Response:
     patient, held = _patient(consult), here.desk().ticket
     if held is None or held[0] != consult or tickets.find(here.db(), held[1], here.stamp()) is None:
         return here.go(f"/consults/{consult}/pictures")
-    settings = here.kiosk().settings.phone
+    settings, front = here.kiosk().settings.phone, here.kiosk().settings.lan.web
     host = f"[{settings.host}]" if ":" in settings.host else settings.host
-    address = f"http://{host}:{settings.port}/t/{held[1]}"
+    address = f"{front or f'http://{host}:{settings.port}'}/t/{held[1]}"
     return here.page(
         "phone.html", banner=here.banner_of(here.patient_or_404(patient)), consult=consult, address=address, squares=_squares(address),
         minutes=max(1, (held[2] - here.stamp().ticks) // 600), mark=mark(consult), code=spell(consult),

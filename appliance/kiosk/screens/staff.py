@@ -6,7 +6,7 @@ from flask import Blueprint, request
 from werkzeug.wrappers import Response
 
 from appliance.kiosk import here, present
-from appliance.kiosk.access import DEEDS
+from appliance.kiosk.access import DEEDS, Rule, may
 from appliance.kiosk.forms import clean
 from appliance.kiosk.screens.measure import end_open
 from appliance.kiosk.speech import ROLES, Pair
@@ -47,28 +47,35 @@ def enter() -> Response:
         window.digits = typed if typed.isascii() and typed.isdigit() else ""
         return _pad(person)
     try:
-        pins.attempt(here.db(), here.secret(), person.code, typed, now=here.stamp())
+        guessed = pins.attempt(here.db(), here.secret(), person.code, typed, now=here.stamp(), origin=here.origin())
     except Refused as error:
         return _pad(person, error)
     leave_patient("blanked")
     window.clear()
     window.staff = person.code
+    if guessed >= pins.FREE:
+        window.notice = (
+            f"Có {guessed} lần nhập sai mã PIN của bạn từ máy khác trong mạng của trạm. Không phải bạn: báo trưởng trạm, đổi mã PIN.",
+            f"Your PIN was mistyped {guessed} times from the station's network. Was it not you: tell the lead, change your PIN.",
+        )
     return here.go("/home")
 
 
 def _active(code: str) -> staff.Staff | None:
     person = staff.get(here.db(), code) if code else None
+    if here.kiosk().lan and person is not None and not may(person.role, Rule.CLINICAL):
+        return None  # a technician's work is at the box
     return person if person is not None and person.active else None
 
 
 def _pad(person: staff.Staff, error: Refused | None = None) -> Response:
     """The page with the keys; with a sentence when something was wrong, without keys while no try is taken."""
-    state = pins.states(here.db(), here.stamp()).get(person.code)
+    state = pins.states(here.db(), here.stamp(), afar=here.kiosk().lan).get(person.code)
     if error is None and state is not None and state.wait:
         error = Locked(state.wait)
     if error is None and state is None:
         error = pins.Unset(*pins.NO_PIN)
-    shut = isinstance(error, (Locked, pins.Unset))
+    shut = isinstance(error, (Locked, pins.Unset, pins.Shut))
     return here.page(
         "pin.html", 200 if error is None else 403, person=person, typed_count=len(here.desk().digits), digits=DIGITS, shut=shut,
         said=None if error is None else here.speech()(error.vi, error.en),
