@@ -49,9 +49,11 @@ HEARD_SECONDS = 600.0
 """The carrier row is written when its state changes, and so often while receipts come: the card is not for heartbeats."""
 PULSE_METERED = 900
 """Seconds of silence on a metered line: a ping each minute would cost 294 kB a day, one in 15 minutes 20 kB (decision 9)."""
-KEEPALIVE_METERED = 1800
-"""What CONNECT promises there. With nothing under way and nobody at the station for as long, the pulse grows up to this as far as the
-path has shown that it stays open (decision 0015); the first thing that somebody does tries the line."""
+PULSE_MOST = 1800
+"""With nothing under way and nobody at the station for as long, the pulse grows up to this as far as the path has shown that it stays open
+(decision 0015); the first thing that somebody does tries the line."""
+KEEPALIVE_METERED = 3600
+"""What CONNECT promises there: between two pings the pulse may be TCP's own (decision 0017)."""
 PROBE, PROBE_METERED = 60.0, 3600.0
 """While a request waits for its answer, the bridge itself is asked after so much silence of its own (a hello and a receipt: three
 pings' worth of bytes)."""
@@ -83,7 +85,8 @@ def station_link(settings: Settings) -> MqttLink:
         keepalive=keepalive_of(settings, metered=settings.link.metered),
         connect_timeout=settings.link.connect_timeout_s,
         together=True,
-        rest=Silence(PULSE_METERED, KEEPALIVE_METERED),
+        rest=Silence(PULSE_METERED, PULSE_MOST),
+        taps=True,
     )
 
 

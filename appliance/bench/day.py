@@ -28,7 +28,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from sqlalchemy import Engine
 
 from appliance import journal
-from appliance.agent.carry import KEEPALIVE_METERED, PULSE_METERED, Carrier, carrier, unanswered
+from appliance.agent.carry import KEEPALIVE_METERED, PULSE_METERED, PULSE_MOST, Carrier, carrier, unanswered
 from appliance.agent.clock import Clock
 from appliance.bench import wire
 from appliance.bench.secure import secure_broker
@@ -65,6 +65,8 @@ IDLE_BYTES = 300
 """The most a contact may cost when there is nothing new (delivery contract, T1)."""
 ACK_SECONDS = 0.045
 """Linux delays an acknowledgement for at most 40 ms."""
+IDLE_SECONDS = 1.1
+"""So long the wire rests before a probe of TCP."""
 SEGMENT = 1348
 """What one segment of a link with an MTU of 1400 carries."""
 SPLIT = 3
@@ -88,7 +90,7 @@ _KINDS = {PARCEL: "parcels", RECEIPT: "receipts", HELLO: "hellos"}
 class CountedLink(MqttLink):
     """A link that knows how many messages it has said and heard."""
 
-    said = heard = pings = 0
+    said = heard = pings = tapped = 0
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -118,6 +120,19 @@ class CountedLink(MqttLink):
     def _ask(self, within: float) -> None:
         self.pings += 1
         super()._ask(within)
+
+    def _tap(self, now: float) -> None:
+        """The day is short here: the kernel sends a probe only when the line was idle for a second of its own clock."""
+        before, deadline = self.traffic.segments_in, time.monotonic() + 2 * IDLE_SECONDS
+        time.sleep(IDLE_SECONDS)
+        self.tapped += 1
+        super()._tap(now)
+        while self.traffic.segments_in == before and time.monotonic() < deadline:
+            time.sleep(0.01)
+
+    def tap(self) -> None:
+        """What one costs."""
+        self._tap(self.clock())
 
     @property
     def next_ping(self) -> float:
@@ -180,7 +195,7 @@ class Ends:
 
     def settle(self, name: str = "talk", act: Callable[[], None] = lambda: None) -> None:
         """`act` happens and both loops turn until nothing is under way; what that has cost goes to the tally under `name`."""
-        before, pings = self.line.traffic, self.line.pings
+        before, pings, taps = self.line.traffic, self.line.pings, self.line.tapped
         act()
         deadline = time.monotonic() + PATIENCE_S
         self._turn(0.0)
@@ -193,7 +208,9 @@ class Ends:
         if self.line.traffic != before:
             time.sleep(ACK_SECONDS)
             alone = self.line.pings > pings and self.line.traffic.bytes_out - before.bytes_out < SMALL_BYTES
-            self.tally.add("ping" if alone and name == "talk" else name, before, self.line.traffic)
+            quiet = self.line.tapped > taps and self.line.traffic.bytes_out == before.bytes_out
+            other = "ping" if alone else "tap" if quiet else name
+            self.tally.add(other if name == "talk" else name, before, self.line.traffic)
 
     def _turn(self, seconds: float) -> None:
         was = self.line.up
@@ -308,6 +325,7 @@ def contact_costs(ends: Ends) -> dict[str, int]:
     costs: dict[str, int] = {}
     acts: dict[str, Callable[[], None]] = {
         "ping": ends.line.prod,
+        "tap": ends.line.tap,
         "hello_and_receipt": lambda: ends.station.pump.probe(STATION, ends.tenths / 10),
     }
     for name, act in acts.items():
@@ -451,7 +469,8 @@ def both_ends(wall: int, gather: int | None = None) -> Iterator[Ends]:
             keepalive=KEEPALIVE_METERED,
             clock=clock.monotonic,
             together=True,
-            rest=Silence(PULSE_METERED, KEEPALIVE_METERED),
+            rest=Silence(PULSE_METERED, PULSE_MOST),
+            taps=True,
         )
         other = CountedLink(
             broker, "tram-bridge-07", [shard_filter(SHARD)], keep=True, keepalive=KEEPALIVE_METERED, clock=lambda: 0.0, together=True

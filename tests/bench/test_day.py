@@ -38,7 +38,7 @@ def test_what_a_day_costs_is_what_the_kernel_counted(morning: list[Event]) -> No
 
 def _agrees(told: dict[str, Any], ends: Ends) -> None:
     parts = told["parts"]
-    assert {"answers", "connection", "ping", "talk"} == set(parts)
+    assert {"answers", "connection", "ping", "tap", "talk"} == set(parts)
     assert told["bytes_with_answers"] - told["bytes"] == parts["answers"]["up"] + parts["answers"]["down"]
     payload = sum(kind["payload"] for name, kind in told["messages"].items() if name.endswith("_out"))
     bare = told["bare_acknowledgements"]["up"]

@@ -21,15 +21,18 @@ from appliance.relay.link import (
     ANSWER_SECONDS,
     NOTSENT_BYTES,
     SYN_SECONDS,
+    TAP_SECONDS,
+    TAPS_LOST,
     THIN_LINEAR_TIMEOUTS,
     USER_TIMEOUT_MS,
     Broker,
     MqttLink,
     tls_context,
 )
+from appliance.relay.rules import Silence
 from tests import servers
 from tests.polling import until
-from tests.relay.brokers import CONNECT, PINGREQ, PUBACK, PUBLISH, HandBroker, heard, packet
+from tests.relay.brokers import CONNECT, PINGREQ, PINGRESP, PUBACK, PUBLISH, HandBroker, heard, packet
 
 TOPIC = "v1/07/tram-0001/down/0"
 UP_TOPIC = "v1/07/tram-0001/up/0"
@@ -558,6 +561,72 @@ def test_the_pulse_changes_without_a_new_connection(link: Callable[..., MqttLink
         pings += len(turned(one, broker))
     assert pings == 8
     assert broker.connections == 1
+
+
+def tapped(one: MqttLink, broker: HandBroker, clock: Hand) -> list[int]:
+    """A tap goes and TCP answers it (the kernel sends it when the line was idle for a second); the pings the broker has heard meanwhile."""
+    before = one.traffic.segments_in
+    pings = turned(one, broker)
+    until(lambda: one.traffic.segments_in > before, 10.0)
+    clock.now += TAP_SECONDS
+    return pings + turned(one, broker)
+
+
+def test_tcp_taps_in_place_of_a_ping_where_its_answers_are_the_brokers(
+    link: Callable[..., MqttLink], hand: Callable[..., HandBroker]
+) -> None:
+    """The first pulse is a ping, which shows how far the broker is; then taps, and a ping again before the keepalive is broken."""
+    broker, clock = hand(), Hand()
+    one = opened(link(broker.port, keepalive=3600, clock=clock, taps=True), broker)
+    turned(one, broker)
+    one.beat = 1000.0
+    clock.now += 1000.0
+    assert len(turned(one, broker)) == 1
+    spent = one.traffic.bytes_out
+    for _ in range(2):
+        clock.now += 1000.0
+        assert tapped(one, broker, clock) == []
+    assert one.traffic.bytes_out == spent
+    clock.now += 1000.0
+    assert len(turned(one, broker)) == 1  # another 1000 s would be more than CONNECT promised
+    assert one.up
+
+
+def test_where_a_proxy_acknowledges_the_broker_itself_is_asked(link: Callable[..., MqttLink], hand: Callable[..., HandBroker]) -> None:
+    """TCP's answer comes at once and the ping's after two seconds: somebody between them answers in the broker's name."""
+    broker, clock = hand(pongs=False), Hand()
+    one = opened(link(broker.port, keepalive=3600, clock=clock, taps=True), broker)
+    turned(one, broker)
+    one.beat = 1000.0
+    for _ in range(2):
+        clock.now += 1000.0
+        assert len(turned(one, broker)) == 1
+        clock.now += 2.0
+        broker.send(PINGRESP, b"")
+        turned(one, broker)
+
+
+def test_a_tap_that_nobody_answers_is_followed_by_a_ping(link: Callable[..., MqttLink], hand: Callable[..., HandBroker]) -> None:
+    """It may have been lost alone. After three in a row there are pings alone, and an unanswered ping ends the line as ever."""
+    broker, clock = hand(), Hand()
+    one = opened(link(broker.port, keepalive=36_000, clock=clock, taps=True, rest=Silence(1000.0, 1000.0)), broker)
+    turned(one, broker)
+    clock.now += 1000.0
+    turned(one, broker)
+    for _ in range(TAPS_LOST):
+        clock.now += 1000.0
+        assert turned(one, broker) == []
+        assert one._tapped is not None
+        one._tapped = (one._tapped[0], 1 << 40)  # as though nothing had come since
+        clock.now += TAP_SECONDS
+        assert len(turned(one, broker)) == 1
+        assert one.up
+    clock.now += 1000.0
+    broker.pongs = False
+    assert len(turned(one, broker)) == 1
+    clock.now += ANSWER_SECONDS
+    turned(one, broker)
+    assert heard(one, Down, broker).reason == "keep-alive-timeout"
 
 
 def test_a_ping_that_nobody_answers_ends_the_connection(link: Callable[..., MqttLink], hand: Callable[..., HandBroker]) -> None:
