@@ -147,41 +147,12 @@ def plugin() -> Path:
     return found
 
 
-def bridge_settings(folder: Path, door: tuple[str, int], mqtt_port: int) -> str:
-    """A bridge's settings in `folder`: its door at that host and port, its broker on loopback with the carrier's certificate."""
-    return f"""environment = "test"
-[bridge]
-database = "sqlite:///{folder}/bridge.db"
-key_dir = "keys"
-shards = [7]
-console_secret_file = "console"
-door_port = {door[1]}
-door_cert = "door/door.pem"
-door_key = "door/door.key"
-deny_file = "revoked.pem"
-admin_cert = "admin/tram-admin.pem"
-admin_key = "admin/tram-admin.key"
-[door]
-host = "{door[0]}"
-port = {door[1]}
-[broker]
-host = "127.0.0.1"
-port = {mqtt_port}
-tls = true
-ca = "carrier/ca.pem"
-cert = "carrier/{topicwalls.CARRIER}.pem"
-key = "carrier/{topicwalls.CARRIER}.key"
-"""
-
-
-def walled(
-    authority: ca.Authority, residents: Iterable[Resident], revoked: Iterable[int] = (), *, name: str = "localhost", port: int | None = None
-) -> tuple[servers.Broker, Path]:
-    """A Mosquitto with certificates both ways, the rights of `residents` and a list of revoked serials; not started yet. And the
-    folder of its files, which whoever asks removes. It is known as 127.0.0.1 and as `name`.
+def walled(authority: ca.Authority, residents: Iterable[Resident], revoked: Iterable[int] = ()) -> tuple[servers.Broker, Path]:
+    """A Mosquitto with certificates both ways, the rights of `residents` and a list of revoked serials (``revoked.pem``); not started
+    yet. And the folder of its files, which whoever asks removes.
     """
     key = ca.new_key()
-    made = authority.server(["127.0.0.1", name], key.public_key(), ca.now_utc())
+    made = authority.server(["127.0.0.1", "localhost"], key.public_key(), ca.now_utc())
     person = servers.unprivileged("mosquitto")
     place = servers.folder(person, "dx")
     ca.issue_files(place, "broker", made, key, authority)
@@ -192,10 +163,11 @@ def walled(
         if person.uid is not None:
             os.chown(one, person.uid, -1 if person.gid is None else person.gid)
     said = (
-        f"cafile {place}/authorities.pem", f"certfile {place}/broker.pem", f"keyfile {place}/broker.key", "require_certificate true",
-        "use_identity_as_username true", f"plugin {plugin()}", f"plugin_opt_config_file {place}/rights.json",
+        f"cafile {place}/authorities.pem", f"certfile {place}/broker.pem", f"keyfile {place}/broker.key",
+        f"crlfile {place}/revoked.pem", "require_certificate true", "use_identity_as_username true", f"plugin {plugin()}",
+        f"plugin_opt_config_file {place}/rights.json",
     )  # fmt: skip
-    return servers.mosquitto("\n".join(said), port=port, anonymous=False), place
+    return servers.mosquitto("\n".join(said), anonymous=False), place
 
 
 def member(authority: ca.Authority, folder: Path, name: str, life: timedelta = timedelta(days=30)) -> list[Path]:

@@ -64,6 +64,7 @@ def write_new(file: Path, content: bytes, mode: int = 0o644) -> None:
     """A new file, on the disk when this returns; FileExistsError where there is one."""
     handle = os.open(file, os.O_CREAT | os.O_EXCL | os.O_WRONLY | os.O_CLOEXEC, mode)
     try:
+        os.fchmod(handle, mode)  # as said, whatever the umask: the broker reads what a unit of the bridge wrote
         os.write(handle, content)
         os.fsync(handle)
     finally:

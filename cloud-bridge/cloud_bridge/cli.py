@@ -163,7 +163,9 @@ def _initialise(settings: "Settings", export: Path | None) -> None:
     if export is not None:
         export.write_text(json.dumps(_exported(settings, engine), indent=2) + "\n", encoding="utf-8")
     messages, events = _read_again(settings, engine)
-    say({"schema": migrations.head(), "made": done} | ({"read_again": [messages, events]} if messages or events else {}))
+    listed = _write_denied(settings, engine)
+    said = ({"read_again": [messages, events]} if messages or events else {}) | ({"deny_file": listed} if listed else {})
+    say({"schema": migrations.head(), "made": done} | said)
     engine.dispose()
 
 
@@ -726,7 +728,10 @@ def _admit(settings: "Settings", engine: "Engine", station: str) -> str:
         one = stations.get(tx, station)
     if one is None or one.revoked is not None:
         return "not asked"
-    _write_denied(settings, engine)
+    try:
+        _write_denied(settings, engine)
+    except OSError as error:  # the station is in all the same; what its box of before held the broker's plugin knows no more
+        print(f"tram-bridge: the list of revoked serials was not written: {error}. tram-bridge ca revoked", file=sys.stderr)
     return _broker_told(settings, lambda door: door.admit(one.id, one.shard))
 
 
@@ -858,6 +863,7 @@ def _ca_install(args: argparse.Namespace) -> int:
 
     issuing, root = ca.two(args.file.read_bytes())
     ca.install_issuing(settings_of(args).bridge.key_dir, root, issuing)
+    _first_list(args)
     return _ca_show(args)
 
 
@@ -873,7 +879,33 @@ def _ca_init(args: argparse.Namespace) -> int:
     folder = settings_of(args).bridge.key_dir
     made = ca.sign_issuing(args.root, _passphrase(args, twice=False), ca.request_issuing(folder), ca.now_utc())
     ca.install_issuing(folder, (args.root / ca.ROOT).read_bytes(), made)
+    _first_list(args)
     return _ca_show(args)
+
+
+def _first_list(args: argparse.Namespace) -> None:
+    """What a broker asks for before it lets anybody in: the list of revoked serials by this authority, though nobody may be on it."""
+    if settings_of(args).bridge.deny_file is None:
+        return
+    try:
+        _ca_revoked(args)
+    except NotReadyError:  # no database yet: tram-bridge init writes it
+        return
+
+
+def _ca_revoked(args: argparse.Namespace) -> int:
+    """The broker's list anew: one that is too old would shut everybody out."""
+    from cloud_bridge import ca
+    from cloud_bridge.store import enrolment as rows
+    from cloud_bridge.store.engine import reading
+
+    settings, engine = open_store(args)
+    settings.need("bridge.deny_file")
+    ca.load(settings.bridge.key_dir)
+    with reading(engine) as tx:
+        listed = len(rows.denied(tx, tenths()))
+    say({"deny_file": _write_denied(settings, engine), "revoked": listed, "days": ca.CRL_DAYS})
+    return DONE
 
 
 def _ca_show(args: argparse.Namespace) -> int:
@@ -1036,7 +1068,7 @@ def _carry(args: argparse.Namespace) -> int:
     from appliance import journal
     from cloud_bridge import carrier
     from cloud_bridge.escalation import Limits, turn
-    from cloud_bridge.store import keys, tombstones
+    from cloud_bridge.store import keys, stations, tombstones
     from cloud_bridge.store.engine import reading
 
     stop = carrier.stop_on_signals()
@@ -1056,7 +1088,7 @@ def _carry(args: argparse.Namespace) -> int:
 
     carrier.run(
         engine, settings, keys.load(settings.bridge.key_dir, "receipt"), shards, apply=_taker(settings), station_key=_station_key,
-        log=log, stop=stop, chores=chores,
+        station_keys=stations.keys_of, log=log, stop=stop, chores=chores,
     )  # fmt: skip
     return DONE
 
@@ -1742,6 +1774,7 @@ COMMANDS = (
     Command("ca init", "request, sign and install at once, with the root's stick in this machine", _ca_init_arguments, _ca_init),
     Command("ca server", "a certificate for the broker or the door", _ca_server_arguments, _ca_server),
     Command("ca member", "a certificate for the bridge's own programs at the broker", _ca_member_arguments, _ca_member),
+    Command("ca revoked", "the broker's list of revoked serials, written anew before it is too old", _nothing, _ca_revoked),
     Command("ca show", "the authority of this bridge", _nothing, _ca_show),
     Command("carry", "stations' messages into the database, doctors' words to the stations", _carry_arguments, _carry),
     Command("bag export", "put what waits for a station on a USB stick", _bag_export_arguments, _bag_export),

@@ -19,7 +19,7 @@ from cloud_bridge.store import relay_tables
 from cloud_bridge.store.engine import open_engine, reading
 from cloud_bridge.topicwalls import CARRIER
 from tests import servers
-from tests.enrolling import PASSPHRASE, Peer, bridge_settings, come, walled
+from tests.enrolling import PASSPHRASE, Peer, come, walled
 from tests.polling import until
 
 STATION = "tram-0001"
@@ -32,12 +32,30 @@ class Place:
         self.folder, self.door = folder, servers.free_port()
         self.running: list[subprocess.Popen[bytes]] = []
         self.mqtt = 0
+        self.deny = folder / "revoked.pem"
 
     def write(self) -> None:
         """Both settings files, once the broker's port is known."""
         broker = f'[broker]\nhost = "127.0.0.1"\nport = {self.mqtt or 8883}\ntls = true\n'
-        settings = bridge_settings(self.folder, ("127.0.0.1", self.door), self.mqtt or 8883)
-        (self.folder / "bridge.toml").write_text(settings)
+        (self.folder / "bridge.toml").write_text(f"""environment = "test"
+[bridge]
+database = "sqlite:///{self.folder}/bridge.db"
+key_dir = "keys"
+shards = [7]
+console_secret_file = "console"
+door_port = {self.door}
+door_cert = "door/door.pem"
+door_key = "door/door.key"
+deny_file = "{self.deny}"
+admin_cert = "admin/tram-admin.pem"
+admin_key = "admin/tram-admin.key"
+[door]
+host = "127.0.0.1"
+port = {self.door}
+{broker}ca = "carrier/ca.pem"
+cert = "carrier/{CARRIER}.pem"
+key = "carrier/{CARRIER}.key"
+""")
         (self.folder / "box.toml").write_text(f"""environment = "test"
 [station]
 id = "{STATION}"
@@ -102,8 +120,9 @@ def broker(place: Place) -> Iterator[servers.Broker]:
     place.run("tram-bridge", "ca", "member", "tram-admin", "--to", "admin")
     made, files = walled(ca.load(place.folder / "keys"), [])
     made.start()
-    place.mqtt = made.port
+    place.mqtt, place.deny = made.port, files / "revoked.pem"
     place.write()
+    assert json.loads(place.run("tram-bridge", "ca", "revoked")[0])["revoked"] == 0
     yield made
     made.stop()
     shutil.rmtree(made.place)
@@ -146,7 +165,7 @@ def test_a_station_in_service_and_out_again(place: Place, broker: servers.Broker
     assert said["broker"] == "told" and said["deny_file"]
     peer.wait(lambda: peer.left, "the cut")
     assert peer.left == ["Administrative action"]
-    again = station(place, broker)
+    again = station(place, broker)  # the broker has not read the list yet: it knows the certificate, which has no right left
     number = again.client.publish(topic(7, STATION, UP, Lane.URGENT), payload, qos=1).mid
     again.wait(lambda: again.reasons.get(("publish", number)), "a refusal")
     assert again.reasons["publish", number] == ["Not authorized"]
@@ -162,3 +181,31 @@ def test_a_station_in_service_and_out_again(place: Place, broker: servers.Broker
     until(kept, what="the message among what was set aside", within=30)
     assert kept() == [(STATION, payload)]
     engine.dispose()
+
+
+def refused(place: Place, broker: servers.Broker) -> bool:
+    """Whether the broker ends the station's TLS before a word of MQTT is spoken."""
+    here = place.folder / "box" / "tls" / "current"
+    peer = come(broker.port, [here / "station.pem", here / "station.key"], here / "ca.pem", "tram-refused")
+    peer.wait(lambda: peer.joined or peer.left, "the broker to answer or to hang up")
+    return not peer.joined
+
+
+def test_a_revoked_serial_is_outside_for_a_broker_that_forgot_its_rights_too(place: Place, broker: servers.Broker) -> None:
+    """The bridge's list is the broker's: read anew on SIGHUP and at each start, whatever its rights file says of the station."""
+    door = place.start("tram-bridge", "door")
+    until(lambda: "open" in door.read_text(), what="the door", within=30)
+    place.run("tram", "init")
+    place.run("tram", "enrol", "--token-file", "-", said=paper(place))
+    rights = place.deny.with_name("rights.json")
+    assert not refused(place, broker)
+    until(lambda: STATION in rights.read_text(), what="the rights on the broker's disk")
+    generous = rights.read_bytes()
+    place.run("tram-bridge", "stations", "revoke", STATION)
+    assert broker.process is not None and not refused(place, broker)
+    broker.process.send_signal(signal.SIGHUP)
+    until(lambda: refused(place, broker), what="the list read anew without a restart")
+    broker.stop()
+    rights.write_bytes(generous)  # a broker restored from before the revocation
+    broker.start()
+    assert refused(place, broker)
