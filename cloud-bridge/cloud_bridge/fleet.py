@@ -1,5 +1,6 @@
 """Every station at a glance: when it was heard last, with which version, its devices. What was never told is not guessed."""
 
+from collections.abc import Collection
 from typing import NamedTuple
 
 from sqlalchemy import Connection, select
@@ -34,9 +35,12 @@ class Box(NamedTuple):
     used: float | None = None
 
 
-def boxes(tx: Connection, now: int, silent_after: int) -> list[Box]:
-    """All of them, the silent ones first, then by id; `silent_after` in tenths of a second. A revoked station is never silent."""
-    known = stations.everyone(tx)
+def boxes(tx: Connection, now: int, silent_after: int, only: Collection[str] | None = None) -> list[Box]:
+    """All of them, or those of `only`, the silent ones first, then by id; `silent_after` in tenths of a second.
+
+    A revoked station is never silent.
+    """
+    known = [one for one in stations.everyone(tx) if only is None or one.id in only]
     epochs = {row.station: bytes(row.epoch) for row in tx.execute(select(peer.c.station, peer.c.epoch))}
     cards = acceptances.shares(tx, [one.id for one in known])
     signed = acceptances.latest(tx, [one.id for one in known])

@@ -14,6 +14,7 @@ from cloud_bridge.cli import main
 from cloud_bridge.store import enrolment_tables, relay_tables, stations
 from cloud_bridge.store.engine import open_engine, reading, writing
 from tests.bridge import story
+from tests.bridge.conftest import Office
 
 NOW = story.T0 + 10 * fleet.DAY
 EPOCH = b"epoch-01"
@@ -85,3 +86,26 @@ def test_who_accepted_a_station_and_how_full_its_card_is(engine: Engine) -> None
     assert (accepted.technician, accepted.waived, found["tram-0001"].used) == ("Kỹ Thuật Hai", (), 0.5)
     assert (kept.waived, kept.absent) == ("link: chưa có SIM", "camera")
     assert (found["tram-0002"].accepted, found["tram-0002"].used) == (None, None)
+
+
+def test_the_page_tells_the_operator_which_box_is_silent_how_full_its_card_is_and_who_accepted_it(office: Office) -> None:
+    """Only boxes of stations one may know of; what was never told reads *không rõ*, not zero; beside it the way back."""
+    with writing(office.engine) as tx:
+        stations.add(tx, stations.Station("la-01", 0, "Trạm lạ", "Đơn vị khác", 0, 0, bytes(32), story.T0, None))
+    doctor = office.doctor()
+    before = doctor.get("/fleet/").text
+    assert "im lặng" in before
+    assert "chưa bao giờ" in before
+    assert "không rõ" in before
+    assert "chưa nghiệm thu" in before
+    assert "Trạm lạ" not in before
+    told = StationAccepted("Kỹ Thuật Một", "540R-0003", ("card",), (), (Waiver("link", "chưa có SIM"),))
+    office.hear(story.event(told), story.event(CardRoom(512, 1024)))
+    with writing(office.engine) as tx:
+        tx.execute(insert(relay_tables.peer).values(station=story.STATION, shard=0, epoch=EPOCH, counter=1, said=1, heard=1))
+    speak(office.engine, story.STATION, 2, 1, office.time.wall, "0.2.0")
+    after = doctor.get("/fleet/").text
+    for word in ("0.2.0", "đầy 50 %", "Kỹ Thuật Một", "miễn link: chưa có SIM", "Không trạm nào im lặng"):
+        assert word in after, word
+    assert "chưa bao giờ" not in after
+    assert 'href="/fleet/"' in doctor.get("/stations/").text

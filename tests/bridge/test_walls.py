@@ -148,10 +148,10 @@ def test_another_organisation_s_request_does_not_exist(lite):
 
 
 def test_lists_hold_what_one_may_see_and_nothing_else(lite):
-    """Queue, alarms, what to look at, stations: the sister station is there, the other organisation's is not; for nobody nothing."""
+    """Queue, alarms, what to look at, stations, boxes: the sister station is there, the other organisation's is not; for nobody nothing."""
     office = fill(lite)
     doctor, stranger = office.doctor(), office.doctor("m.lost")
-    for url in ("/", "/queue/live", "/consults.json", "/emergencies.json", "/review/", "/stations/"):
+    for url in ("/", "/queue/live", "/consults.json", "/emergencies.json", "/review/", "/stations/", "/fleet/"):
         mine, nobodys = doctor.get(url).text, stranger.get(url).text
         assert STATION in mine, url
         assert SISTER in mine, url

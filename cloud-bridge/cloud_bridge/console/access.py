@@ -94,6 +94,7 @@ TABLE: dict[str, Access] = {
     "review.looked": Access(Rule.DOCTOR),
     "places.listing": Access(Rule.ANYBODY),
     "places.page": Access(Rule.ANYBODY),
+    "boxes.listing": Access(Rule.ANYBODY),
     "people.listing": Access(Rule.ADMIN),
     "rota.week": Access(Rule.ROTA),
     "rota.add": Access(Rule.ROTA),

@@ -10,7 +10,7 @@ from werkzeug.routing import BaseConverter, ValidationError
 
 from appliance.contract.identifiers import station_text
 from appliance.contract.ids import SHORT_BITS, is_station, spell, unspell
-from cloud_bridge.console import access, consults, factors, fresh, guard, patients, people, places, queue, review, rota, sessions
+from cloud_bridge.console import access, boxes, consults, factors, fresh, guard, patients, people, places, queue, review, rota, sessions
 from cloud_bridge.console.desk import EXTENSION, Desk
 from cloud_bridge.console.desk import desk as at_desk
 from cloud_bridge.console.present import clock, day, grouped, moment, waited
@@ -72,7 +72,7 @@ def create_app(desk: Desk, secret: bytes, *, behind_tls: bool = False) -> Flask:
     if behind_tls:
         app.wsgi_app = ProxyFix(app.wsgi_app, x_for=1, x_proto=1, x_host=1)  # type: ignore[method-assign]  # Flask's documented way
     guard.install(app)
-    for noun in (sessions, factors, queue, consults, patients, review, places, people, rota):
+    for noun in (sessions, factors, queue, consults, patients, review, places, boxes, people, rota):
         app.register_blueprint(noun.pages)
     app.context_processor(_always)
     app.jinja_env.filters.update(
