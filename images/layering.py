@@ -265,7 +265,9 @@ def steps(one: Image, out: Path, keep: Path | None = None) -> Iterator[tuple[str
     yield "list of packages", listed
     yield "SBOM", f'{shlex.quote(str(HERE / "sbom"))} "$OUT.packages" "$ROOT$(readlink "$ROOT/opt/tram/current")" >"$OUT.cdx.json"'
     yield from _disk(one)
-    yield "checksums", '(cd "$(dirname "$OUT")" && b=$(basename "$OUT") && sha256sum "$b" "$b.packages" "$b.cdx.json" >"$b.sha256")'
+    # A build that was cut off leaves no list that could be signed.
+    sums = 'sha256sum "$b" "$b.packages" "$b.cdx.json" >"$b.sha256.new" && mv "$b.sha256.new" "$b.sha256"'
+    yield "checksums", f'(cd "$(dirname "$OUT")" && b=$(basename "$OUT") && {sums})'
 
 
 def _packages(one: Image, keep: Path | None) -> str:

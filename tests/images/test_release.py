@@ -62,6 +62,18 @@ def test_an_image_is_checked_by_its_signature_and_its_sums(tmp_path: Path) -> No
     assert checked().returncode == 0
     assert checked("stranger").returncode == 1
     (tmp_path / "tram.img").write_bytes(b"another image")
-    assert "is not what was signed" in checked().stderr
+    assert "is not what the list says" in checked().stderr
     sums.write_text(f"{hashlib.sha256(b'another image').hexdigest()}  tram.img\n")
     assert "signature does not fit" in checked().stderr
+
+
+def test_a_list_that_is_not_whole_or_not_true_is_not_signed(tmp_path: Path) -> None:
+    """An image whose build was cut off, or that changed after its sums were made, gets no signature."""
+    run("--new-key", tmp_path / "release")
+    sums = tmp_path / "tram.img.sha256"
+    for content, said in (("", "names no file"), (f"{hashlib.sha256(b'1').hexdigest()}  tram.img\n", "is not what the list says")):
+        (tmp_path / "tram.img").write_bytes(b"2")
+        sums.write_text(content)
+        done = run("--sign", sums, "--key", tmp_path / "release.key")
+        assert done.returncode == 2 and said in done.stderr
+        assert not (tmp_path / "tram.img.sha256.sig").exists()
