@@ -147,12 +147,43 @@ def plugin() -> Path:
     return found
 
 
-def walled(authority: ca.Authority, residents: Iterable[Resident], revoked: Iterable[int] = ()) -> tuple[servers.Broker, Path]:
-    """A Mosquitto with certificates both ways, the rights of `residents` and a list of revoked serials (``revoked.pem``); not started
-    yet. And the folder of its files, which whoever asks removes.
+def bridge_settings(folder: Path, door: tuple[str, int], mqtt_port: int, deny: Path | None = None) -> str:
+    """A bridge's settings in `folder`: its door at that host and port, its broker on loopback with the carrier's certificate; the list
+    of revoked serials at `deny`, which is where the broker reads it (`walled`), else in the folder.
+    """
+    return f"""environment = "test"
+[bridge]
+database = "sqlite:///{folder}/bridge.db"
+key_dir = "keys"
+shards = [7]
+console_secret_file = "console"
+door_port = {door[1]}
+door_cert = "door/door.pem"
+door_key = "door/door.key"
+deny_file = "{deny or folder / "revoked.pem"}"
+admin_cert = "admin/tram-admin.pem"
+admin_key = "admin/tram-admin.key"
+[door]
+host = "{door[0]}"
+port = {door[1]}
+[broker]
+host = "127.0.0.1"
+port = {mqtt_port}
+tls = true
+ca = "carrier/ca.pem"
+cert = "carrier/{topicwalls.CARRIER}.pem"
+key = "carrier/{topicwalls.CARRIER}.key"
+"""
+
+
+def walled(
+    authority: ca.Authority, residents: Iterable[Resident], revoked: Iterable[int] = (), *, name: str = "localhost", port: int | None = None
+) -> tuple[servers.Broker, Path]:
+    """A Mosquitto with certificates both ways, the rights of `residents` and a list of revoked serials (``revoked.pem``); not
+    started yet. And the folder of its files, which whoever asks removes. It is known as 127.0.0.1 and as `name`.
     """
     key = ca.new_key()
-    made = authority.server(["127.0.0.1", "localhost"], key.public_key(), ca.now_utc())
+    made = authority.server(["127.0.0.1", name], key.public_key(), ca.now_utc())
     person = servers.unprivileged("mosquitto")
     place = servers.folder(person, "dx")
     ca.issue_files(place, "broker", made, key, authority)
@@ -167,7 +198,7 @@ def walled(authority: ca.Authority, residents: Iterable[Resident], revoked: Iter
         f"crlfile {place}/revoked.pem", "require_certificate true", "use_identity_as_username true", f"plugin {plugin()}",
         f"plugin_opt_config_file {place}/rights.json",
     )  # fmt: skip
-    return servers.mosquitto("\n".join(said), anonymous=False), place
+    return servers.mosquitto("\n".join(said), port=port, anonymous=False), place
 
 
 def member(authority: ca.Authority, folder: Path, name: str, life: timedelta = timedelta(days=30)) -> list[Path]:

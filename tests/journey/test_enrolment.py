@@ -19,7 +19,7 @@ from cloud_bridge.store import relay_tables
 from cloud_bridge.store.engine import open_engine, reading
 from cloud_bridge.topicwalls import CARRIER
 from tests import servers
-from tests.enrolling import PASSPHRASE, Peer, come, walled
+from tests.enrolling import PASSPHRASE, Peer, bridge_settings, come, walled
 from tests.polling import until
 
 STATION = "tram-0001"
@@ -32,30 +32,13 @@ class Place:
         self.folder, self.door = folder, servers.free_port()
         self.running: list[subprocess.Popen[bytes]] = []
         self.mqtt = 0
-        self.deny = folder / "revoked.pem"
+        self.deny: Path | None = None
 
     def write(self) -> None:
         """Both settings files, once the broker's port is known."""
         broker = f'[broker]\nhost = "127.0.0.1"\nport = {self.mqtt or 8883}\ntls = true\n'
-        (self.folder / "bridge.toml").write_text(f"""environment = "test"
-[bridge]
-database = "sqlite:///{self.folder}/bridge.db"
-key_dir = "keys"
-shards = [7]
-console_secret_file = "console"
-door_port = {self.door}
-door_cert = "door/door.pem"
-door_key = "door/door.key"
-deny_file = "{self.deny}"
-admin_cert = "admin/tram-admin.pem"
-admin_key = "admin/tram-admin.key"
-[door]
-host = "127.0.0.1"
-port = {self.door}
-{broker}ca = "carrier/ca.pem"
-cert = "carrier/{CARRIER}.pem"
-key = "carrier/{CARRIER}.key"
-""")
+        settings = bridge_settings(self.folder, ("127.0.0.1", self.door), self.mqtt or 8883, self.deny)
+        (self.folder / "bridge.toml").write_text(settings)
         (self.folder / "box.toml").write_text(f"""environment = "test"
 [station]
 id = "{STATION}"
@@ -197,6 +180,7 @@ def test_a_revoked_serial_is_outside_for_a_broker_that_forgot_its_rights_too(pla
     until(lambda: "open" in door.read_text(), what="the door", within=30)
     place.run("tram", "init")
     place.run("tram", "enrol", "--token-file", "-", said=paper(place))
+    assert place.deny is not None
     rights = place.deny.with_name("rights.json")
     assert not refused(place, broker)
     until(lambda: STATION in rights.read_text(), what="the rights on the broker's disk")
