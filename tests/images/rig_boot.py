@@ -342,21 +342,23 @@ def broken(guest: Guest, tried: str) -> None:
 
 HEAD = """# What the longer rig last showed
 
-Written by `make rig` (script/rig image), never by hand, part by part as it was last run; the numbers depend on the machine.
+Written by `make rig` (script/rig cut, script/rig image), never by hand, part by part as it was last run; the numbers depend on the machine.
 The image is the `vm` of [images/](../../images/README.md) on a card of 8 GB, started by UEFI and GRUB. **No image has ever been booted
 on a board.**
 """
 TITLES = {
+    "cut": "The power goes while a station is provisioned",
     "image": "The image", "boot": "Starting it", "enrol": "Enrolment, and a device that is plugged in", "update": "Updates of the whole",
 }  # fmt: skip
 """The parts of the page, in order."""
 
 
-def report(part: str, results: Results, seconds: float, busy: float) -> None:
-    """One part's table in the place of the last one; the other parts stay as they are."""
+def report(part: str, results: Results, seconds: float, busy: float, how: str = "") -> None:
+    """One part's table in the place of the last one; the other parts stay as they are. `how` it was run; a machine in QEMU unless said."""
     text = RESULTS.read_text("utf-8") if RESULTS.exists() else ""
     found = {piece.partition("\n")[0]: piece.partition("\n")[2] for piece in text.split("\n## ")[1:]}
-    machine = f"{os.cpu_count()} processors ({platform.machine()}), QEMU {'with KVM' if 'kvm' in virtual() else 'emulating (TCG)'}"
+    how = how or f"QEMU {'with KVM' if 'kvm' in virtual() else 'emulating (TCG)'}"
+    machine = f"{os.cpu_count()} processors ({platform.machine()}), {how}"
     rows = "\n".join(f"| {what} | {what_found} |" for what, what_found in results.lines)
     found[TITLES[part]] = f"\n{machine}, load before {busy:.1f}; {seconds:.0f} s.\n\n| what | found |\n|---|---|\n{rows}\n"
     pieces = [f"\n## {title}\n{found[title].rstrip()}\n" for title in TITLES.values() if title in found]

@@ -113,7 +113,20 @@ def _make(made: Path) -> None:
         settings.write_text(acquire.stdout + 'Acquire::Check-Valid-Until "false";\n')
         quiet = ["--dpkgopt=path-exclude=/usr/share/man/*", "--dpkgopt=path-exclude=/usr/share/locale/*"]
         source = f"deb [signed-by=/usr/share/keyrings/debian-archive-keyring.gpg] {mirror()} {SUITE} main"
-        command = ["mmdebstrap", "--quiet", "--mode=root", "--variant=minbase", "--format=directory", f"--aptopt={settings}", *quiet]
+        # In a namespace of its own: what it mounts ends with it, also when it is killed, and nobody clears away through a mount.
+        command = [
+            "unshare",
+            "--mount",
+            "--propagation",
+            "private",
+            "mmdebstrap",
+            "--quiet",
+            "--mode=root",
+            "--variant=minbase",
+            "--format=directory",
+            f"--aptopt={settings}",
+            *quiet,
+        ]
         command += [f"--include={','.join(packages())}", SUITE, f"{place}/root", source]
         found = subprocess.run(command, text=True, capture_output=True, check=False)
         if found.returncode:
@@ -128,7 +141,7 @@ def machine(hostname: str, kept: Path | None = None) -> Iterator[Machine]:
     `kept`: an empty folder with a short path to begin in, which stays with the machine's card in it: given again, the same machine boots.
     """
     refuse_where_it_cannot_be()
-    base = root_file_system()
+    base = root_file_system() if kept is None else _kept_base(kept)
     # Not in memory: a wheel-house and a virtual environment are laid over it. A short path: ssh's control sockets are in it.
     place = Path(tempfile.mkdtemp(prefix="tr", dir="/var/tmp")) if kept is None else kept
     name = f"tram-{os.getpid()}"  # a host's name: no underscore, which mkdtemp likes
@@ -165,6 +178,14 @@ def machine(hostname: str, kept: Path | None = None) -> Iterator[Machine]:
             os.rmdir(f"/run/systemd/nspawn/propagate/{name}")
         if kept is None:
             shutil.rmtree(place)
+
+
+def _kept_base(kept: Path) -> Path:
+    """The root file system a kept machine was begun on: it stays the same, also when the roles ask for other packages meanwhile."""
+    said = kept / "base"
+    if not said.exists():
+        said.write_text(str(root_file_system()))
+    return Path(said.read_text())
 
 
 def _prepare(place: Path, hostname: str) -> Path:
