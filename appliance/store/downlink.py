@@ -125,16 +125,19 @@ def _set_aside(conn: Connection, body: AnswerSigned | AnswerCorrected, at: int, 
 
 def _erase(conn: Connection, body: Tombstone, at: int) -> None:
     """What stood under the patient goes for ever, the number stays taken (decision 24)."""
+    from appliance.store import erasing
+
     patient = body.patient
     conn.execute("INSERT OR IGNORE INTO tombstone (patient, why, at) VALUES (?, ?, ?)", (patient, body.reason, at))
     pictures.erase(conn, patient)
+    # What was saved for them and given to somebody else since is that person's, and stays; what was given to them goes.
+    conn.execute("UPDATE observation SET patient = owner, owner = NULL WHERE patient = :who AND owner <> :who", {"who": patient})
+    erasing.scrub(conn, patient)
     consults = [row[0] for row in conn.execute("SELECT id FROM consult WHERE patient = ?", (patient,)).fetchall()]
     for consult in consults:
         conn.execute("DELETE FROM answer WHERE consult = ?", (consult,))
         conn.execute("DELETE FROM message WHERE consult = ?", (consult,))
     conn.execute("DELETE FROM consult WHERE patient = ?", (patient,))
-    # What was saved for them and given to somebody else since is that person's, and stays; what was given to them goes.
-    conn.execute("UPDATE observation SET patient = owner, owner = NULL WHERE patient = :who AND owner <> :who", {"who": patient})
     mine = "(owner = :who OR (owner IS NULL AND patient = :who))"
     conn.execute(
         f"DELETE FROM measurement WHERE id IN (SELECT measurement FROM observation WHERE {mine})"  # noqa: S608 - a condition of this function
