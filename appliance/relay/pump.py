@@ -5,7 +5,7 @@ publish``. Nothing is acknowledged before the commit, nothing is published befor
 leaves the messages unacknowledged in `Pump.basket` and comes out of `turn` as its OSError: wait and turn again.
 """
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 
@@ -70,6 +70,7 @@ class End:
     other end's receipt keys by id, None for a station that is not ours to serve. `apply`: gives new events to the clinic.
     `renew`: our store is older than what the other end has from us: become another incarnation. `random`: that many random
     bytes; `dice`: a number in [0, 1). `linger`: seconds for which a receipt waits for what came with the same contact. `seals`: our keys.
+    `keys_of`: as `keys` for many stations in one question, where there are many.
     """
 
     way: str
@@ -89,6 +90,7 @@ class End:
     linger: float = 0.0
     dictionary: int = 0
     seals: Seals = field(default_factory=Clear)
+    keys_of: Callable[[Tx, Collection[str]], Mapping[str, Mapping[int, Ed25519PublicKey] | None]] | None = None
 
     @property
     def other(self) -> str:
@@ -321,7 +323,8 @@ class Pump:
     def hear(self, tx: Tx, heard: Sequence[Heard], now: float, at: int) -> tuple[Taken, Callable[[], None]]:
         """Keep what was heard, in the caller's transaction; what came of it, and what is to be called after the commit."""
         after: list[Callable[[], None]] = []
-        keys = {name: self.end.keys(tx, name) for name in {one.station for one in heard}}
+        names = {one.station for one in heard}
+        keys = self.end.keys_of(tx, names) if self.end.keys_of is not None else {name: self.end.keys(tx, name) for name in names}
         known = [one for one in heard if keys[one.station] is not None]
         strangers = [turn_away(self.storage, tx, one, at) for one in heard if keys[one.station] is None]
         taken = take(self.storage, tx, known, self.end.apply, self.end.mine, at, self.end.seals)
@@ -559,7 +562,7 @@ class Pump:
             talk.owe(stream, 0, (), now)
         talk.counter = self.storage.reserve(tx, station, max(1, len(talk.due)))
         talk.reserved = talk.counter + len(talk.due)
-        return [*self._hellos(tx, talk, now), *self._receipts(tx, talk, now).values()]
+        return [*self._hellos(tx, talk, now), *self._receipts(tx, talk, self.end.me(tx), now).values()]
 
     def _notice(self, now: float) -> None:
         """What waits in the outbox, by station; whatever waits in a stream of the past moves first."""
@@ -628,33 +631,48 @@ class Pump:
     # --- what goes out ------------------------------------------------------------------------------------------------
 
     def _speak(self, now: float) -> None:
-        """Hellos and receipts that are due."""
-        for station in list(self.live):
-            talk = self.talks[station]
-            due = talk.next_due()
-            if due is None or due > now:
-                continue
-            if self.link.room <= len(talk.due) + 1:
-                self.link.eager = True
-                return  # a PUBACK makes room
-            if talk.due and talk.counter + len(talk.due) + SAFE_STREAMS > talk.reserved:
-                with self._transaction() as tx:
-                    talk.counter = self.storage.reserve(tx, station, COUNTERS)
-                talk.reserved = talk.counter + COUNTERS
-            with self.storage.reading() as tx:
-                hellos, receipts = self._hellos(tx, talk, now), self._receipts(tx, talk, now)
-                safe = self._safe_receipts(tx, talk, now) if receipts else []
-            try:
-                for payload in [*hellos, *receipts.values(), *safe]:
-                    for part in split(payload, self.limit):  # a hello's PUBACK says whether anybody is subscribed; a receipt needs none
-                        self.link.publish(topic(talk.shard, station, self.end.way, Lane.URGENT), part, sure=payload in hellos)
-            except LinkError as error:
-                self.reason = error.reason
-                for stream in receipts:
-                    talk.owe(stream, 0, (), now)
-                if hellos:
-                    talk.hello = now
-                return
+        """Hellos and receipts that are due, out of one look at the store."""
+        due = [talk for talk in (self.talks[station] for station in self.live) if talk.is_due(now)]
+        if not due:
+            return
+        if self.link.room <= min(len(talk.due) for talk in due) + 1:
+            self.link.eager = True
+            return  # a PUBACK makes room
+        self._reserve([talk for talk in due if talk.due and talk.counter + len(talk.due) + SAFE_STREAMS > talk.reserved])
+        with self.storage.reading() as tx:
+            me = self.end.me(tx)
+            for talk in due:
+                if self.link.room <= len(talk.due) + 1:
+                    self.link.eager = True
+                    return
+                if not self._say_due(tx, talk, me, now):
+                    return
+
+    def _reserve(self, talks: Sequence[Talk]) -> None:
+        """Counters for the next receipts of these talks."""
+        if not talks:
+            return
+        with self._transaction() as tx:
+            first = [self.storage.reserve(tx, talk.station, COUNTERS) for talk in talks]
+        for talk, counter in zip(talks, first, strict=True):
+            talk.counter, talk.reserved = counter, counter + COUNTERS
+
+    def _say_due(self, tx: Tx, talk: Talk, me: bytes, now: float) -> bool:
+        """Tell one talk what is due; False when the line has gone."""
+        hellos, receipts = self._hellos(tx, talk, now), self._receipts(tx, talk, me, now)
+        safe = self._safe_receipts(tx, talk, me, now) if receipts else []
+        try:
+            for payload in [*hellos, *receipts.values(), *safe]:
+                for part in split(payload, self.limit):  # a hello's PUBACK says whether anybody is subscribed; a receipt needs none
+                    self.link.publish(topic(talk.shard, talk.station, self.end.way, Lane.URGENT), part, sure=payload in hellos)
+        except LinkError as error:
+            self.reason = error.reason
+            for stream in receipts:
+                talk.owe(stream, 0, (), now)
+            if hellos:
+                talk.hello = now
+            return False
+        return True
 
     def _hellos(self, tx: Tx, talk: Talk, now: float) -> list[bytes]:
         if talk.hello is None or talk.hello > now:
@@ -669,7 +687,7 @@ class Pump:
             write_hello(Hello(talk.station, origin, talk.nonce, self.end.software, current=origin == origins[-1])) for origin in origins
         ]
 
-    def _receipts(self, tx: Tx, talk: Talk, now: float) -> dict[Stream, bytes]:
+    def _receipts(self, tx: Tx, talk: Talk, me: bytes, now: float) -> dict[Stream, bytes]:
         receipts: dict[Stream, bytes] = {}
         for stream in [stream for stream, owed in talk.due.items() if owed.at <= now][: max(0, talk.reserved - talk.counter)]:
             del talk.due[stream]
@@ -677,7 +695,7 @@ class Pump:
             marks = self.storage.all_marks(tx, stream)
             lanes = tuple(lane_receipt(lane, marks[lane], aside.get(lane, ())) for lane in sorted(marks))
             receipt = Receipt(
-                talk.station, stream.origin, self.end.me(tx), talk.counter, talk.theirs, lanes,
+                talk.station, stream.origin, me, talk.counter, talk.theirs, lanes,
                 key_id=self.end.sign[0], refused=tuple(talk.refused),
             )  # fmt: skip
             talk.counter += 1
@@ -688,7 +706,7 @@ class Pump:
             talk.refused.clear()
         return receipts
 
-    def _safe_receipts(self, tx: Tx, talk: Talk, now: float) -> list[bytes]:
+    def _safe_receipts(self, tx: Tx, talk: Talk, me: bytes, now: float) -> list[bytes]:
         """What a verified backup holds, told beside a receipt: the other end has just spoken, so it is there to hear it."""
         if now >= self.safe[1] + SAFE_LOOK:
             self.safe = (self.storage.safe_turn(tx), now)
@@ -700,7 +718,7 @@ class Pump:
             if marks and talk.counter < talk.reserved:
                 lanes = tuple(lane_receipt(lane, marks[lane]) for lane in sorted(marks))
                 receipt = Receipt(
-                    talk.station, stream.origin, self.end.me(tx), talk.counter, talk.theirs + SAFE_NONCE, lanes, Level.SAFE,
+                    talk.station, stream.origin, me, talk.counter, talk.theirs + SAFE_NONCE, lanes, Level.SAFE,
                     key_id=self.end.sign[0],
                 )  # fmt: skip
                 talk.counter += 1

@@ -84,3 +84,8 @@ class Talk:
         if self.hello is not None:
             times.append(self.hello)
         return min(times, default=None)
+
+    def is_due(self, now: float) -> bool:
+        """True when a receipt or a hello is to go."""
+        due = self.next_due()
+        return due is not None and due <= now

@@ -11,7 +11,7 @@ import os
 import random
 import signal
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from functools import partial
 from itertools import islice
 
@@ -58,6 +58,9 @@ CHORES_EVERY = 5.0
 StationKey = Callable[[Connection, str], tuple[int, bytes] | None]
 """(key id, 32 public bytes) of a registered station; None for one that is unknown or revoked."""
 
+StationKeys = Callable[[Connection, Collection[str]], Mapping[str, tuple[int, bytes]]]
+"""The same for many stations in one question; those without are left out."""
+
 
 def bridge_end(
     store: BridgeStore,
@@ -65,6 +68,7 @@ def bridge_end(
     *,
     apply: Apply,
     station_key: StationKey,
+    station_keys: StationKeys | None = None,
     now: Callable[[], int],
     say: Callable[..., None],
     randomly: Callable[[int], bytes] = os.urandom,
@@ -81,8 +85,13 @@ def bridge_end(
         apply(tx, [(one.stream.station, one.event, at, (one.stream.origin, one.lane, one.seq)) for one in arrived])
 
     def keys(tx: Connection, station: str) -> Mapping[int, Ed25519PublicKey] | None:
-        known = station_key(tx, station) if station else None
-        return None if known is None else {known[0]: Ed25519PublicKey.from_public_bytes(known[1])}
+        return _keys(station_key(tx, station) if station else None)
+
+    def keys_of(tx: Connection, stations: Collection[str]) -> Mapping[str, Mapping[int, Ed25519PublicKey] | None]:
+        if station_keys is None:
+            return {station: keys(tx, station) for station in stations}
+        known = station_keys(tx, [one for one in stations if one])
+        return {station: _keys(known.get(station)) for station in stations}
 
     return End(
         way=DOWN,
@@ -99,7 +108,12 @@ def bridge_end(
         software=__version__,
         linger=linger,
         seals=seals or Clear(),
+        keys_of=keys_of,
     )
+
+
+def _keys(known: tuple[int, bytes] | None) -> Mapping[int, Ed25519PublicKey] | None:
+    return None if known is None else {known[0]: Ed25519PublicKey.from_public_bytes(known[1])}
 
 
 def _for_us(_tx: Connection, stream: Stream) -> bool:
@@ -122,6 +136,7 @@ def run(
     *,
     apply: Apply,
     station_key: StationKey,
+    station_keys: StationKeys,
     log: logging.Logger,
     stop: Callable[[], bool],
     chores: Chores = lambda _at: None,
@@ -134,8 +149,9 @@ def run(
     link, store = source_of(settings, shards), BridgeStore(engine, shards)
     seals = seals_of(settings, station_key, os.urandom)
     end = bridge_end(
-        store, sign, apply=apply, station_key=station_key, now=_tenths, say=partial(journal.step, log), seals=seals, linger=LINGER
-    )
+        store, sign, apply=apply, station_key=station_key, station_keys=station_keys, now=_tenths, say=partial(journal.step, log),
+        seals=seals, linger=LINGER,
+    )  # fmt: skip
     ahead = Ahead(link.coming)
     while_waiting(engine, ahead.one)
     loop = Loop(Pump(store, link, end, reader=ahead.read), log, chores)

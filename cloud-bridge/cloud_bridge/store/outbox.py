@@ -82,8 +82,9 @@ class Outbox:
 
     def streams(self, tx: Connection, station: str) -> list[Stream]:
         """The stream a station is spoken to in now; none before it has spoken."""
-        epoch = tx.scalar(select(t.peer.c.epoch).where(t.peer.c.station == station))
-        return [Stream(station, store_id(tx), bytes(epoch))] if epoch else []
+        query = select(t.peer.c.epoch, meta.c.value).join_from(t.peer, meta, meta.c.key == STORE_ID)
+        row = tx.execute(query.where(t.peer.c.station == station)).first()
+        return [Stream(station, bytes.fromhex(row[1]), bytes(row[0]))] if row is not None and row[0] else []
 
     def waiting(self, tx: Connection) -> list[Waiting]:
         """Every lane with events that are in no parcel yet, of stations that have spoken on one of our shards."""

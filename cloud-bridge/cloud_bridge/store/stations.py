@@ -1,5 +1,6 @@
 """The stations somebody has registered. Nothing is taken from, or said to, anybody else."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from sqlalchemy import Connection, select, update
@@ -37,6 +38,13 @@ def get(tx: Connection, name: str) -> Station | None:
     """One station."""
     row = tx.execute(select(station).where(station.c.id == name)).one_or_none()
     return None if row is None else _station(row)
+
+
+def keys_of(tx: Connection, names: Iterable[str]) -> dict[str, tuple[int, bytes]]:
+    """(key id, 32 public bytes) of those of these stations that are registered and not revoked."""
+    c = station.c
+    rows = tx.execute(select(c.id, c.key_id, c.public).where(c.id.in_(sorted(names)), c.revoked.is_(None)))
+    return {row[0]: (row[1], bytes(row[2])) for row in rows}
 
 
 def everyone(tx: Connection) -> list[Station]:
