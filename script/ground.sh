@@ -48,6 +48,12 @@ has_atomic() {
   return 1
 }
 
+# The decoder of QR codes that the box's camera needs (kiosk/codes.py).
+has_zbar() {
+  for folder in /usr/lib /usr/lib/*-linux-gnu /usr/lib64; do [ -e "$folder/libzbar.so.0" ] && return 0; done
+  return 1
+}
+
 # The Debian packages that $1 (demo or test) still needs, one word each.
 missing() {
   find_python >/dev/null || printf 'python3 python3-venv '
@@ -61,6 +67,10 @@ missing() {
   has_vietnamese_font || printf 'fonts-dejavu-core '
   has_atomic || printf 'libatomic1 '
   has setpriv || printf 'util-linux '
+  has nginx || printf 'nginx '
+  has cupsd || printf 'cups-daemon '
+  has lpadmin || printf 'cups-client '
+  has_zbar || printf 'libzbar0 '
 }
 
 # "" for root, "sudo -n" where that works without a password; fails where neither does.

@@ -101,7 +101,7 @@ def rendered(place: Path, port: int, socket: Path) -> Path:
 @pytest.fixture
 def lan(station: Station) -> Iterator[Front]:
     """``tram lan`` on the station's store, and nginx in front of it as an unprivileged user."""
-    nginx = servers.need("nginx", "nginx-light")
+    nginx = servers.need("nginx", "nginx")
     person = servers.unprivileged("www-data")
     place = servers.folder(person, "front")
     try:

@@ -1,27 +1,37 @@
 """The technician's pages with the real field door behind them: what works is offered, what does not is not; nothing of a patient."""
 
+import io
 import json
 import re
 import threading
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
+from datetime import UTC, datetime
 from html import unescape
 from pathlib import Path
 
 import pytest
+import segno
+from PIL import Image, ImageFilter
 
 from appliance.agent import field
+from appliance.agent.camera import NAME as CAMERA
+from appliance.agent.camera import Shutter
 from appliance.agent.panel import TRY
+from appliance.contract.enrolment import Ticket, qr_text
 from appliance.database import transaction
+from appliance.kiosk import codes
 from appliance.kiosk.field import Errand
 from appliance.kiosk.screens.technician_pages import DEEDS, PAGES
-from appliance.store import acceptance, register, staff
+from appliance.store import acceptance, audit, front, register, staff
 from appliance.store.health import Looked
 from appliance.store.opening import open_store
 from tests.kiosk.room import Room
 from tests.kiosk.station import FIRST, LEAD, NURSE, TECHNICIAN, Station, Window, make
 from tests.polling import until
+from tests.servers import free_port
 
+DECODER = codes.is_there()
 UUIDS = ("11111111-2222-3333-4444-555555555555", "66666666-7777-8888-9999-000000000000")
 
 
@@ -292,3 +302,69 @@ def test_a_printers_queue_takes_the_paper_and_the_page_comes_back(tmp_path: Path
         assert window.path == "/technician/printer"
         assert "Máy in đã nhận" in text(window)
     assert (tmp_path / "paper.pdf").read_bytes().startswith(b"%PDF-")
+
+
+def held_up(code: str, turned: float = 14) -> bytes:
+    """What the camera sees of a paper with this code: small in the picture, askew, a little out of focus, in a dim room."""
+    drawn, out = io.BytesIO(), io.BytesIO()
+    segno.make(code, error="m", micro=False).save(drawn, kind="png", scale=7, border=6)
+    paper = Image.open(drawn).convert("RGB").rotate(turned, expand=True, fillcolor=(120, 118, 110))
+    room = Image.new("RGB", (1920, 1080), (120, 118, 110))
+    room.paste(paper, (700, 260))
+    room.point(lambda value: 20 + value // 2).filter(ImageFilter.GaussianBlur(1.3)).save(out, "JPEG", quality=75)
+    return out.getvalue()
+
+
+def before_the_camera(station: Station, photo: bytes) -> Shutter:
+    """The real door of the box's camera, with a picture instead of a lens."""
+    return Shutter(station.settings.paths.run / CAMERA, take=lambda: photo, allowed=lambda _uid, _gid: True)
+
+
+def scan(desk: Desk, photo: bytes) -> str:
+    """The technician photographs; what the page says then."""
+    shutter = before_the_camera(desk.station, photo)
+    camera = threading.Thread(target=shutter.turn, args=(20,))
+    camera.start()
+    desk.window.post("/technician/scan")
+    camera.join(20)
+    shutter.close()
+    return text(desk.window)
+
+
+@pytest.mark.skipif(not DECODER, reason="libzbar0 is not installed")
+def test_the_paper_before_the_camera_enrols_without_a_letter_typed(desk: Desk) -> None:
+    """The code is read off the photo and goes on its way as a typed one does: to the door that the paper names."""
+    ticket = Ticket(bytes(range(16)), "tram-0001", "127.0.0.1", free_port(), bytes(32))
+    code = qr_text(ticket)
+    assert "Chụp mã QR" not in text(desk.window.get("/technician/enrol")), "no camera, no button"
+    scan(desk, held_up(code))
+    assert desk.window.path == "/technician/busy"
+    assert "Có vấn đề" in desk.done()  # nobody answers at that door
+    assert ("field.enrol", TECHNICIAN) in {(one.action, one.actor) for one in audit.entries(desk.station.conn)}
+
+
+@pytest.mark.skipif(not DECODER, reason="libzbar0 is not installed")
+def test_a_photo_without_the_code_is_a_sentence_and_the_letters_can_be_typed(desk: Desk) -> None:
+    """No code, another code, no photo, a camera that gives nothing: each in words on the page where the 24 letters are typed."""
+    for photo, words in (
+        (held_up("https://example.org/"), "Không phải mã QR ghi danh"),
+        (b"no photo", "Không thấy mã QR"),
+        (b"", "Camera không trả lời"),
+    ):
+        said = scan(desk, photo)
+        assert words in said
+        assert 'name="token"' in said
+    assert "field.enrol" not in {one.action for one in audit.entries(desk.station.conn)}
+
+
+def test_the_page_of_other_computers_shows_address_and_fingerprint(tmp_path: Path) -> None:
+    """What is typed there and what its browser must show, as the certificate on the disk says; without one it says so."""
+    with make(tmp_path, f'[lan]\naddress = "10.77.0.1"\ncertificate = "{tmp_path}/lan.pem"\n') as station:
+        window = station.window(TECHNICIAN)
+        assert "/technician/lan" in window.get("/home").text
+        assert "chưa mở cho máy khác" in text(window.get("/technician/lan"))
+        front.ensure(tmp_path / "lan.pem", "10.77.0.1", datetime(2026, 3, 1, tzinfo=UTC))
+        page = text(window.get("/technician/lan"))
+        assert "https://10.77.0.1" in page
+        octets = front.fingerprint(tmp_path / "lan.pem").split(":")
+        assert " ".join(octets[8:16]) in page

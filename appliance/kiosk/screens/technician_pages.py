@@ -109,6 +109,8 @@ def work() -> Response:
             ("/technician/devices", t("Máy đo", "Devices"), t("gắn cổng, xem số", "bind ports, see values")),
             ("/technician/logs", t("Nhật ký ra USB", "Logs to a stick"), t("niêm phong, gửi tuyến trên", "sealed, for the bridge")),
         ]
+    if parts.settings.lan.address:
+        tiles.append(("/technician/lan", t("Máy khác trong trạm", "Other computers"), t("địa chỉ, dấu vân tay", "address, fingerprint")))
     if _has_parts():
         tiles.append(("/technician/parts", t("Thử camera, máy in, đèn", "Try camera, printer, lamp"), t("từng phần một", "one by one")))
     if _lacks_lead():
@@ -268,7 +270,36 @@ def _enrol(errors: Mapping[str, Pair] | None = None) -> Response:
     return _page(
         ("Ghi danh trạm", "Enrol this station"), 400 if errors else 200, errors=errors or {}, typed={}, says=says,
         form={"action": "/technician/enrol", "fields": [where], "send": t("Ghi danh", "Enrol")},
+        deeds=[("scan", {}, t("Chụp mã QR", "Photograph the code"), "")] if _has_camera() else [],
     )  # fmt: skip
+
+
+def _has_camera() -> bool:
+    from appliance.kiosk.screens import pictures
+
+    return (here.kiosk().settings.paths.run / pictures.SOCKET).exists()
+
+
+def _scan() -> Response:
+    """The paper before the box's camera: one photo, the code in it. What is in no photo is typed."""
+    from appliance.contract.enrolment import read_ticket
+    from appliance.kiosk import codes
+    from appliance.kiosk.screens import pictures
+
+    try:
+        photo = pictures._camera(here.kiosk().settings.paths.run / pictures.SOCKET)  # noqa: SLF001 - the kiosk's one way to the camera
+        found = codes.read(photo)
+    except codes.NoReader as error:
+        return _enrol({"token": (error.vi, error.en)})
+    except OSError:
+        return _enrol({"token": _TOKEN["camera"]})
+    for text in found:
+        try:
+            read_ticket(text)
+        except ValueError:
+            continue
+        return _send("enrol", {"token": text})
+    return _enrol({"token": _TOKEN["qr" if found else "none"]})
 
 
 def _take_token() -> Response:
@@ -287,6 +318,11 @@ _TOKEN: dict[str, Pair] = {
     "qr": ("Không phải mã QR ghi danh của Trạm.", "This is not a QR code for enrolment."),
     "length": ("Mã có 24 chữ và số, sáu nhóm bốn.", "The token has 24 letters and digits, in six groups of four."),
     "letter": ("Mã chỉ có chữ A-Z không có U và số 0-9.", "The token has letters without U, and digits."),
+    "none": (
+        "Không thấy mã QR trong ảnh. Giữ tờ giấy phẳng, đủ sáng, cách camera khoảng 20 cm, rồi chụp lại; hoặc gõ 24 chữ.",
+        "No code is in the picture. Hold the paper flat and in the light, 20 cm from the camera, and try again; or type the 24 letters.",
+    ),
+    "camera": ("Camera không trả lời. Gõ 24 chữ trên tờ giấy.", "The camera does not answer. Type the 24 letters on the paper."),
     "check": ("Gõ nhầm một chữ: so lại với tờ giấy.", "A letter is wrong: compare with the paper."),
 }
 
@@ -304,6 +340,41 @@ def _enrolled(answer: Mapping[str, Any]) -> Response:
     deeds: Deeds = [("begin", {}, t("Giống nhau: nghiệm thu", "The same: accept"), "primary")]
     return _page(_ERRANDS["enrol"], says=says, big=str(answer.get("words", "")), deeds=deeds)
 
+
+# --- the station's own network ----------------------------------------------------------------------------------------------------------
+
+
+def _lan() -> Response:
+    """What to type into a computer's browser, and what it must show the first time."""
+    from appliance.store import front
+
+    t, settings = here.speech(), here.kiosk().settings.lan
+    shown = front.fingerprint(settings.certificate)
+    if not settings.address or not shown:
+        return _page(
+            _LAN,
+            says=[
+                t("Máy này chưa mở cho máy khác. Báo tuyến trên.", "This box is not open to other computers: ask the bridge's operator.")
+            ],
+        )
+    octets = shown.split(":")
+    lines = [" ".join(octets[at : at + 8]) for at in range(0, len(octets), 8)]
+    says = [
+        t(
+            "Ở máy kia, nối vào Wi-Fi của trạm rồi gõ địa chỉ trên. Lần đầu trình duyệt báo chứng thư lạ: mở chi tiết, so SHA-256 với "
+            "bốn dòng này.",
+            "On the other computer join the station's Wi-Fi and type the address above. The first time the browser does not know the "
+            "certificate: open its details and compare the SHA-256 with these four lines.",
+        ),
+        t(
+            "Giống hết: chấp nhận. Khác một chữ: không vào, báo tuyến trên.",
+            "All the same: accept. One letter else: do not, and report it.",
+        ),
+    ]
+    return _page(_LAN, big=settings.web, says=says, rows=[{"name": line} for line in lines])
+
+
+_LAN: Pair = ("Máy khác trong trạm", "Other computers of the station")
 
 # --- network --------------------------------------------------------------------------------------------------------------------------
 
@@ -850,6 +921,7 @@ PAGES: dict[str, Callable[[], Response]] = {
     "busy": _busy,
     "enrol": _enrol,
     "network": _network,
+    "lan": _lan,
     "apn": _apn,
     "wifi": _wifi,
     "join": _join,
@@ -872,6 +944,7 @@ PAGES: dict[str, Callable[[], Response]] = {
 DEEDS: dict[str, Callable[[], Response]] = {
     "lead": _enter_lead,
     "enrol": _take_token,
+    "scan": _scan,
     "use": lambda: _send("use", {"uuid": _typed("uuid", 40)}),
     "apn": lambda: _send("apn", {"apn": _typed("apn", 80)}),
     "wifi": lambda: _send("wifi", {"name": request.form.get("name", "")[:64], "passphrase": request.form.get("passphrase", "")[:80]}),
