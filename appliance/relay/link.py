@@ -86,6 +86,8 @@ SESSION_SECONDS = 7 * 24 * 3600
 """How long a broker is asked to keep a session (MQTT 5)."""
 HELD_BYTES = 8192
 """So much is held before paho has to keep the rest: a window of three chunks, and what the kernel keeps unsent beside it."""
+HELLO_PADDING = 0x10
+"""openssl/ssl.h SSL_OP_TLSEXT_PADDING, which Python switches on: it fills every ClientHello up to 517 bytes for a balancer of 2013."""
 RECORD_BYTES = 1300
 """What goes into one TLS record together: as much as fits into a segment. Nothing of a record can be read before all of it is there, so a
 request must not share one with a chunk of a picture."""
@@ -121,6 +123,7 @@ def tls_context(ca: str | None, cert: str | None = None, key: str | None = None)
     """
     context = ssl.create_default_context(cafile=ca)
     context.minimum_version = ssl.TLSVersion.TLSv1_2
+    context.options &= ~HELLO_PADDING
     if cert is not None:
         context.load_cert_chain(cert, key)
     return context
