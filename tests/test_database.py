@@ -16,6 +16,8 @@ from tests.store.disk import small_disk
 
 ROOT = Path(__file__).resolve().parent.parent
 KEY = bytes(range(32))
+SELECT = 21
+"""SQLITE_SELECT among the codes of an authorizer (sqlite3.h)."""
 
 
 def make(path: Path, key: bytes | None = KEY) -> database.Connection:
@@ -193,6 +195,26 @@ def _read_all(conn: database.Connection) -> None:
     """Every page of the table and of its index."""
     conn.execute("SELECT sum(length(text)) FROM note NOT INDEXED").fetchall()
     conn.execute("SELECT text FROM note ORDER BY text").fetchall()
+
+
+def test_a_statement_is_prepared_once_however_many_others_came_before(tmp_path: Path) -> None:
+    """A program that has seen 300 different statements still prepares each of those it uses now once, not at every use."""
+    conn = make(tmp_path / "a.db")
+    for number in range(300):
+        conn.execute(f"SELECT {number} FROM note").fetchall()
+    prepared: list[int] = []
+
+    def asked(code: int, *_: object) -> int:
+        prepared.append(code)
+        return 0
+
+    conn.set_authorizer(asked)  # asked when a statement is prepared, and only then
+    for number in range(10):
+        conn.execute("SELECT text FROM note WHERE id = ?", (number,)).fetchone()
+        conn.execute("SELECT id FROM note WHERE text = ?", (str(number),)).fetchone()
+    conn.set_authorizer(None)
+    assert prepared.count(SELECT) == 2
+    conn.close()
 
 
 @pytest.mark.parametrize("umask", [0o077, 0o022, 0o000])

@@ -22,6 +22,7 @@ from appliance.settings import Settings
 from appliance.store.errors import Refused
 from appliance.store.escrow import wrapped_file
 from appliance.store.opening import database_file, station_of
+from appliance.store.outbox import reached
 
 LIST = "copy.json"
 FORMAT = 1
@@ -163,10 +164,8 @@ def _damaged(what: str) -> Refused:
 
 
 def _marks(conn: Connection) -> Marks:
-    rows = conn.execute(
-        "SELECT e.epoch, l.lane, l.next FROM lane AS l JOIN epoch AS e ON e.id = l.epoch ORDER BY l.epoch, l.lane"
-    ).fetchall()
-    return [(bytes(row[0]).hex(), int(row[1]), int(row[2])) for row in rows]
+    epochs = {row[0]: bytes(row[1]).hex() for row in conn.execute("SELECT id, epoch FROM epoch").fetchall()}
+    return [(epochs[row], lane, number) for row, lane, number in reached(conn)]
 
 
 def _reached(earlier: Marks, later: Marks) -> bool:

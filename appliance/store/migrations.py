@@ -392,6 +392,8 @@ CREATE TABLE shed (id INTEGER PRIMARY KEY, at INTEGER NOT NULL, what TEXT NOT NU
 
 CREATE TABLE inspection (id INTEGER PRIMARY KEY, at INTEGER NOT NULL, kind TEXT NOT NULL, found TEXT NOT NULL, aside TEXT NOT NULL DEFAULT '');
 
+CREATE TRIGGER lane_counted BEFORE INSERT ON lane BEGIN UPDATE lane SET next = (SELECT max(seq) + 1 FROM outbox WHERE epoch = NEW.epoch AND lane = NEW.lane AND state < 2) WHERE epoch = NEW.epoch AND lane = NEW.lane AND next <= (SELECT max(seq) FROM outbox WHERE epoch = NEW.epoch AND lane = NEW.lane AND state < 2); END;
+
 ALTER TABLE quarantine ADD COLUMN tried INTEGER;
 ALTER TABLE quarantine ADD COLUMN outcome TEXT NOT NULL DEFAULT '';
 """

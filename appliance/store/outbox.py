@@ -48,8 +48,9 @@ def queue(conn: Connection, event: Event, lane: Lane | None = None) -> Place:
         if isinstance(event.body, Unknown):
             raise ValueError(f"a kind of a later version ({event.kind}) has no lane of its own")
         lane = event.body.LANE
-    (row,) = conn.execute(_NUMBER, (int(lane),)).fetchall()
-    epoch, seq = int(row[0]), int(row[1])
+    epoch, seq, new = conn.execute(_NUMBER, {"lane": int(lane)}).fetchone()
+    if new:
+        conn.execute(_LANE, (epoch, int(lane)))
     body = write_event(event)
     made = conn.execute(
         "INSERT INTO outbox (epoch, lane, seq, kind, body, at, crc) VALUES (?, ?, ?, ?, ?, ?, ?)",
@@ -58,8 +59,19 @@ def queue(conn: Connection, event: Event, lane: Lane | None = None) -> Place:
     return Place(int(lane), seq, epoch, int(made.lastrowid))
 
 
-_NUMBER = """INSERT INTO lane (epoch, lane, next) VALUES ((SELECT max(id) FROM epoch), ?, 2)
-ON CONFLICT (epoch, lane) DO UPDATE SET next = next + 1 RETURNING epoch, next - 1"""
+_WAITS = "SELECT max(seq) FROM outbox WHERE epoch = {epoch} AND lane = {lane} AND state < 2"
+_NUMBER = f"""SELECT here.id, max(coalesce(lane.next, 1), 1 + coalesce(({_WAITS.format(epoch="here.id", lane=":lane")}), 0)),
+lane.epoch IS NULL
+FROM (SELECT max(id) AS id FROM epoch) AS here LEFT JOIN lane ON lane.epoch = here.id AND lane.lane = :lane"""  # noqa: S608 - texts of this file
+"""The latest epoch, the next number of a lane in it, and whether the lane is new. No counter is written for an event: the highest number
+that waits stands in the index that the new row goes into anyway, and `lane.next` says from where on numbers are free of those that wait
+no more. Only what is in a parcel ceases to wait, and what freezes a parcel raises `next`: one page of the card less for each event
+(docs/decisions/0006). A trigger (`migrations`) raises it for an earlier release, which counts in `next` alone.
+"""
+_LANE = "INSERT INTO lane (epoch, lane, next) VALUES (?, ?, 1)"
+_REACHED = f"""SELECT epoch, lane, frozen, max(next, 1 + coalesce(({_WAITS.format(epoch="lane.epoch", lane="lane.lane")}), 0)) AS next
+FROM lane"""  # noqa: S608 - texts of this file
+"""Each lane with the last number that is in a parcel and the next that is free."""
 
 _OPEN, _SETTLED, _WITHDRAWN = 0, 1, 2
 """`parcel.state`. A withdrawn parcel's events travel in another epoch."""
@@ -92,7 +104,7 @@ class Outbox:
 
     def waiting(self, tx: Connection) -> list[Waiting]:
         """Every lane with events that are in no parcel yet."""
-        rows = tx.execute("SELECT epoch, lane, frozen, next FROM lane WHERE frozen < next - 1 ORDER BY epoch, lane").fetchall()
+        rows = [row for row in tx.execute(f"{_REACHED} ORDER BY epoch, lane").fetchall() if row[2] < row[3] - 1]
         return [
             Waiting(self._stream(tx, row[0]), row[1], row[2], row[3], row[1] == Lane.URGENT and _calm(tx, row[0], row[2])) for row in rows
         ]
@@ -112,7 +124,7 @@ class Outbox:
             "INSERT INTO parcel (epoch, lane, first_seq, count, payload, digest, at) VALUES (?, ?, ?, ?, ?, ?, ?)",
             (epoch, lane, first, count, payload, digest(payload), at),
         )
-        tx.execute("UPDATE lane SET frozen = ? WHERE epoch = ? AND lane = ?", (first + count - 1, epoch, lane))
+        self._frozen(tx, epoch, lane, first + count - 1)
         return int(done.lastrowid)
 
     def spoilt(self, tx: Connection, stream: Stream, lane: int, row: Queued, reason: str, at: int) -> None:
@@ -124,7 +136,11 @@ class Outbox:
             (row.body, reason, stream.origin, lane, row.seq, at),
         )
         tx.execute("UPDATE outbox SET state = ? WHERE epoch = ? AND lane = ? AND seq = ? AND state < 2", (SET_ASIDE, epoch, lane, row.seq))
-        tx.execute("UPDATE lane SET frozen = ? WHERE epoch = ? AND lane = ?", (row.seq, epoch, lane))
+        self._frozen(tx, epoch, lane, row.seq)
+
+    @staticmethod
+    def _frozen(tx: Connection, epoch: int, lane: int, last: int) -> None:
+        tx.execute("UPDATE lane SET frozen = ?, next = max(next, ?) WHERE epoch = ? AND lane = ?", (last, last + 1, epoch, lane))
 
     def unsettled(self, tx: Connection, station: str) -> list[Parcel]:
         """The parcels nobody has vouched for, oldest first within each lane."""
@@ -155,10 +171,11 @@ class Outbox:
         )
 
     def settle(self, tx: Connection, stream: Stream, lane: int, ranges: Sequence[Range], state: int, at: int) -> None:
-        """Events that the bridge has, or has set aside, from now on."""
+        """Events that the bridge has, or has set aside, from now on. What is in no parcel it cannot have, whatever a receipt says."""
         for first, last in ranges:
             tx.execute(
-                "UPDATE outbox SET state = ?, received = ? WHERE epoch = ? AND lane = ? AND seq BETWEEN ? AND ? AND state < 2",
+                "UPDATE outbox SET state = ?, received = ? WHERE epoch = ? AND lane = ? AND seq BETWEEN ? AND ? AND state < 2"
+                " AND seq <= (SELECT frozen FROM lane WHERE lane.epoch = outbox.epoch AND lane.lane = outbox.lane)",
                 (state, at, self._epoch(tx, stream), lane, first, last),
             )
 
@@ -230,11 +247,17 @@ class Outbox:
         self._streams = []
         epoch = self._epoch(tx, to)
         rows = tx.execute("SELECT id, epoch, lane, seq FROM outbox WHERE state < 2 AND epoch <> ? ORDER BY id", (epoch,)).fetchall()
+        free = {row[1]: row[3] for row in tx.execute(f"{_REACHED} WHERE epoch = ?", (epoch,)).fetchall()}
         for row in rows:
-            (taken,) = tx.execute(_NUMBER_IN, (epoch, row[2])).fetchall()
-            tx.execute("UPDATE outbox SET epoch = ?, seq = ? WHERE id = ?", (epoch, taken[0], row[0]))
+            seq = free.get(row[2], 1)
+            free[row[2]] = seq + 1
+            tx.execute("UPDATE outbox SET epoch = ?, seq = ? WHERE id = ?", (epoch, seq, row[0]))
             for table in ("observation", "consult"):
-                tx.execute(f"UPDATE {table} SET epoch = ?, seq = ? WHERE outbox = ?", (epoch, taken[0], row[0]))  # noqa: S608 - the table's name is one of ours
+                tx.execute(f"UPDATE {table} SET epoch = ?, seq = ? WHERE outbox = ?", (epoch, seq, row[0]))  # noqa: S608 - the table's name is one of ours
+        tx.executemany(
+            "INSERT INTO lane (epoch, lane, next) VALUES (?, ?, ?) ON CONFLICT (epoch, lane) DO UPDATE SET next = max(next, excluded.next)",
+            [(epoch, lane, seq) for lane, seq in free.items()],
+        )
         tx.execute("UPDATE parcel SET state = ? WHERE state = 0 AND epoch <> ?", (_WITHDRAWN, epoch))
         tx.execute("UPDATE lane SET frozen = next - 1 WHERE epoch <> ?", (epoch,))
 
@@ -254,6 +277,11 @@ class Outbox:
 
     def _parcel(self, tx: Connection, row: Sequence[int]) -> Parcel:
         return Parcel(row[0], self._stream(tx, row[1]), row[2], row[3], row[3] + row[4] - 1, row[5])
+
+
+def reached(conn: Connection) -> list[tuple[int, int, int]]:
+    """(epoch's row, lane, next free number) of every lane that has said something."""
+    return [(row[0], row[1], row[3]) for row in conn.execute(f"{_REACHED} ORDER BY epoch, lane").fetchall()]
 
 
 def is_safe(conn: Connection, row: int) -> bool:
@@ -302,7 +330,3 @@ def _queued(tx: Connection, seq: int, body: bytes, crc: int, kind: int) -> Queue
     """A row as it is to be sent: the outbox has of a chunk only where its bytes are."""
     sound = zlib.crc32(body) == crc
     return Queued(seq, content.fill(tx, body) if sound and kind == AttachmentChunk.KIND else body, sound)
-
-
-_NUMBER_IN = """INSERT INTO lane (epoch, lane, next) VALUES (?, ?, 2)
-ON CONFLICT (epoch, lane) DO UPDATE SET next = next + 1 RETURNING next - 1"""

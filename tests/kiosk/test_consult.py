@@ -220,7 +220,7 @@ def test_a_request_in_a_backup_says_so_and_no_other_does(station: Station) -> No
     station.conn.execute("UPDATE outbox SET state = 2, received = 1 WHERE id = ?", (row,))
     window.get(f"/consults/{number}")
     assert words not in window.text
-    station.conn.execute("UPDATE lane SET safe = next - 1 WHERE lane = 0")
+    station.conn.execute("UPDATE lane SET safe = (SELECT max(seq) FROM outbox WHERE lane = 0) WHERE lane = 0")
     window.get(f"/consults/{number}")
     assert words in window.text
 

@@ -17,7 +17,7 @@ from appliance.relay.marks import Marks
 from appliance.relay.pump import Pump
 from appliance.relay.storage import TAKEN, Arrived, Stream
 from appliance.store import consults, init, measuring, patients
-from appliance.store.outbox import Place
+from appliance.store.outbox import Place, reached
 from cloud_bridge import backup
 
 Undo = Callable[[], None]
@@ -195,8 +195,9 @@ def _split(module: Any) -> Iterator[Undo]:
 
     def append(conn: Connection, event: Any, lane: Any = None) -> tuple[int, int]:
         lane = event.body.LANE if lane is None else lane
-        row = conn.execute("SELECT next FROM lane WHERE epoch = (SELECT max(id) FROM epoch) AND lane = ?", (int(lane),)).fetchone()
-        seq = (1 if row is None else row[0]) + sum(one[1] == lane for one in waiting)
+        (epoch,) = conn.execute("SELECT max(id) FROM epoch").fetchone()
+        free = {one: number for row, one, number in reached(conn) if row == epoch}
+        seq = free.get(int(lane), 1) + sum(one[1] == lane for one in waiting)
         waiting.append((event, lane))
         return int(lane), seq
 
