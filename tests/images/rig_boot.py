@@ -349,6 +349,7 @@ on a board.**
 TITLES = {
     "cut": "The power goes while a station is provisioned",
     "image": "The image", "boot": "Starting it", "enrol": "Enrolment, and a device that is plugged in", "update": "Updates of the whole",
+    "pi": "The parts of a Raspberry Pi's image",
 }  # fmt: skip
 """The parts of the page, in order."""
 
