@@ -14,7 +14,7 @@ from appliance import simulate
 from appliance.agent.clock import Clock
 from appliance.bench.shaper import PROFILES, Weather
 from appliance.bench.thin import PHOTO_BYTES, Ends, ends
-from appliance.contract.events import ConsultRequested, Event, ObservationRecorded
+from appliance.contract.events import AnswerRead, ConsultRequested, Event, ObservationRecorded
 from appliance.contract.lanes import Lane
 from appliance.database import Connection, transaction
 from appliance.store.outbox import append
@@ -82,7 +82,7 @@ def _numbered(event: Event, number: int) -> Event:
 
 
 def _fill(conn: Connection, clock: Clock, month: Month) -> None:
-    """Thirty days as the station keeps them: readings, requests, photos, nothing vouched for."""
+    """Thirty days as the station keeps them: readings, requests, photos, nothing vouched for. Nobody has read an answer: none came."""
     seed, readings = 1, 0
     asked: list[Event] = []
     while readings < month.readings:
@@ -90,6 +90,8 @@ def _fill(conn: Connection, clock: Clock, month: Month) -> None:
             for event in simulate.day(seed):
                 if isinstance(event.body, ConsultRequested):
                     asked.append(event)
+                elif isinstance(event.body, AnswerRead):
+                    continue
                 elif not isinstance(event.body, ObservationRecorded) or readings < month.readings:
                     append(conn, event)
                     readings += isinstance(event.body, ObservationRecorded)
