@@ -160,6 +160,11 @@ def is_confirmed(identity: Identity) -> bool:
     return desk().is_confirmed(identity.patient) and (not kiosk().lan or desk().sure.get(identity.patient) == identity)
 
 
+def namesakes(identity: Identity) -> str:
+    """Who else at this station has this patient's name; empty when nobody has."""
+    return present.namesakes(patients.namesakes(db(), identity), speech())
+
+
 def about(*, patient: int = 0, subject: str = "") -> None:
     """What the audit entry of this request says, where its address does not."""
     g.audited = (patient, subject)

@@ -194,6 +194,12 @@ def two_identifiers(ticked: Iterable[str], identity: Identity, t: Say) -> bool:
     return len({one.name for one in identifiers(identity, t)} & set(ticked)) >= 2
 
 
+def namesakes(others: Iterable[Identity], t: Say) -> str:
+    """Who else here has this name, in one line with what tells them apart; empty when nobody has."""
+    said = [f"{one.name} ({birth_text(one.birth, t)})" if one.birth else f"{one.name} ({unknown(t)})" for one in others]
+    return t("Trạm còn có người cùng tên:", "There is somebody else of this name:") + f" {'; '.join(said)}" if said else ""
+
+
 # --- what was measured --------------------------------------------------------------------------------------------------------------
 
 

@@ -403,6 +403,20 @@ def same(conn: Connection, draft: PatientDraft) -> list[Identity]:
     return _people(conn, found, 20)
 
 
+def namesakes(conn: Connection, who: Identity, limit: int = 3) -> list[Identity]:
+    """Other people here whose name is the same but for its marks, whatever their birth: those whom this one is taken for."""
+    found: list[int] = []
+    for rank, word, line, _birth, _patient in entries(0, who.name, who.birth):
+        if rank == GIVEN:
+            rows = conn.execute(
+                "SELECT patient FROM patient_word WHERE rank = ? AND word = ? AND line = ? ORDER BY birth, patient LIMIT ?",
+                (rank, word, line, 4 * limit),
+            ).fetchall()
+            found += [int(row[0]) for row in rows]
+    mine = root(conn, who.patient)
+    return [one for one in _people(conn, found, 4 * limit) if one.patient != mine][:limit]
+
+
 def _may_agree(one: str, other: str) -> bool:
     """Two birth texts where the shorter begins the longer, or one is not known."""
     return one.startswith(other) or other.startswith(one)

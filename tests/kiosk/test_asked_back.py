@@ -25,6 +25,8 @@ def test_a_question_is_said_on_any_page(station: Station) -> None:
     assert one["mark"].endswith("!"), "it chimes until somebody has opened it"
     for path in ("/home", f"/patients/{station.first}", "/tray"):
         assert "Bác sĩ hỏi lại" in window.get(path).text
+    opened = window.get(f"/consults/{consult}").text
+    assert "askstrip" not in opened, "its own page has the question itself, and needs the room for the reply"
     nobody = station.window("")
     assert "Bác sĩ hỏi lại" in nobody.get("/").text
     assert FIRST not in nobody.text

@@ -63,6 +63,8 @@ def test_what_is_typed_is_reviewed_and_saved_as_a_reading_typed_by_hand(station:
         assert measurement
         window.post(f"/sessions/{session}/save", measurement=measurement[1], patient=station.first)
         assert window.path == f"/sessions/{session}/type" and headline in window.text
+        top = window.text.split("<h1>")[1].split("</h1>")[0]
+        assert headline in top and "đã lưu" in top, "on a small screen the list below is out of sight"
         row = saved(station, station.first)[0]
         assert (row.reading.source, row.device_name) == (Source.MANUAL, "Nhập tay")
         body = read_event(station.conn.execute("SELECT body FROM outbox WHERE kind = 10 ORDER BY id DESC").fetchone()[0]).body

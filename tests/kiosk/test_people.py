@@ -83,6 +83,18 @@ def test_a_possible_duplicate_is_shown_before_registering(station: Station) -> N
     assert station.count("SELECT count(*) FROM patient") == 3
 
 
+def test_somebody_of_the_same_name_is_told_where_the_patient_is_confirmed(station: Station) -> None:
+    """Two who differ by a mark and a year: both pages that ask for two identifiers name the other one; without one they say nothing."""
+    window = station.window()
+    pages = (f"/patients/{station.first}/measure", f"/patients/{station.first}/confirm")
+    assert all("cùng tên" not in window.get(page).text for page in pages)
+    add_patient(station, 77, FIRST.replace("ử", "ư"), birth="1962-04-30")
+    for page in pages:
+        text = window.get(page).text
+        assert "Trạm còn có người cùng tên" in text, page
+        assert "30-Thg4-1962" in text, page
+
+
 def test_a_number_that_is_taken_is_drawn_again(station: Station) -> None:
     """Two forms with one number never become one patient."""
     window = station.window()

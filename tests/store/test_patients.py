@@ -10,11 +10,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from sqlite_utils import Database
 
-from appliance.contract.events import Allergies, PatientChanged, PatientRegistered, Sex
+from appliance.contract.events import Allergies, PatientChanged, PatientRegistered, Sex, Tombstone
 from appliance.contract.identifiers import station_number, station_text
 from appliance.contract.ids import spell
 from appliance.contract.readings import ClockQuality
-from appliance.store import migrations, patients
+from appliance.store import merging, migrations, patients
 from appliance.store.errors import Refused, Taken
 from appliance.store.patients import PatientDraft, fold
 from tests.store.station import Station, station_at
@@ -223,6 +223,17 @@ def test_changes_are_counted_by_the_station(station: Station) -> None:
     assert names(station, "mot") == []
     with pytest.raises(Refused):
         patients.change(station.conn, draft, patient=404, reason="", staff="an", now=station.now)
+
+
+def test_namesakes_are_others_with_the_same_name_but_for_its_marks(station: Station) -> None:
+    """Whatever their birth; not the person themself, nor a record merged into theirs, nor somebody erased."""
+    one, two = station.patient("Lê Thử Nghiệm", birth="1961"), station.patient("Lê Thư Nghiêm", birth="1962")
+    three, gone = station.patient("Lê Thử Nghiệm", birth="1961"), station.patient("Lê Thử Nghiệm", birth="1970")
+    station.patient("Lê Thử Nghiệm Hai")
+    merging.merge(station.conn, patient=one, duplicate=three, reason="một người", staff="an", now=station.now)
+    station.arrive(Tombstone(gone, ""))
+    assert [who.patient for who in patients.namesakes(station.conn, patients.present(station.conn, one))] == [two]
+    assert [who.patient for who in patients.namesakes(station.conn, patients.present(station.conn, two))] == [one]
 
 
 def test_possible_duplicates_are_shown_before_registering(station: Station) -> None:

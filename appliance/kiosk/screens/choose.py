@@ -25,6 +25,7 @@ def _devices(identity: Identity, errors: dict[str, Pair] | None = None, status: 
     asked = [] if here.desk().is_confirmed(identity.patient) else present.identifiers(identity, here.speech())
     return here.page(
         "devices.html", status, banner=here.banner_of(identity), identifiers=asked, errors=errors or {},
+        namesakes=here.namesakes(identity) if asked else "",
         devices=[_device(name) for name in here.kiosk().settings.devices], typing=manual.DEVICE,
         guided=[(f"{measure.GUIDED}{name}", here.device_name(name)) for name in _offered()], going_on=_going_on(identity.patient),
     )  # fmt: skip

@@ -39,5 +39,6 @@ def _page(identity: Identity, device: str, send: str, status: int = 200) -> Resp
     back = f"/patients/{identity.patient}/measure" if device else f"/patients/{identity.patient}"
     return here.page(
         "confirm.html", status, banner=here.banner_of(identity), identifiers=present.identifiers(identity, t), button=button, back=back,
+        namesakes=here.namesakes(identity),
         action=f"/patients/{identity.patient}/confirm", carried={"device": device, "send": send}, errors=ERROR if status != 200 else {},
     )  # fmt: skip

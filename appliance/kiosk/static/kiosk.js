@@ -77,8 +77,8 @@
   };
   /* A question of a doctor: said on every page, without taking away what is being typed; it chimes until somebody has opened it. */
   let chimed = -Infinity;
-  const asked = (questions) => {
-    const place = document.getElementById("asked");
+  const asked = (open) => {
+    const place = document.getElementById("asked"), questions = open.filter((one) => one.href !== location.pathname); /* not on its own page */
     if (!place) return;
     const there = [...place.children].map((one) => one.dataset.mark).join(" ");
     if (there !== questions.map((one) => one.mark).join(" ")) {
