@@ -261,6 +261,8 @@ def steps(one: Image, out: Path, keep: Path | None = None) -> Iterator[tuple[str
             yield f"{each.name}: {part['to']}", f'install -D -m {part["mode"]} {source} "$ROOT/{part["to"]}"'
         for command in each.commands:
             yield f"{each.name}: command", filled(command, one.values)
+    if roles_of(one):
+        yield "units", _units()
     listed = 'dpkg-query --admindir="$ROOT/var/lib/dpkg" -Wf \'${Package}\\t${Version}\\t${Architecture}\\n\' >"$OUT.packages"'
     yield "list of packages", listed
     yield "SBOM", f'{shlex.quote(str(HERE / "sbom"))} "$OUT.packages" "$ROOT$(readlink "$ROOT/opt/tram/current")" >"$OUT.cdx.json"'
@@ -301,6 +303,13 @@ def _roles(one: Image) -> Iterator[tuple[str, str]]:
     yield "inventory", f'printf %s {text} >"$OUT.inventory.json"'
     yield "roles", f'(cd {shlex.quote(str(PROVISIONING))} && {play}) || {{ tail -n 40 "$OUT.roles.log" >&2; exit 1; }}'
     yield "roles: tidy", 'rm -rf "$OUT.ansible" "$OUT.inventory.json"'
+
+
+def _units() -> str:
+    """systemd's own look at the order of its units: where it finds a circle it would leave something out at every start."""
+    how = "systemd-nspawn --quiet --keep-unit --register=no --private-network --resolv-conf=off --timezone=off --link-journal=no"
+    look = f'SYSTEMD_NSPAWN_UNIFIED_HIERARCHY=1 {how} --console=pipe -D "$ROOT" systemd-analyze --man=no verify default.target'
+    return f"if {look} 2>&1 </dev/null | grep 'ordering cycle' >&2; then exit 1; fi"
 
 
 def _disk(one: Image) -> Iterator[tuple[str, str]]:

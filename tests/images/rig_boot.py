@@ -127,6 +127,8 @@ def first_start(guest: Guest, results: Results) -> dict[str, str]:
     assert guest.ssh("stat -c %a:%s /etc/tram/store.key") == "600:32"
     failed = [line.split()[0] for line in guest.ssh("systemctl --failed --no-legend --plain").splitlines()]
     assert [one for one in failed if not one.startswith("tram-screen")] == [], failed
+    circles = guest.ssh("journalctl -b --no-pager | grep -c 'ordering cycle' || true")
+    assert circles == "0", "systemd left a unit out, to break a circle"
     until(lambda: good(guest), PATIENCE, every=3, what="the slot called good")
     results.note("first start: the slot is called good", "yes")
     return identity(guest)

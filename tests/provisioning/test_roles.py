@@ -129,3 +129,11 @@ def files() -> Iterator[Path]:
     for each in PROVISIONING.rglob("*"):
         if each.is_file() and ".ansible" not in each.parts and "__pycache__" not in each.parts:
             yield each
+
+
+def test_no_socket_waits_for_a_service() -> None:
+    """Sockets come before every service: one that waits for a service is a circle, and systemd leaves all sockets out at the start."""
+    sockets = sorted(PROVISIONING.glob("roles/*/templates/*.socket.j2"))
+    assert sockets
+    waits = re.compile(r"^(After|Requires|BindsTo)=.*\.service", re.MULTILINE)
+    assert [file.name for file in sockets if "DefaultDependencies=no" not in (text := file.read_text("utf-8")) and waits.search(text)] == []
