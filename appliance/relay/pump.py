@@ -143,7 +143,7 @@ class Pump:
     ask_round: bool = True
     due: float = float("-inf")
     doubtful: bool = True
-    reader: Callable[[Message, str], Heard] = read
+    reader: Callable[[Message, str], Heard] | None = None
 
     def __post_init__(self) -> None:
         for station, shard in self.stations:
@@ -313,7 +313,7 @@ class Pump:
         if not self.basket:
             return []
         messages = list(self.basket)
-        heard = [self.reader(message, self.end.other) for message in messages]
+        heard = [(self.reader or read)(message, self.end.other) for message in messages]
         with self._transaction() as tx:
             _, committed = self.hear(tx, heard, now, at)
         del self.basket[: len(messages)]
