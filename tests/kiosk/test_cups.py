@@ -1,4 +1,4 @@
-"""Paper through a real CUPS: the technician's test print and a patient's slip reach the queue's printer, here a file."""
+"""Paper through a real CUPS with the role's own settings: the test print and a patient's slip reach the queue's printer, here a file."""
 
 import shutil
 from collections.abc import Iterator
@@ -32,24 +32,8 @@ BACKEND = """#!/bin/sh
 [ $# -gt 0 ] || exit 0
 cat "${6:--}" >"${DEVICE_URI#paper:}"
 """
-CONF = """
-Listen {place}/cups.sock
-Browsing No
-WebInterface No
-LogLevel warn
-MaxJobTime 60
-DefaultAuthType None
-<Location />
-  Order allow,deny
-  Allow all
-</Location>
-<Policy default>
-  <Limit All>
-    Order allow,deny
-    Allow all
-  </Limit>
-</Policy>
-"""
+CONF = Path(__file__).parents[2] / "provisioning/roles/printing/templates/cupsd.conf.j2"
+"""What the scheduler of a station answers: the role's own."""
 
 
 @pytest.fixture
@@ -63,8 +47,9 @@ def paper(monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
         (place / name).mkdir()
         if person.uid is not None:
             shutil.chown(place / name, person.uid)
-    for name, text in (("cupsd.conf", CONF), ("cups-files.conf", FILES)):
-        (place / name).write_text(text.format(**names))
+    (place / "cups-files.conf").write_text(FILES.format(**names))
+    conf = CONF.read_text().replace("{{ ansible_managed }}", "").replace("/run/cups/cups.sock", str(place / "cups.sock"))
+    (place / "cupsd.conf").write_text(conf)
     out = place / "tmp/out"
     (place / "bin/backend").mkdir(parents=True)
     (place / "bin/backend/paper").write_text(BACKEND)
