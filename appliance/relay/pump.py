@@ -24,6 +24,7 @@ from appliance.relay.rules import (
     CREDIT,
     CREDIT_UNANSWERED,
     GRACE,
+    HELLO_URGENT,
     PATIENCE,
     QUIET,
     ROUTE_SECONDS,
@@ -273,7 +274,7 @@ class Pump:
             talk.sender.limit, talk.sender.more = self.limit, max(0, min(SEALED_MORE, self.link.largest - self.limit))
             talk.connected(now)
             if up.greeted:
-                talk.hello = now + hello_again(talk.tries, self.end.metered)
+                talk.hello = now + (HELLO_URGENT if talk.sender.urgent else hello_again(talk.tries, self.end.metered))
         # A station says hello on every connection. The bridge asks round when it has just begun (it may be an older copy of itself
         # that somebody put back) and when the broker has forgotten what was waiting for it.
         self.ask_round = not up.greeted and (self.ask_round or self.end.way == UP or not up.resumed)

@@ -64,6 +64,9 @@ BACKOFF_URGENT = 5.0
 return (decision 9), also where nothing tells us that it has returned."""
 HELLO_FIRST, HELLO_MOST, HELLO_MOST_METERED = 2.0, 60.0, 300.0
 """An unanswered hello is repeated with doubling waits between these."""
+HELLO_URGENT = 1.0
+"""One that left with CONNECT is a round trip old when the line is up, and its answer due: with something of lane 0 waiting it is repeated
+so soon (what is sent also has TCP look for an answer that was lost: it waited up to 2 s more, measured)."""
 
 
 def backoff(attempt: int, draw: float, *, urgent: bool = False) -> float:

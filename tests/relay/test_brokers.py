@@ -8,8 +8,9 @@ import pytest
 
 from appliance.contract.receipts import read_hello
 from appliance.contract.topics import UP, shard_filter, station_filter, topic
-from appliance.relay.line import Acked
+from appliance.relay.line import Acked, Up
 from appliance.relay.link import Broker, MqttLink
+from appliance.relay.rules import HELLO_URGENT, hello_again
 from tests import servers
 from tests.polling import until
 from tests.relay.brokers import heard
@@ -131,6 +132,18 @@ def test_a_hello_that_left_with_connect_is_not_said_again(wired: Wired) -> None:
     assert talk.answered
     assert [read_hello(payload).nonce for _, payload in said] == [talk.nonce]
     assert wired.world.judge() == []
+
+
+def test_with_something_urgent_an_answer_to_the_first_hello_is_awaited_for_a_second(worlds: Callable[..., World]) -> None:
+    """It is a round trip old when the line is up; without anything urgent the usual pause is kept."""
+    for lane, pause in ((0, HELLO_URGENT), (2, hello_again(1, metered=False))):
+        station = (world := worlds()).station
+        world.record(lane)
+        station.turn(0.0, world.at)
+        (hello,) = station.greeting()
+        station._up(Up(greeted=True), 50.0)
+        talk = station.talks[STATION]
+        assert (talk.hello, talk.nonce) == (50.0 + pause, read_hello(hello[1]).nonce)
 
 
 def test_the_broker_may_be_killed_and_forget_everything(wired: Wired) -> None:
