@@ -31,6 +31,12 @@ class Staff:
     active: bool
 
 
+def is_new(conn: Connection) -> bool:
+    """Whether nobody ever worked at this station and no patient is known here: only then may whoever stands there make themself known."""
+    found = conn.execute("SELECT (SELECT count(*) FROM staff) + (SELECT count(*) FROM patient)").fetchone()
+    return int(found[0]) == 0
+
+
 def add(conn: Connection, *, code: str, name: str, now: Stamp, role: str = NURSE, by: str = "") -> Staff:
     """Keep a person, or change the name and role of one (who is active again). Own transaction, with the event and the audit entry.
 

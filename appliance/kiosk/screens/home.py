@@ -8,7 +8,6 @@ from appliance.kiosk.access import Rule, may
 from appliance.kiosk.forms import clean
 from appliance.kiosk.screens.consult import strays, summaries
 from appliance.kiosk.screens.staff import leave_patient
-from appliance.kiosk.screens.technician import is_new
 from appliance.kiosk.speech import LANGUAGES, ROLES
 from appliance.store import measuring, staff
 
@@ -26,7 +25,9 @@ def start() -> Response:
     if here.kiosk().lan:
         people = [one for one in rows.staff(here.db()) if may(one.role, Rule.CLINICAL)]
         return here.page("start.html", roles={role: t(*words) for role, words in ROLES.items()}, unknown="", fresh=False, people=people)
-    return here.page("start.html", roles={role: t(*words) for role, words in ROLES.items()}, unknown=_unknown(), fresh=is_new())
+    return here.page(
+        "start.html", roles={role: t(*words) for role, words in ROLES.items()}, unknown=_unknown(), fresh=staff.is_new(here.db())
+    )
 
 
 def _unknown() -> str:

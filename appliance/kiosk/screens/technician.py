@@ -19,12 +19,6 @@ _MARKS = {"OK": "✓", "WARN": "!", "FAIL": "✕", "ABSENT": "–"}
 """A light is told by its sign and its word, never by colour alone."""
 
 
-def is_new() -> bool:
-    """Whether nobody ever worked at this station and no patient is known here: only then may whoever stands there make themself known."""
-    found = here.db().execute("SELECT (SELECT count(*) FROM staff) + (SELECT count(*) FROM patient)").fetchone()
-    return int(found[0]) == 0
-
-
 @screen.get("/technician/<page>")
 def look(page: str) -> Response:
     """One of the pages of `technician_pages.PAGES`."""

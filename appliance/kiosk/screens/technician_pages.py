@@ -16,7 +16,6 @@ from werkzeug.wrappers import Response
 from appliance.kiosk import field, here, live
 from appliance.kiosk.forms import clean
 from appliance.kiosk.here import Gone, Kiosk, Unready
-from appliance.kiosk.screens.technician import is_new
 from appliance.kiosk.speech import Pair
 from appliance.settings import DeviceSettings
 from appliance.store import acceptance, pins, staff
@@ -141,12 +140,12 @@ def _lacks_lead() -> bool:
 
 def first() -> Response:
     """Who installs this station? Only while nobody ever worked here."""
-    return here.go("/") if not is_new() else _person("/setup", ("Kỹ thuật viên lắp trạm", "The technician"), "/")
+    return here.go("/") if not staff.is_new(here.db()) else _person("/setup", ("Kỹ thuật viên lắp trạm", "The technician"), "/")
 
 
 def enter() -> Response:
     """The technician's name and PIN; they are signed in. Refused as soon as there is, or was, somebody."""
-    if not is_new():
+    if not staff.is_new(here.db()):
         raise Refused("Trạm đã có nhân viên. Trưởng trạm thêm người.", "there are or were people here: the lead adds others")
     made = _take("kt1", staff.TECHNICIAN, "")
     if isinstance(made, dict):
