@@ -344,7 +344,7 @@ def broken(guest: Guest, tried: str) -> None:
 
 HEAD = """# What the longer rig last showed
 
-Written by `make rig` (script/rig cut, script/rig image), never by hand, part by part as it was last run; the numbers depend on the machine.
+Written by `make rig` (script/rig cut, pi, image), never by hand, part by part as it was last run; the numbers depend on the machine.
 The image is the `vm` of [images/](../../images/README.md) on a card of 8 GB, started by UEFI and GRUB. **No image has ever been booted
 on a board.**
 """
