@@ -93,7 +93,6 @@ def _commit(conn: Connection, number: int) -> None:
             " VALUES (?, 'bench', 1, ?, ?, 1, ?, ?, 2, 'staff', ?, 1)",
             (os.urandom(16), _READING, _READING[:26], number, number, number),
         )
-        conn.execute("UPDATE lane SET next = next + 1 WHERE epoch = 1 AND lane = 2")
         conn.execute("INSERT INTO outbox (epoch, lane, seq, kind, body, at, crc) VALUES (1, 2, ?, 20, ?, ?, 1)", (number, _READING, number))
         conn.execute(
             "INSERT INTO observation (key, patient, measurement, reading, lane, seq, epoch, marks, staff, wall, outbox, crc)"
