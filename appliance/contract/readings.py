@@ -103,8 +103,8 @@ class Reading:
         when = (
             f"d{self.device_time or ''}/{'' if self.ordinal is None else self.ordinal}" if own else f"b{self.stamp.boot}/{self.stamp.ticks}"
         )
-        values = ",".join(f"{n.metric:d}={'' if n.value is None else n.value}e{n.scale}" for n in self.numerics)
-        text = f"tram-reading-v1|{self.device}|{self.source:d}|{when}|{self.kind:d}|{values}"
+        values = ",".join([f"{int(n.metric)}={'' if n.value is None else n.value}e{n.scale}" for n in self.numerics])
+        text = f"tram-reading-v1|{self.device}|{int(self.source)}|{when}|{int(self.kind)}|{values}"
         return hashlib.sha256(text.encode()).digest()[:READING_KEY_BYTES]
 
     @property

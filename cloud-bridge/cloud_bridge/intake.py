@@ -168,16 +168,16 @@ def _fits(event: Event) -> None:
     body = event.body
     if type(body) is ObservationRecorded:
         _fits_reading(body.reading)
-        _fits_value((event.actor, body.patient, body.saved_after, int(body.marks)))
+        if "\0" in event.actor or not (-MOST <= body.patient < MOST and -MOST <= body.saved_after < MOST and -MOST <= body.marks < MOST):
+            _fits_value((event.actor, body.patient, body.saved_after, int(body.marks)))  # says which
     else:
         _fits_value((event.stamp.wall, event.actor, body))
 
 
 def _fits_reading(reading: Reading) -> None:
     stamp = reading.stamp
-    for number in (reading.device, stamp.wall, stamp.ticks, stamp.boot):
-        if not -MOST <= number < MOST:
-            raise ValueError(f"{number} is too large")
+    if not (-MOST <= reading.device < MOST and -MOST <= stamp.wall < MOST and -MOST <= stamp.ticks < MOST and -MOST <= stamp.boot < MOST):
+        _fits_value((reading.device, stamp.wall, stamp.ticks, stamp.boot))
     if reading.device_time is not None and "\0" in reading.device_time:
         raise ValueError("a text with a NUL")
     for numeric in reading.numerics:

@@ -1,6 +1,6 @@
 """Inserts that may meet their own row again, in the words both databases share; and many rows at once, in each one's own."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from functools import cache
 from typing import Any
 
@@ -78,15 +78,15 @@ def insert_many(tx: Connection, table: str, columns: Sequence[str], rows: Sequen
 
 def copy_in(cursor: Any, table: str, names: str, rows: Sequence[tuple[Any, ...]]) -> None:
     """COPY rows into a table of PostgreSQL as one block of text."""
-    block = "".join([copy_line(row) for row in rows])
+    block = copy_text(rows)
     with cursor.copy(f"COPY {table} ({names}) FROM STDIN") as copy:
         copy.write(block)
 
 
 _ESCAPES = str.maketrans({"\\": "\\\\", "\t": "\\t", "\n": "\\n", "\r": "\\r"})
 _WORDS: dict[type, Callable[[Any], str]] = {
-    int: str,
-    float: repr,
+    int: int.__repr__,
+    float: float.__repr__,
     type(None): lambda _value: "\\N",
     bool: lambda value: "t" if value else "f",
     bytes: lambda value: "\\\\x" + value.hex(),
@@ -94,6 +94,19 @@ _WORDS: dict[type, Callable[[Any], str]] = {
 }
 
 
-def copy_line(row: tuple[Any, ...]) -> str:
-    """A row in COPY's text format."""
-    return "\t".join([_WORDS[type(value)](value) for value in row]) + "\n"
+def copy_text(rows: Sequence[tuple[Any, ...]]) -> str:
+    """Rows in COPY's text format, made a column at a time: what a column holds is mostly of one kind."""
+    return "".join(["\t".join(row) + "\n" for row in zip(*map(_column, zip(*rows, strict=True)), strict=True)])
+
+
+def _column(values: tuple[Any, ...]) -> Iterable[str]:
+    """One column of many rows as COPY's words."""
+    kinds = set(map(type, values))
+    if kinds == {int}:
+        return map(int.__repr__, values)
+    if kinds == {bytes}:
+        return ["\\\\x" + value.hex() for value in values]
+    if kinds <= {str, type(None)} or kinds <= {float, type(None)}:  # names, and what was measured: much of it is alike
+        words = {value: _WORDS[type(value)](value) for value in set(values)}
+        return [words[value] for value in values]
+    return [_WORDS[type(value)](value) for value in values]
