@@ -11,6 +11,7 @@ from cloud_bridge.store import accounts, corrections, enrolment_tables, keys, mi
 from cloud_bridge.store.accounts import Account, Denied, Role
 from cloud_bridge.store.engine import DatabaseError, Pulse, open_engine, reading, while_waiting, writing
 from cloud_bridge.store.keys import KeyFileError
+from cloud_bridge.store.writing import insert_many
 from tests.bridge.conftest import HASHER
 
 NOW = 17_800_000_000
@@ -224,3 +225,18 @@ def test_nothing_in_the_schema_ties_lanes_together(engine):
     names = inspect(engine).get_table_names()
     assert "observation" in names
     assert all(inspect(engine).get_foreign_keys(name) == [] for name in names)
+
+
+def test_rows_come_out_of_copy_as_they_went_in(engine):
+    """Texts with everything COPY's format uses for itself, numbers, bytes, nothing at all: a column at a time, and many of a kind."""
+    if engine.dialect.name != "postgresql":
+        pytest.skip("SQLite has no COPY")
+    rows = [
+        (1, "tab\there, line\nhere, \\N and \\\\x00", 1.5, b"\x00\\x\xff", True, None),
+        (2, "", None, b"", False, "Nguyễn\r"),
+        (-3, "\\", 0.1, b"\n", True, "\\."),
+    ]
+    with engine.begin() as tx:
+        tx.exec_driver_sql("CREATE TEMP TABLE mixed (a bigint, b text, c double precision, d bytea, e boolean, f text)")
+        insert_many(tx, "mixed", ("a", "b", "c", "d", "e", "f"), rows)
+        assert [tuple(row) for row in tx.exec_driver_sql("SELECT * FROM mixed ORDER BY abs(a)")] == rows
