@@ -2,7 +2,7 @@
 
 A program of its own beside the kiosk (`tram lan`), with windows of its own: no cookie of the network is one of the box's screen, and
 whatever happens here leaves that screen alone. Nothing is measured from here, nobody is merged or renamed, nothing of the box is
-set: who touches the patient and the devices stands at the box (docs/decisions/0017).
+set: who touches the patient and the devices stands at the box (docs/decisions/0018).
 """
 
 import socket
@@ -13,6 +13,7 @@ from typing import Any
 from flask import Flask, request
 from werkzeug.wrappers import Response
 
+from appliance.kiosk import heap
 from appliance.kiosk.access import TABLE, Rule
 
 COOKIE = "__Host-tram-lan"
@@ -71,11 +72,10 @@ def serve(app: Flask, run: Path, handed: Sequence[socket.socket] = ()) -> None:
     """
     from waitress import serve as wait
 
-    from appliance.kiosk import app as kiosk
     from appliance.kiosk.screens.pictures import LARGEST_FORM
 
     where: dict[str, Any] = {"sockets": list(handed)} if handed else {"unix_socket": str(run / SOCKET), "unix_socket_perms": "660"}
-    kiosk.settle_memory()
+    heap.settle()
     try:
         wait(
             app, **where, threads=THREADS, ident=None, max_request_body_size=2 * LARGEST_FORM, trusted_proxy="localhost",

@@ -19,7 +19,9 @@ import yaml  # type: ignore[import-untyped]  # comes with ansible-core, without 
 from appliance.kiosk.lan import COOKIE, SOCKET
 from appliance.store import audit, front
 from tests import servers
+from tests.journey.windows import browser
 from tests.kiosk.station import FIRST, NURSE, PINS, Station
+from tests.kiosk.test_screen import sign_in
 from tests.polling import until
 
 ROLE = Path(__file__).parents[2] / "provisioning/roles/front"
@@ -177,3 +179,22 @@ def test_guessing_is_slow_and_a_program_that_rests_is_a_sentence(lan: Front) -> 
     answer, text = lan.ask("GET", "/")
     assert answer.status == 503
     assert "Phần mềm của trạm đang khởi động lại" in text
+
+
+@pytest.mark.parametrize(("width", "height"), [(1280, 800), (390, 780)], ids=["computer", "telephone"])
+def test_a_real_browser_of_either_size_shows_whole_pages(lan: Front, station: Station, width: int, height: int) -> None:
+    """Name, PIN, patient, request: nothing sticks out to the side, the way home and the emergency are within reach, no request fails."""
+    with browser() as chromium:
+        page = chromium.new_context(viewport={"width": width, "height": height}, ignore_https_errors=True).new_page()
+        failed: list[str] = []
+        page.on("requestfailed", lambda request: failed.append(request.url))
+        page.goto(f"https://{ADDRESS}:{lan.port}/")
+        sign_in(page)
+        for path in ("/home", f"/patients/{station.first}", f"/patients/{station.first}/ask", "/consults", "/emergency", "/patients"):
+            page.goto(f"https://{ADDRESS}:{lan.port}{path}")
+            assert page.evaluate("document.documentElement.scrollWidth") <= width, path
+            for box in (page.locator(".sos").bounding_box(), page.locator("header .button").first.bounding_box()):
+                assert box is not None and box["x"] >= 0 and box["x"] + box["width"] <= width and box["height"] >= 56, path
+            strip = page.locator("header").bounding_box()
+            assert strip is not None and strip["height"] < height / 4, path
+        assert failed == []
