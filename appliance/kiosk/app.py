@@ -4,8 +4,6 @@ A page never shows a foreign resource (content security policy), every write car
 never kept in a cache: what is not on the screen is not anywhere else either.
 """
 
-import ctypes
-import gc
 import hmac
 import logging
 from collections.abc import Callable, Sequence
@@ -21,7 +19,7 @@ from werkzeug.wrappers import Response
 from appliance import __version__
 from appliance.contract.ids import spell
 from appliance.database import Connection, StoreError
-from appliance.kiosk import bag, here, present, rows
+from appliance.kiosk import bag, heap, here, present, rows
 from appliance.kiosk.access import ROLES, TABLE, WHOM, Rule, may
 from appliance.kiosk.cuff import Cuffs
 from appliance.kiosk.desk import Desk, Desks
@@ -59,10 +57,6 @@ LARGEST = 64 * 1024
 """The largest form: a few short texts."""
 _LARGEST_NUMBER = 2**63 - 1
 """No row of the store has a larger number."""
-_M_ARENA_MAX, _M_MMAP_THRESHOLD = -8, -3
-"""mallopt(3)."""
-_LARGE = 1 << 20
-"""Memory of a comparison of PINs (19 MiB) goes back to the system at once: without a fixed threshold glibc would keep it."""
 TIDY = 256
 """After so many answers what they left over goes back to the system; it takes some milliseconds."""
 THREADS = 4
@@ -138,7 +132,7 @@ def serve(app: Flask, host: str, port: int, handed: Sequence[socket] = ()) -> No
     """Answer on loopback until the process ends; what a cuff holds is let go with it. `handed`: sockets systemd opened for us."""
     from waitress import serve as wait
 
-    settle_memory()
+    heap.settle()
     parts: Kiosk = app.extensions["kiosk"]
     try:
         measure.end_left_over(parts)
@@ -151,28 +145,6 @@ def serve(app: Flask, host: str, port: int, handed: Sequence[socket] = ()) -> No
         wait(app, **where, threads=THREADS, ident=None, max_request_body_size=most, clear_untrusted_proxy_headers=True)
     finally:
         parts.cuffs.close()
-
-
-def settle_memory() -> None:
-    """One heap for all threads, and what the start left over goes back to the system."""
-    _one_arena()
-    _give_back()
-
-
-def _one_arena() -> None:
-    """glibc gives every thread a heap of its own; one heap for all saves 3 MiB of 33 (measured) and costs four threads nothing."""
-    set_option = getattr(ctypes.CDLL(None), "mallopt", None)
-    if set_option is not None:
-        set_option(_M_ARENA_MAX, 1)
-        set_option(_M_MMAP_THRESHOLD, _LARGE)
-
-
-def _give_back() -> None:
-    """What importing and answering left over goes back to the system: 1.6 MiB of 31 after the start (measured)."""
-    gc.collect()
-    trim = getattr(ctypes.CDLL(None), "malloc_trim", None)
-    if trim is not None:
-        trim(0)
 
 
 def _assets(folder: Path) -> dict[str, str]:
@@ -361,7 +333,7 @@ def _close(_error: BaseException | None) -> None:
     if conn is not None:
         conn.close()
     if next(here.kiosk().answered) % TIDY == 0:
-        _give_back()
+        heap.give_back()
 
 
 def _at_hand() -> dict[str, object]:
