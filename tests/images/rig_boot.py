@@ -349,7 +349,7 @@ The image is the `vm` of [images/](../../images/README.md) on a card of 8 GB, st
 on a board.**
 """
 TITLES = {
-    "cut": "The power goes while a station is provisioned",
+    "station": "The roles, twice, in a container", "cut": "The power goes while a station is provisioned",
     "image": "The image", "boot": "Starting it", "enrol": "Enrolment, and a device that is plugged in", "update": "Updates of the whole",
     "pi": "The parts of a Raspberry Pi's image",
 }  # fmt: skip

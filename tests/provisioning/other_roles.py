@@ -6,10 +6,11 @@ Each function is named for what it shows; `said` gives the variables they need.
 import json
 import re
 import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
-from tests.certificates import certificate
+from cloud_bridge import ca, topicwalls
 from tests.polling import until
 from tests.provisioning.nspawn import Machine
 
@@ -18,6 +19,8 @@ BRIDGE = "/opt/tram/current/bin/tram-bridge"
 PIN = "480713"
 LISTEN = 20001
 PASSPHRASE = "mot hai ba bon"
+REVOKED = "SSLV3_ALERT_CERTIFICATE_REVOKED"
+"""OpenSSL's word when the other side says that the certificate was revoked."""
 AUDIT = """
 import json
 from pathlib import Path
@@ -29,10 +32,71 @@ print(json.dumps([list(row) for row in rows]))
 """
 
 
-def said(box: Machine, authority: Any) -> dict[str, Any]:
+KNOWN = """
+import sys
+from pathlib import Path
+from cryptography import x509
+from appliance.settings import load
+from cloud_bridge import ca
+from cloud_bridge.store import enrolment as rows
+from cloud_bridge.store.engine import open_engine, writing
+leaf = x509.load_pem_x509_certificate(Path("/etc/tram/station.pem").read_bytes())
+ends = int(leaf.not_valid_after_utc.timestamp() * 10)
+engine = open_engine(load([Path("/etc/tram-bridge/tram.toml")]).bridge.database)
+with writing(engine) as tx:
+    rows.add_certificate(tx, rows.Certificate(
+        f"{leaf.serial_number:x}", "tram-0001", rows.STATION, ca.der(leaf), ends - 1, ends, "", bytes(32), None
+    ))
+"""
+"""The bridge writes down the certificate it gave the station, as enrolment does."""
+KNOCK = """
+import socket, ssl, sys
+port, folder = int(sys.argv[1]), sys.argv[2]
+context = ssl.create_default_context(cafile=f"{folder}/ca.pem")
+context.load_cert_chain(f"{folder}/tram-0001.pem", f"{folder}/tram-0001.key")
+try:
+    with context.wrap_socket(socket.create_connection(("127.0.0.1", port), 10), server_hostname="127.0.0.1") as line:
+        line.settimeout(3)
+        line.recv(1)
+    print("hung up")
+except TimeoutError:
+    print("let in")
+except ssl.SSLError as no:
+    print(no.reason)
+"""
+"""TLS with the station's certificate and not a word after it: what the broker does."""
+ASK = """
+import socket, sys
+line = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+line.settimeout(120)
+line.connect("/run/tram/field.sock")
+line.send(sys.argv[1].encode())
+print(line.recv(65536).decode())
+"""
+
+
+def a_bridge_with_its_authority(box: Machine, authority: ca.Authority) -> None:
+    """The bridge of this machine has its issuing authority already; certificates for everybody else lie in the folder of files."""
+    folder, now = box.place / "files", ca.now_utc()
+    (folder / "authorities.pem").write_bytes(ca.pem(authority.root, authority.issuing))
+    key = ca.new_key()
+    ca.issue_files(folder, "broker", authority.server(["localhost", "127.0.0.1"], key.public_key(), now), key, authority)
+    for name in (topicwalls.CARRIER, topicwalls.ADMIN, "tram-0001"):
+        key = ca.new_key()
+        ca.issue_files(folder, name, authority.member(name, key.public_key(), now), key, authority)
+    box.run("systemd-sysusers", "--inline", 'u tram-bridge - "Tram bridge" /var/lib/tram-bridge')
+    (box.files / "var/lib/tram-bridge").mkdir()
+    for each in sorted((folder / "keys").iterdir()):
+        where = box.files / "var/lib/tram-bridge/keys" / each.name
+        where.parent.mkdir(mode=0o700, exist_ok=True)
+        where.touch(each.stat().st_mode & 0o777)
+        where.write_bytes(each.read_bytes())
+    box.run("chown", "-R", "tram-bridge:tram-bridge", "/var/lib/tram-bridge")
+
+
+def said(box: Machine) -> dict[str, Any]:
     """More variables for site.yml: two ways out, a second medium, a far end for remote support, the bridge's voice at the broker."""
     folder = box.place / "files"
-    certificate(folder, "tram-admin", authority)
     subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-C", "far", "-f", str(folder / "far")], check=True)
     return {
         "network_connections": [
@@ -163,6 +227,37 @@ def support_state(box: Machine) -> str:
     return "inactive" if state == "failed" else state
 
 
+# --- the technician's door ---------------------------------------------------------------------------------------------------------------
+
+
+def field(box: Machine, user: str = "tram-kiosk", **said: str) -> Any:
+    """What the root door of the technician's page answers a program of this user."""
+    rights = ["setpriv", f"--reuid={user}", f"--regid={'tram' if user.startswith('tram') else 'nogroup'}", "--clear-groups"]
+    done = box.run(*rights, "/opt/tram/current/bin/python", "-c", ASK, json.dumps(said), check=False)
+    return json.loads(done.stdout) if done.returncode == 0 else done.stderr.strip().splitlines()[-1]
+
+
+def the_technicians_door_works_behind_its_walls(box: Machine) -> None:
+    """Started by the first question: it tries the line, knows the networks, writes udev's rules for a port; only for who may ask.
+
+    No udev runs in a container: that its rules are read and a collector starts by them is shown by the machine of rig_boot.
+    """
+    assert box.said("systemctl", "show", "--value", "--property=ActiveState", "tram-field.service") == "inactive"
+    found = field(box, do="contact", staff="kt")
+    assert [(each["what"], each["why"]) for each in found["places"]] == [("broker", None)], found
+    assert {"tram-day", "tram-dia"} <= {one["name"] for one in field(box, do="networks", staff="kt")["known"]}
+    bound = field(box, do="bind", staff="kt", driver="contec-cms50", place="1-1.2", patient_types="adult", inventory="")
+    assert bound["ok"] is False and "udevadm" in bound["en"], bound
+    rules = (box.files / "etc/udev/rules.d/60-tram.rules").read_text()
+    assert "1-1.2:1.0" in rules and "spo1" in rules
+    assert (box.files / "etc/systemd/system/tram-collect@spo1.service.d/adapter.conf").exists()
+    box.run(TRAM, "device", "unbind", "spo1", "--staff", "kt")
+    assert field(box, do="ports", staff="an-ninh")["ok"] is False and field(box, do="rm -rf /", staff="kt")["ok"] is False
+    assert "PermissionError" in field(box, "nobody", do="contact", staff="kt")
+    said = box.said("journalctl", "--no-pager", "--output=cat", "--unit=tram-field")
+    assert not re.search("ermission denied|Read-only|not permitted", said), said
+
+
 # --- copies, watch, USB, broker ---------------------------------------------------------------------------------------------------------
 
 
@@ -205,14 +300,28 @@ def usb_policy_is_one_the_daemon_reads(box: Machine) -> None:
 
 
 def a_revoked_station_is_cut_off_at_once(box: Machine) -> None:
-    """The bridge tells the broker, which ends the connection that stands; the station is not let in again."""
+    """The bridge tells the broker, which ends the connection that stands; its list keeps the certificate out, a broker begun anew too."""
     as_bridge = ["setpriv", "--reuid=tram-bridge", "--regid=tram-bridge", "--init-groups", BRIDGE, "--config", "/etc/tram-bridge/tram.toml"]
     box.run(TRAM, "init", "--export", "/var/lib/tram-bridge/me.json")
     box.run("chown", "tram-bridge", "/var/lib/tram-bridge/me.json")
     box.run(*as_bridge, "stations", "add", "tram-0001", "--key", "/var/lib/tram-bridge/me.json", "--shard", "7")
+    box.run(*as_bridge[:-3], "/opt/tram/current/bin/python", "-c", KNOWN)
+    assert knock(box) == "let in"
     done = box.run(*as_bridge, "stations", "revoke", "tram-0001")
-    assert "told" in done.stdout, done.stdout + done.stderr
+    assert "told" in done.stdout and '"certificates": 1' in done.stdout, done.stdout + done.stderr
     until(lambda: "administrative action" in broker_log(box).lower(), 15, every=0.2, what="the broker ended the connection")
+    until(lambda: knock(box) == REVOKED, 15, every=0.2, what="the broker has read the bridge's list, without having been begun anew")
+    box.run("systemctl", "restart", "mosquitto")
+    until(lambda: box.said("ss", "-Hltn", "sport = :8883"), 15, every=0.2, what="the broker begun anew")
+    assert knock(box) == REVOKED
+    box.run("systemctl", "start", "tram-bridge-revoked.service")
+    assert knock(box) == REVOKED
+
+
+def knock(box: Machine) -> str:
+    """What the broker does with the station's certificate."""
+    command = [sys.executable, "-c", KNOCK, "8883", str(box.place / "files")]
+    return box.run(*command, network_alone=True).stdout.strip()
 
 
 def broker_log(box: Machine) -> str:

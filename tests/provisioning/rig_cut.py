@@ -29,8 +29,8 @@ CUTS = (
     "hardening : Load the allow-list",
     "network : Write the ways out",
     "program : Install every wheel by its hash",
-    "broker : Say how it listens",
     "bridge : Start the bridge anew",
+    "broker : Say how it listens",
     "station : Make the store's key",
     "station : Start the station anew",
 )

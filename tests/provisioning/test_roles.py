@@ -11,6 +11,7 @@ import pytest
 import yaml  # type: ignore[import-untyped]  # comes with ansible-core, without types
 
 from appliance.settings import keys
+from tests.provisioning import walls
 from tests.provisioning.nspawn import PROVISIONING, ROOT
 
 BIN = ROOT / ".venv/bin"
@@ -115,13 +116,26 @@ def test_every_key_a_role_writes_exists_in_the_program() -> None:
 
 def test_every_wall_of_the_sandbox_is_in_every_unit() -> None:
     """A unit of ours that runs a program stands behind the shared walls."""
-    owned = ("station", "bridge", "hardening", "backup", "monitoring", "remote_support")
+    owned = ("station", "bridge", "broker", "screen", "storage", "hardening", "backup", "monitoring", "remote_support")
     units = [each for role in owned for each in (PROVISIONING / "roles" / role / "templates").glob("*.service.j2")]
     assert len(units) >= 16
-    own = {
-        "tram-field.service.j2"
-    }  # root's for the technician's page: it must write what the shared walls forbid, and has walls of its own
-    assert {each.name for each in units if "{% include 'sandbox.j2' %}" not in each.read_text()} == own
+    assert [each.name for each in units if "{% include 'sandbox.j2' %}" not in each.read_text()] == []
+
+
+def test_a_unit_whose_walls_are_lower_has_its_number_and_its_reason_on_the_page() -> None:
+    """What is more than the rest stands in the README with the number that is asserted on the station; no unit is named that is none."""
+    page = (PROVISIONING / "README.md").read_text()
+    assert set(walls.HIGHER) <= {*walls.drawn(), *walls.LENT}
+    for unit, (most, reason) in walls.HIGHER.items():
+        assert f"| `{unit.removesuffix('.service')}` | {most} | {reason} |" in page, unit
+
+
+def test_a_run_that_was_cut_starts_every_reader_anew_that_any_role_would() -> None:
+    """The list in site.yml has each handler of each role once; what a role only says to another handler comes with it."""
+    said = yaml.safe_load((PROVISIONING / "site.yml").read_text())[1]["vars"]["site_readers"]
+    handlers = [one for file in PROVISIONING.glob("roles/*/handlers/main.yml") for one in yaml.safe_load(file.read_text())]
+    reload_alone = {"Reload Mosquitto"}  # its restart is among them
+    assert sorted(said) == sorted({one["name"] for one in handlers if "listen" not in one} - reload_alone)
 
 
 def files() -> Iterator[Path]:
