@@ -166,6 +166,21 @@ def test_a_correction_of_what_nobody_had_seen_alarms_nobody(engine: Engine, seen
         assert len(corrections.corrections_for(tx, STATION, 900, me)) == int(seen)
 
 
+def test_a_correction_that_a_restored_card_says_again_is_told_once(engine: Engine) -> None:
+    """Under its new epoch's number it is the same correction: once in the list, and not again for whoever has seen it."""
+    first, second = doctor(engine), doctor(engine, "bs.hai")
+    rows = keyed([asked(900, (BP,)), event(ev.ObservationReassigned(PATIENT, BP.key, OTHER, "nhầm người"), 90)])
+    hear(engine, rows[0])
+    shown(engine, AT + 1)
+    hear(engine, rows[1], at=AT + 5)
+    with writing(engine) as tx:
+        assert corrections.corrections_seen(tx, STATION, 900, first, AT + 6) == 1
+    hear(engine, (rows[1][0], (b"restored", 1, 77)), at=AT + 9)
+    with looking(engine) as tx:
+        assert corrections.corrections_for(tx, STATION, 900, first) == []
+        assert len(corrections.corrections_for(tx, STATION, 900, second)) == 1
+
+
 def test_a_signed_answer_is_told_also_of_readings_the_request_did_not_cite(offices) -> None:
     """What stood on the page when signing counts: an uncited reading of the last day, corrected after the signature."""
     from tests.bridge.test_console import sign

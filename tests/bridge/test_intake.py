@@ -168,6 +168,17 @@ def test_readings_of_a_reply_that_overtakes_its_consult_find_their_patient(engin
     assert [row.text for row in said] == ["Sốt từ tối qua"]
 
 
+def test_a_reply_that_a_restored_card_says_again_is_shown_once(engine):
+    """In its new epoch it has another number; the words, the moment and the person are the same. Another reply is another one."""
+    reply = event(ev.ConsultReply(900, 5, "Sốt từ tối qua", ()), 70)
+    other = event(ev.ConsultReply(900, 5, "Sốt từ tối qua", ()), 71)
+    with writing(engine) as tx:
+        for epoch, said in ((b"a" * 8, reply), (b"b" * 8, reply), (b"b" * 8, other)):
+            intake.apply(tx, STATION, said, 1, (epoch, 1, said.stamp.ticks))
+    with looking(engine) as tx:
+        assert [row.wall for row in consults.messages(tx, STATION, 900)] == [reply.stamp.wall, other.stamp.wall]
+
+
 def test_an_unassigned_measurement_belongs_to_nobody(engine):
     """It is listed apart and never becomes an observation."""
     take(engine, [event(ev.MeasurementUnassigned(pressure(), "session-ended"))])

@@ -246,9 +246,15 @@ def of_patient(tx: Connection, name: str, number: int, limit: int = 50) -> list[
 
 
 def messages(tx: Connection, name: str, number: int) -> list[Any]:
-    """Questions and replies in the order the bridge learned of them: rows with question, origin, who, text, wall, received."""
+    """Questions and replies in the order the bridge learned of them: rows with question, origin, who, text, wall, received.
+
+    A card that was put back says in its new epoch what it had said in the old one: the same words of the same moment are given once.
+    """
     query = select(message).where(message.c.station == name, message.c.consult == number)
-    return list(tx.execute(query.order_by(message.c.received, message.c.origin)))
+    found: dict[tuple[Any, ...], Any] = {}
+    for row in tx.execute(query.order_by(message.c.received, message.c.origin)):
+        found.setdefault((row.question, not row.origin, row.who, row.text, row.wall), row)
+    return list(found.values())
 
 
 def question_shown(tx: Connection, name: str, number: int, question: int, who: str, at: int) -> None:

@@ -4,9 +4,9 @@ What is true of a reading now is worked out in `observations`; this module says 
 the request open is told until they say that they have seen it, each for themselves; the original stays.
 """
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
-from sqlalchemy import BigInteger, Column, Connection, LargeBinary, SmallInteger, String, Table, or_, select
+from sqlalchemy import BigInteger, Column, Connection, LargeBinary, SmallInteger, String, Table, and_, or_, select
 
 from appliance.contract.answers import read_answer
 from appliance.contract.readings import Reading
@@ -53,22 +53,28 @@ def corrections_for(tx: Connection, station: str, consult: int, account: Account
     """The corrections of readings that this request cites, or that a signed answer to it names as seen, which `account` has not seen.
 
     A correction that came before any page had carried the reading alarms nobody: whoever opens the request sees it struck out.
-    In the order they came.
+    In the order they came. A card that was put back says in its new epoch what it had said in the old one: that is one correction.
     """
     c, o = correction.c, observation.c
+    told = correction.alias().c
+    same = and_(
+        told.station == c.station, told.key == c.key, told.patient == c.patient, told.to_patient.is_not_distinct_from(c.to_patient),
+        told.reason == c.reason, told.actor == c.actor, told.wall == c.wall,
+    )  # fmt: skip
     named = _named(tx, station, consult)
     cited = select(consult_reading.c.key).where(consult_reading.c.station == station, consult_reading.c.consult == consult)
     look = correction_look.c
     looked = select(look.login).where(
-        look.station == c.station, look.epoch == c.epoch, look.lane == c.lane, look.seq == c.seq, look.login == account.login
-    )
+        look.station == told.station, look.epoch == told.epoch, look.lane == told.lane, look.seq == told.seq,
+        look.login == account.login, same,
+    )  # fmt: skip
     rows = tx.execute(
         select(correction, o.reading, o.shown)
         .join(observation, (o.station == c.station) & (o.key == c.key), isouter=True)
         .where(c.station == station, or_(c.key.in_(cited), c.key.in_(sorted(named))), ~looked.exists())
         .order_by(c.received, c.wall, c.seq)
     )
-    return [
+    unseen = [
         Unseen(
             bytes(row.epoch), row.lane, row.seq, bytes(row.key), row.patient, row.to_patient, row.reason, row.actor, row.wall, row.received,
             None if row.reading is None else read_reading(bytes(row.reading)), bytes(row.key) in named,
@@ -76,6 +82,10 @@ def corrections_for(tx: Connection, station: str, consult: int, account: Account
         for row in rows
         if bytes(row.key) in named or (row.shown is not None and row.shown <= row.received)
     ]  # fmt: skip
+    found: dict[tuple[Any, ...], Unseen] = {}
+    for one in unseen:
+        found.setdefault((one.key, one.patient, one.to_patient, one.reason, one.actor, one.wall), one)
+    return list(found.values())
 
 
 def _named(tx: Connection, station: str, consult: int) -> set[bytes]:
