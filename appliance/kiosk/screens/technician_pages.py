@@ -357,13 +357,13 @@ def _lan() -> Response:
             ],
         )
     octets = shown.split(":")
-    lines = [" ".join(octets[at : at + 8]) for at in range(0, len(octets), 8)]
+    lines = [" ".join(octets[at : at + 16]) for at in range(0, len(octets), 16)]
     says = [
         t(
             "Ở máy kia, nối vào Wi-Fi của trạm rồi gõ địa chỉ trên. Lần đầu trình duyệt báo chứng thư lạ: mở chi tiết, so SHA-256 với "
-            "bốn dòng này.",
+            "hai dòng này.",
             "On the other computer join the station's Wi-Fi and type the address above. The first time the browser does not know the "
-            "certificate: open its details and compare the SHA-256 with these four lines.",
+            "certificate: open its details and compare the SHA-256 with these two lines.",
         ),
         t(
             "Giống hết: chấp nhận. Khác một chữ: không vào, báo tuyến trên.",
