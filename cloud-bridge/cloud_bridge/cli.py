@@ -1068,7 +1068,7 @@ def _carry(args: argparse.Namespace) -> int:
     from appliance import journal
     from cloud_bridge import carrier
     from cloud_bridge.escalation import Limits, turn
-    from cloud_bridge.store import keys, tombstones
+    from cloud_bridge.store import keys, stations, tombstones
     from cloud_bridge.store.engine import reading
 
     stop = carrier.stop_on_signals()
@@ -1088,7 +1088,7 @@ def _carry(args: argparse.Namespace) -> int:
 
     carrier.run(
         engine, settings, keys.load(settings.bridge.key_dir, "receipt"), shards, apply=_taker(settings), station_key=_station_key,
-        log=log, stop=stop, chores=chores,
+        station_keys=stations.keys_of, log=log, stop=stop, chores=chores,
     )  # fmt: skip
     return DONE
 
