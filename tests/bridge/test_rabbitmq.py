@@ -209,7 +209,8 @@ def test_the_commands_carry_through_rabbitmq_and_its_sudden_death(mortal: Rabbit
         _carry(site)
         site.record((0, 1, 2, 2, 3))
         until(lambda: site.waiting() == 0, 2 * PATIENCE, what="everything to be received")
-        time.sleep(SETTLED)
+        settled = time.monotonic() + SETTLED
+        until(lambda: time.monotonic() >= settled, 2 * SETTLED, what="the broker to have its queues on its disk")
         site.kill("tram-bridge")
         site.record((2,) * 20)
         mortal.kill()
