@@ -249,10 +249,12 @@ def _bind(work: Work, said: Mapping[str, Any]) -> Answer:
     name = next(f"{kind}{number}" for number in range(1, 100) if f"{kind}{number}" not in taken)
     types = tuple(one for one in register.PATIENT_TYPES if one in _text(said, "patient_types").split()) or ("adult",)
     new = register.Binding(name, place, which.name, which.title[: register.LONGEST], types, _text(said, "inventory"))
-    register.refuse_clash(work.settings, [new])
-    made = register.bind(work.conn, new, actor=_text(said, "staff"), now=work.clock.stamp())
-    _rules(work)
-    return {"name": made.name, "driver": made.driver, "port": made.port, "title": made.title, "patient_types": " ".join(types)}
+    before = next((one for one in register.bindings(work.conn) if (one.port, one.driver) == (place, which.name)), None)
+    if before is None:
+        register.refuse_clash(work.settings, [new])
+    made = before or register.bind(work.conn, new, actor=_text(said, "staff"), now=work.clock.stamp())
+    _rules(work)  # also for what is bound already: udev may have failed the first time
+    return {"name": made.name, "driver": made.driver, "port": made.port, "title": made.title, "patient_types": " ".join(made.patient_types)}
 
 
 def _unbind(work: Work, said: Mapping[str, Any]) -> Answer:

@@ -25,11 +25,14 @@ class System:
 
     asked: list[tuple[tuple[str, ...], str]] = field(default_factory=list)
     wifi_works: bool = True
+    udev_works: bool = True
 
     def __call__(self, arguments: Sequence[str], given: str = "") -> str:
         """One program with its arguments and its standard input."""
         self.asked.append((tuple(arguments), given))
         words = " ".join(arguments)
+        if arguments[0] == "udevadm" and not self.udev_works:
+            raise OSError("udevadm: Failed to send reload request")
         if "NAME,UUID,TYPE,DEVICE connection show" in words:
             return f"Dây\\: VSAT:{UUIDS[0]}:802-3-ethernet:eth0\nMobi:{UUIDS[1]}:gsm:\nlo:x:loopback:lo\n"
         if "SSID,SIGNAL,SECURITY" in words:
@@ -169,6 +172,18 @@ def test_a_port_is_bound_by_its_place_and_gone_again(opened: Callable[..., Field
     assert one.ask("unbind", name="spo1")["ok"] is True
     assert "1-1.2" not in one.work.rules.read_text(encoding="utf-8")
     assert one.ask("unbind", name="spo1")["ok"] is False
+
+
+def test_a_port_whose_rules_were_not_taken_can_be_bound_again(opened: Callable[..., Field]) -> None:
+    """When udev fails the technician presses once more: the same device, its rules read this time, one entry in the list."""
+    one = opened()
+    one.system.udev_works = False
+    assert one.ask("bind", place="usb:1-1.2:1.0", driver="contec-cms50")["ok"] is False
+    one.system.udev_works = True
+    one.system.asked.clear()
+    assert one.ask("bind", place="usb:1-1.2:1.0", driver="contec-cms50")["name"] == "spo1"
+    assert ("udevadm", "control", "--reload") in [words for words, _given in one.system.asked]
+    assert [each.name for each in register.bindings(one.station.conn)] == ["spo1"]
 
 
 def test_a_try_of_the_line_says_what_is_wrong(opened: Callable[..., Field]) -> None:
