@@ -5,16 +5,13 @@ The line is opened, the photo comes as JPEG bytes, the line is closed: nothing i
 """
 
 import logging
-import os
 import select
 import socket
-import struct
 from collections.abc import Callable
 from pathlib import Path
 
 from appliance import journal
-from appliance.agent.commands import PATH_BYTES
-from appliance.store.errors import Refused
+from appliance.agent import doors
 
 NAME = "camera.sock"
 TURN_S = 0.5
@@ -28,24 +25,11 @@ class Shutter:
     def __init__(
         self, path: Path, *, take: Callable[[], bytes], allowed: Callable[[int, int], bool], log: logging.Logger | None = None
     ) -> None:
-        if len(os.fsencode(path)) > PATH_BYTES:
-            raise Refused(
-                f"Đường dẫn {path} quá dài: đặt paths.run ngắn hơn.",
-                f"{path}: a socket's path has at most {PATH_BYTES} bytes; use a shorter paths.run",
-            )
         self.path = path
         self._take = take
         self._allowed = allowed
         self._log = log or logging.getLogger("tram.camera")
-        path.unlink(missing_ok=True)
-        self._door = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM | socket.SOCK_CLOEXEC)
-        before = os.umask(0o177)
-        try:
-            self._door.bind(str(path))
-        finally:
-            os.umask(before)
-        path.chmod(0o660)
-        self._door.listen(2)
+        self._door = doors.listening(path, socket.SOCK_STREAM, 2)
 
     def turn(self, wait_s: float = TURN_S) -> bool:
         """Answer one who asks, if somebody does within `wait_s`; True when somebody did."""
@@ -54,8 +38,7 @@ class Shutter:
         line, _address = self._door.accept()
         with line:
             line.settimeout(SEND_S)
-            _pid, uid, gid = struct.unpack("3i", line.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, struct.calcsize("3i")))
-            if self._allowed(uid, gid):
+            if self._allowed(*doors.peer(line)):
                 self._answer(line)
         return True
 

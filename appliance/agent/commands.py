@@ -15,13 +15,12 @@ import os
 import pwd
 import select
 import socket
-import struct
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from appliance.store.errors import Refused
+from appliance.agent import doors
 
 SECOND = 1_000_000_000
 LARGEST = 1024
@@ -32,8 +31,6 @@ FURTHEST_NS = 10 * SECOND
 """A deadline further away than this is not one press any more (judgement; the kiosk gives 3 s)."""
 MOST_NONCES = 256
 """Nonces of starts whose deadline has not passed. When they are all taken, starts are refused."""
-PATH_BYTES = 107
-"""The longest path of a UNIX socket."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,25 +67,12 @@ class Ear:
     """The listening end. `allowed(uid, gid)` says whether such a peer may command; `answer` must follow every Start and Recall."""
 
     def __init__(self, path: Path, allowed: Callable[[int, int], bool]) -> None:
-        if len(os.fsencode(path)) > PATH_BYTES:
-            raise Refused(
-                f"Đường dẫn {path} quá dài: đặt paths.run ngắn hơn.",
-                f"{path}: a socket's path has at most {PATH_BYTES} bytes; use a shorter paths.run",
-            )
         self._path = path
         self._allowed = allowed
         self._lines: dict[int, socket.socket] = {}
         self._holder: int | None = None
         self._nonces: dict[str, int] = {}
-        path.unlink(missing_ok=True)
-        self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET | socket.SOCK_NONBLOCK | socket.SOCK_CLOEXEC)
-        before = os.umask(0o177)
-        try:
-            self._socket.bind(str(path))
-        finally:
-            os.umask(before)
-        path.chmod(0o660)
-        self._socket.listen(4)
+        self._socket = doors.listening(path, socket.SOCK_SEQPACKET | socket.SOCK_NONBLOCK, 4)
         self._poll = select.poll()
         self._poll.register(self._socket, select.POLLIN)
 
@@ -134,8 +118,7 @@ class Ear:
         except OSError:
             return
         line.setblocking(False)
-        _pid, uid, gid = struct.unpack("3i", line.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, struct.calcsize("3i")))
-        if len(self._lines) >= MOST_LINES or not self._allowed(uid, gid):
+        if len(self._lines) >= MOST_LINES or not self._allowed(*doors.peer(line)):
             line.close()
             return
         self._lines[line.fileno()] = line

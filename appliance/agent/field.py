@@ -11,7 +11,6 @@ import os
 import select
 import shutil
 import socket
-import struct
 import subprocess
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -19,8 +18,8 @@ from pathlib import Path
 from typing import Any
 
 from appliance import journal
+from appliance.agent import doors
 from appliance.agent.clock import Clock
-from appliance.agent.commands import PATH_BYTES
 from appliance.database import Connection
 from appliance.settings import Settings
 from appliance.store import audit, staff
@@ -319,24 +318,7 @@ class Door:
         self._allowed = allowed
         self._log = log or logging.getLogger("tram.field")
         self._own = not handed
-        self._door = handed[0] if handed else self._open()
-
-    def _open(self) -> socket.socket:
-        if len(os.fsencode(self.path)) > PATH_BYTES:
-            raise Refused(
-                f"Đường dẫn {self.path} quá dài: đặt paths.run ngắn hơn.",
-                f"{self.path}: a socket's path has at most {PATH_BYTES} bytes; use a shorter paths.run",
-            )
-        self.path.unlink(missing_ok=True)
-        door = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET | socket.SOCK_CLOEXEC)
-        before = os.umask(0o177)
-        try:
-            door.bind(str(self.path))
-        finally:
-            os.umask(before)
-        self.path.chmod(0o660)
-        door.listen(2)
-        return door
+        self._door = handed[0] if handed else doors.listening(path, socket.SOCK_SEQPACKET, 2)
 
     def turn(self, wait_s: float = TURN_S) -> bool:
         """Answer one who asks, if somebody does within `wait_s`; True when somebody did."""
@@ -345,8 +327,7 @@ class Door:
         line, _address = self._door.accept()
         with line:
             line.settimeout(SEND_S)
-            _pid, uid, gid = struct.unpack("3i", line.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, struct.calcsize("3i")))
-            if self._allowed(uid, gid):
+            if self._allowed(*doors.peer(line)):
                 try:
                     line.send(json.dumps(self._answer(line.recv(LARGEST + 1)), ensure_ascii=False).encode())
                 except OSError as error:
