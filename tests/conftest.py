@@ -20,6 +20,12 @@ hypothesis.settings.register_profile("house", deadline=None, print_blob=True, su
 hypothesis.settings.load_profile("house")
 
 
+@pytest.hookimpl(trylast=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """What takes minutes begins first, after the rest was shuffled: at the end one worker would wait for the other."""
+    items.sort(key=lambda item: item.get_closest_marker("longest") is None)
+
+
 @pytest.fixture
 def free_port() -> Callable[[], int]:
     """A function that gives a TCP port of 127.0.0.1 nobody listens on."""

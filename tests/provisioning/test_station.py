@@ -40,6 +40,7 @@ RESULTS = "TRAM_RIG_RESULTS"
 
 
 @pytest.mark.slow
+@pytest.mark.longest
 def test_a_bare_debian_becomes_a_station_and_a_second_run_changes_nothing() -> None:
     """Bare Debian 13, site.yml twice: services, walls, ports, the kiosk's page, a reading in the store and at the bridge."""
     try:
