@@ -125,7 +125,7 @@ class Pump:
     stations: Iterable[tuple[str, int]] = ()
     talks: dict[str, Talk] = field(default_factory=dict)
     basket: list[Message] = field(default_factory=list)
-    live: set[str] = field(default_factory=set)
+    live: dict[str, None] = field(default_factory=dict)
     pace: Pace = field(default_factory=Pace)
     budget: Budget = field(default_factory=Budget)
     counts: Counts = field(default_factory=Counts)
@@ -202,7 +202,7 @@ class Pump:
         if not talk.nonce:
             self._greet(talk, now)
         talk.tries, talk.hello = 0, now
-        self.live.add(station)
+        self.live[station] = None
 
     def state(self, station: str, now: float) -> str:
         """``online``: the other end answers; ``waiting``: the broker is there, the other end is silent; ``offline``."""
@@ -217,7 +217,7 @@ class Pump:
         """Ask anew what the other end has: with a fresh nonce, so that nothing it said before can be the answer."""
         talk.nonce, talk.answered, talk.tries, talk.hello = self.end.random(NONCE_BYTES), False, 0, now
         talk.seen.clear()
-        self.live.add(talk.station)
+        self.live[talk.station] = None
 
     def greeting(self) -> list[tuple[str, bytes]]:
         """A station's hellos as topics and payloads, to leave with CONNECT: the answer comes a round trip sooner than to a hello on a line
@@ -240,7 +240,7 @@ class Pump:
                 Sender(self.storage, station, limit=self.limit, dictionary=self.end.dictionary, seals=self.end.seals),
             )
         talk.shard, talk.sender.gather = shard, self.end.gather
-        self.live.add(station)
+        self.live[station] = None
         return talk
 
     # --- the line -----------------------------------------------------------------------------------------------------
@@ -534,7 +534,7 @@ class Pump:
         self.doubtful = True
         for talk in self.talks.values():
             talk.stale = True
-            self.live.add(talk.station)
+            self.live[talk.station] = None
 
     def _fresh(self, tx: Tx, talk: Talk) -> None:
         if not talk.stale:
@@ -571,7 +571,7 @@ class Pump:
             self._see_bags(tx)
             me = self.end.me(tx)
             rows = _by_station(self.storage.waiting(tx))
-            for station in set(rows) - set(self.talks):
+            for station in [one for one in rows if one not in self.talks]:
                 shard = self.storage.shard(tx, station)
                 if shard is not None:
                     self._talk(station, shard)
@@ -592,7 +592,7 @@ class Pump:
         for station, talk in self.talks.items():
             mine = rows.get(station, [])
             if mine or talk.sender.waiting:
-                self.live.add(station)
+                self.live[station] = None
                 talk.sender.notice(mine, now)
 
     def _ripening(self, now: float) -> float:
@@ -626,7 +626,7 @@ class Pump:
                 talk.stale, talk.reserved = True, talk.counter  # later receipts get later counters than those in the bag
                 for stream in self.storage.heard_streams(tx, talk.station):
                     talk.owe(stream, 0, (), float("-inf"))
-                self.live.add(talk.station)
+                self.live[talk.station] = None
         self.bags = bags
 
     # --- what goes out ------------------------------------------------------------------------------------------------
@@ -811,7 +811,7 @@ class Pump:
             talk = self.talks[station]
             due = talk.next_due()
             if due is None and not talk.sender.busy and not talk.stale:
-                self.live.discard(station)
+                self.live.pop(station, None)
                 continue
             waits.append(None if due is None else due - now)
             if talk.verified:

@@ -1,6 +1,9 @@
 """A pinch of each proof, the histories that once went wrong, and the page. `make prove` is the whole of it."""
 
 import json
+import os
+import subprocess
+import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from random import Random
@@ -44,6 +47,23 @@ def test_a_pinch_of_histories_holds() -> None:
 def test_the_same_seed_is_the_same_history() -> None:
     """Nothing asks the machine for the time or for chance."""
     assert history(7).print == history(7).print
+
+
+def test_the_same_seed_is_the_same_history_in_another_process() -> None:
+    """Python spreads a set of names in another order in every process; these two histories once went by it."""
+    shown = "from tests.prove.histories import history; print(history(20261134).print, history(20261138).print)"
+    told = [
+        subprocess.run(
+            [sys.executable, "-c", shown],
+            env=os.environ | {"PYTHONHASHSEED": dice},
+            capture_output=True,
+            text=True,
+            timeout=120,
+            check=True,
+        ).stdout
+        for dice in ("0", "1")
+    ]
+    assert told[0] == told[1] != ""
 
 
 @pytest.mark.parametrize("seed", [1093, 1275])
