@@ -68,6 +68,7 @@ METRICS = {
     0x4A07: Metric.MEAN, 0xE140: Metric.WEIGHT, 0xE144: Metric.HEIGHT,
 }  # fmt: skip
 """Codes of partition 2 (MDC_PART_SCADA); anything else an agent has is left out."""
+NO_FLAGS = Status(0)
 PRESSURES = (0x4A05, 0x4A06, 0x4A07)
 UNITS: dict[int, tuple[frozenset[Metric], Decimal]] = {
     0x0220: (frozenset({Metric.SPO2}), Decimal(1)),
@@ -212,9 +213,15 @@ class Observation:
     shape: int = 0
 
 
+Item = tuple[int | None, int, bytes, dict[int, bytes]]
+"""One entry of a scan report: person, handle, and its fixed value or its attributes."""
+NOTHING: dict[int, bytes] = {}
+"""The attributes of an entry that has a fixed value; nobody writes into it."""
+
+
 @dataclass(frozen=True, slots=True)
 class Message:
-    """A data APDU: `body` is what follows choice and length; events also have handle, type and information."""
+    """A data APDU: `body` is what follows choice and length; events also have handle, type and information, reports what they list."""
 
     invoke: int
     choice: int
@@ -222,6 +229,7 @@ class Message:
     handle: int = 0
     event: int = 0
     info: bytes = b""
+    items: tuple[Item, ...] = ()
 
 
 # --- APDUs ----------------------------------------------------------------------------------------------------------
@@ -233,20 +241,17 @@ def message(apdu: bytes) -> Message:
 
     The length behind the choice is not looked at: a public report that is right in everything else has it wrong.
     """
-    outer = _Bytes(apdu[4:])
-    data = _Bytes(outer.octets())
-    outer.done()
-    invoke, choice = data.u16(), data.u16()
-    data.u16()
-    body = data.data[data.at :]
+    end = len(apdu)
+    if end < 12 or apdu[4] << 8 | apdu[5] != end - 6:
+        raise MalformedError
+    invoke, choice = apdu[6] << 8 | apdu[7], apdu[8] << 8 | apdu[9]
     if choice not in (EVENT, CONFIRMED_EVENT):
-        return Message(invoke, choice, body)
-    inner = _Bytes(body)
-    handle = inner.u16()
-    inner.take(4)  # the agent's relative time
-    event, info = inner.u16(), inner.octets()
-    inner.done()
-    return Message(invoke, choice, body, handle, event, info)
+        return Message(invoke, choice, apdu[12:])
+    if end < 22 or apdu[20] << 8 | apdu[21] != end - 22:
+        raise MalformedError
+    # between handle and event stands the agent's relative time
+    handle, event, info = apdu[12] << 8 | apdu[13], apdu[18] << 8 | apdu[19], apdu[22:]
+    return Message(invoke, choice, apdu[12:], handle, event, info, tuple(_items(event, info)) if event in REPORTS else ())
 
 
 def attributes(data: _Bytes) -> dict[int, bytes]:
@@ -293,66 +298,66 @@ def _described(given: dict[int, bytes]) -> Thing:
 
 
 def observations(what: Message, known: Configuration | None) -> list[Observation]:
-    """Everything a scan report holds. Fixed and grouped values are cut by the configuration; without one `shape` says their length.
+    """Everything a scan report holds. Fixed and grouped values are cut by the configuration; without one `shape` says their length."""
+    form, _ = REPORTS[what.event]
+    if form == GROUPED:
+        layout = known.groups.get(what.handle, ()) if known else ()
+        return [each for person, _, raw, _ in what.items for each in _grouped(raw, layout, person)]
+    if form == VARIABLE:
+        return [Observation(handle, person, given) for person, handle, _, given in what.items]
+    return [_fixed(handle, person, raw, known) for person, handle, raw, _ in what.items]
+
+
+def _items(event: int, info: bytes) -> list[Item]:
+    """What a scan report lists; MalformedError when its lengths do not fit.
 
     A report of the public collection has wrong lengths in its lists and right counts: such a one is read by its counts, if it then
     ends exactly where it should.
     """
+    form, persons = REPORTS[event]
+    plain = _plain(info) if form == FIXED and not persons else None
+    if plain is not None:
+        return plain
     try:
-        return _observations(what, known, loose=False)
+        return _listed(_Bytes(info), form, persons)
     except MalformedError:
-        return _observations(what, known, loose=True)
+        return _listed(_Bytes(info, loose=True), form, persons)
 
 
-def _observations(what: Message, known: Configuration | None, loose: bool) -> list[Observation]:
-    form, persons = REPORTS[what.event]
-    data = _Bytes(what.info, loose)
+def _plain(info: bytes) -> list[Item] | None:
+    """The commonest report (fixed values, no persons) in one go, if every length in it fits; None: it must be looked at closely."""
+    end = len(info)
+    if end < 8 or info[6] << 8 | info[7] != end - 8:
+        return None
+    found: list[Item] = []
+    at = 8
+    for _ in range(info[4] << 8 | info[5]):
+        begin = at + 4
+        if begin > end:
+            return None
+        handle, at = info[at] << 8 | info[at + 1], begin + (info[at + 2] << 8 | info[at + 3])
+        found.append((None, handle, info[begin:at], NOTHING))
+    return found if at == end else None
+
+
+def _listed(data: _Bytes, form: str, persons: bool) -> list[Item]:
+    """The entries one by one."""
     data.take(4)  # request number, report number
-    found: list[Observation] = []
+    found: list[Item] = []
     for item in data.items():
         person = item.u16() if persons else None
         if form == GROUPED:
-            found += _grouped(item.octets(), known.groups.get(what.handle, ()) if known else (), person)
-        elif persons:
-            found += [_observed(each, form, person, known) for each in item.items()]
-        else:
-            found.append(_observed(item, form, person, known))
+            found.append((person, 0, item.octets(), NOTHING))
+            continue
+        for each in item.items() if persons else (item,):
+            handle = each.u16()
+            found.append((person, handle, b"", attributes(each)) if form == VARIABLE else (person, handle, each.octets(), NOTHING))
     data.done()
     return found
 
 
-def _walk(what: Message) -> None:
-    """MalformedError where `observations` would say it, without making any."""
-    try:
-        _walked(what, loose=False)
-    except MalformedError:
-        _walked(what, loose=True)
-
-
-def _walked(what: Message, loose: bool) -> None:
-    form, persons = REPORTS[what.event]
-    data = _Bytes(what.info, loose)
-    data.take(4)
-    for item in data.items():
-        if persons:
-            item.u16()
-        if form == GROUPED:
-            item.octets()
-            continue
-        for each in item.items() if persons else (item,):
-            each.u16()
-            if form == VARIABLE:
-                attributes(each)
-            else:
-                each.octets()
-    data.done()
-
-
-def _observed(item: _Bytes, form: str, person: int | None, known: Configuration | None) -> Observation:
-    handle = item.u16()
-    if form == VARIABLE:
-        return Observation(handle, person, attributes(item))
-    raw = item.octets()
+def _fixed(handle: int, person: int | None, raw: bytes, known: Configuration | None) -> Observation:
+    """A fixed value cut by its object's layout; without attributes where that does not suit."""
     which = known or STANDARD.get(_shape(handle, raw))
     thing = which.things.get(handle) if which else None
     if thing is None or thing.size != len(raw):
@@ -555,8 +560,6 @@ def _fits(apdu: bytes) -> bool:
         what = message(apdu)
         if what.event == CONFIGURATION:
             configuration(what.info)
-        elif what.event in REPORTS:
-            _walk(what)
         elif what.choice == GET_ANSWER:
             _answered(what.body)
     except MalformedError:
@@ -861,13 +864,13 @@ def _gathered(seen: list[Observation], known: Configuration | None) -> list[list
 def _sample(group: list[Observation], known: Configuration | None, frame: bytes, seen: list[Observation]) -> Sample | None:
     """What one person's device measured at one time; None when none of it concerns this station."""
     found: dict[Metric, Numeric] = {}
-    unknown, spot, flags = False, False, Status(0)
+    unknown, spot, flags = False, False, NO_FLAGS
     for one in group:
         thing = _meaning(one, known, seen)
         if thing is None:
             unknown = unknown or not one.attributes
             continue
-        own = status(one.attributes[STATUS]) if len(one.attributes.get(STATUS, b"")) == 2 else Status(0)
+        own = status(one.attributes[STATUS]) if len(one.attributes.get(STATUS, b"")) == 2 else NO_FLAGS
         spot = spot or thing.spot
         for code, raw in _values(one, thing):
             if code in METRICS:
@@ -875,10 +878,18 @@ def _sample(group: list[Observation], known: Configuration | None, frame: bytes,
                 flags = flags | own if own else flags  # a flag's arithmetic costs more than its test
     if not found:
         return Sample(ReadingKind.VITAL_SIGNS, (), frame, invalid="unknown-configuration") if unknown and frame else None
-    times = [stamp(one.attributes.get(STAMP) or one.attributes.get(CLOCK) or b"") for one in group]
     person = group[0].person
     signals = () if person is None else (("person", person),)
-    return _judged(found, flags, frame, spot, next((each for each in times if each), None), signals)
+    return _judged(found, flags, frame, spot, _time(group), signals)
+
+
+def _time(group: list[Observation]) -> str | None:
+    """The first time that is one."""
+    for one in group:
+        said = stamp(one.attributes.get(STAMP) or one.attributes.get(CLOCK) or b"")
+        if said:
+            return said
+    return None
 
 
 def _meaning(one: Observation, known: Configuration | None, seen: list[Observation]) -> Thing | None:
@@ -908,6 +919,12 @@ ORDER = {
     ReadingKind.WEIGHT: (Metric.WEIGHT, Metric.HEIGHT),
 }
 """The numbers of each kind, in the order they are said."""
+KIND = (
+    (Metric.SYSTOLIC, ReadingKind.BLOOD_PRESSURE), (Metric.SPO2, ReadingKind.SPO2), (Metric.WEIGHT, ReadingKind.WEIGHT),
+    (Metric.DIASTOLIC, ReadingKind.BLOOD_PRESSURE), (Metric.MEAN, ReadingKind.BLOOD_PRESSURE), (Metric.PULSE_RATE, ReadingKind.SPO2),
+    (Metric.HEIGHT, ReadingKind.WEIGHT),
+)  # fmt: skip
+"""What a sample with these numbers is; the first that is found decides."""
 NEEDED = {
     ReadingKind.BLOOD_PRESSURE: (Metric.SYSTOLIC, Metric.DIASTOLIC),
     ReadingKind.SPO2: (Metric.SPO2, Metric.PULSE_RATE),
@@ -920,19 +937,14 @@ def _judged(
     found: dict[Metric, Numeric], flags: Status, frame: bytes, spot: bool, device_time: str | None, signals: tuple[tuple[str, int], ...]
 ) -> Sample:
     """The sample of what was found, with the reason when it is not usable."""
-    kind = next((each for each, (first, *_) in ORDER.items() if first in found), None)
-    if kind is None:
-        kind = (
-            ReadingKind.BLOOD_PRESSURE
-            if Metric.DIASTOLIC in found
-            else ReadingKind.SPO2
-            if Metric.PULSE_RATE in found
-            else ReadingKind.WEIGHT
-        )
-    given = {metric: found.get(metric) or numeric(metric, None) for metric in ORDER[kind] if metric in found or metric in NEEDED[kind]}
-    missing = any(given[metric].value is None for metric in NEEDED[kind])
+    kind = next(each for metric, each in KIND if metric in found)
+    needed = NEEDED[kind]
+    given = [found.get(metric) or numeric(metric, None) for metric in ORDER[kind] if metric in found or metric in needed]
+    missing = False
+    for metric in needed:
+        missing = missing or metric not in found or found[metric].value is None
     why = _why(flags, missing, kind)
-    numerics = tuple(numeric(each.metric, None, each.status) if why else each for each in given.values())
+    numerics = tuple([numeric(each.metric, None, each.status) for each in given] if why else given)
     result = kind is not ReadingKind.SPO2 or spot
     return Sample(kind, numerics, frame, invalid=why, result=result, device_time=device_time, signals=signals)
 
