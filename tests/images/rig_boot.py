@@ -33,6 +33,18 @@ FIRST, NEXT, OLD = "0.2.0", "0.3.0", "0.1.0"
 TRAM = "/opt/tram/current/bin/tram"
 PATIENCE = 1200
 """Seconds that one start may take where the machine is emulated and others want the processor too."""
+PYTHON = "/opt/tram/current/venv/bin/python"
+ROWS = """
+import hashlib
+from pathlib import Path
+from appliance.database import connect
+conn = connect("/var/lib/tram/tram.db", key=Path("/etc/tram/store.key").read_bytes(), create=False)
+for epoch, lane, seq, body in conn.execute("SELECT epoch, lane, seq, body FROM outbox"):
+    print(epoch, lane, seq, hashlib.sha256(body).hexdigest())
+for (name,) in conn.execute("SELECT name FROM patient"):
+    print("patient", hashlib.sha256(str(name).encode()).hexdigest())
+"""
+"""Asked inside: every row that waits for the bridge or has been there, and who is cared for, as digests."""
 PAGE = "import urllib.request as u; r = u.urlopen('http://127.0.0.1:8080/', timeout=60); print(r.status, r.read().decode())"
 
 
@@ -137,9 +149,9 @@ def first_start(guest: Guest, results: Results) -> dict[str, str]:
 def identity(guest: Guest) -> dict[str, str]:
     """What is the box's own, and has to stay."""
     key = "cat /etc/ssh/keys/ssh_host_ed25519_key.pub"
-    ask = {"machine": "cat /etc/machine-id", "host key": key, "store": "sha256sum /etc/tram/store.key"}
-    found = {name: guest.ssh(command) for name, command in ask.items()}
-    assert all(found.values()) and len(found["machine"]) == 32, found
+    keys = "find /etc/tram/ /var/lib/tram/ -type f -name '*.key' -exec sha256sum {} + | sort"
+    found = {name: guest.ssh(command) for name, command in {"machine": "cat /etc/machine-id", "host key": key, "keys": keys}.items()}
+    assert all(found.values()) and len(found["machine"]) == 32 and "/etc/tram/store.key" in found["keys"], found
     return found
 
 
@@ -254,6 +266,35 @@ def program(root: Path) -> str:
     return next(root.glob("opt/tram/releases/*/venv/lib/python3*/site-packages/tram-*.dist-info")).name
 
 
+def rows(guest: Guest) -> frozenset[str]:
+    """What the station keeps for the bridge, row by row, and whom it knows: a digest each."""
+    found = frozenset(guest.ssh(f"{PYTHON} -", said=ROWS).splitlines())
+    assert any(line.startswith("patient") for line in found) and any(not line.startswith("patient") for line in found), found
+    return found
+
+
+@dataclass
+class Kept:
+    """What no update may touch, as it was before the first of them."""
+
+    own: dict[str, str] = field(default_factory=dict)
+    rows: frozenset[str] = frozenset()
+
+    def remember(self, guest: Guest, results: Results) -> None:
+        """A patient is registered, whose events wait; then everything is written down."""
+        guest.ssh(f"{TRAM} staff add binh --name 'Điều dưỡng Khác' --role nurse && {TRAM} patient add --name 'Thử Nghiệm Hai' --staff binh")
+        self.own, self.rows = identity(guest), rows(guest)
+        waiting = sum(not line.startswith("patient") for line in self.rows)
+        results.note("before the updates", f"{waiting} rows for the bridge, which cannot be reached")
+
+    def still(self, guest: Guest, results: Results, when: str) -> None:
+        """Nothing of it is missing or different; new rows may have come."""
+        assert identity(guest) == self.own
+        missing = self.rows - rows(guest)
+        assert not missing, missing
+        results.note(f"{when}: machine id, host key, every key, the {len(self.rows)} rows and patients", "the same, byte for byte")
+
+
 def slot(guest: Guest) -> str:
     """Which of the two roots runs."""
     return guest.ssh("sed 's/.*rauc.slot=\\(.\\).*/\\1/' /proc/cmdline")
@@ -287,23 +328,33 @@ def installed(guest: Guest, results: Results) -> None:
     results.note(f"a newer bundle from a USB stick, while slot {was} runs", f"written in {time.monotonic() - began:.0f} s")
 
 
-def good_one_stays(guest: Guest, before: dict[str, str], results: Results) -> None:
+def good_one_stays(guest: Guest, kept: Kept, results: Results) -> None:
     """A good bundle: the other root is started, stands, is called good, and is started again the next time; the box is the same."""
     assert slot(guest) == "A"
     installed(guest, results)
+    guest.ssh("umount /run/stick")
     results.note("restart: ssh answers after", f"{guest.again(PATIENCE):.0f} s")
     assert slot(guest) == "B" and guest.ssh("cat /etc/tram-image") == NEXT
     results.note("the system that runs", f"slot B, version {NEXT}")
     until(lambda: good(guest), PATIENCE, every=3, what="slot B called good")
     results.note("slot B is called good after", f"{time.monotonic() - guest.began:.0f} s")
-    assert identity(guest) == before and page(guest)
-    results.note("machine id, host key and store's key", "the same as before the update")
+    until(lambda: page(guest), PATIENCE, every=3, what="the kiosk's page in slot B")
+    kept.still(guest, results, "in slot B")
 
 
-def broken_one_is_given_up(guest: Guest, before: dict[str, str], results: Results) -> None:
+def good_one_is_started_again(guest: Guest, kept: Kept, results: Results) -> None:
+    """What has been called good is not a visit: the next restart begins there too."""
+    guest.again(PATIENCE)
+    assert slot(guest) == "B"
+    until(lambda: good(guest), PATIENCE, every=3, what="slot B called good again")
+    results.note("a further restart", f"slot B again, called good after {time.monotonic() - guest.began:.0f} s")
+    kept.still(guest, results, "after it")
+
+
+def broken_one_is_given_up(guest: Guest, kept: Kept, results: Results) -> None:
     """A system whose station does not stand: it is tried once, and the one before starts again by itself."""
-    kept = slot(guest)
-    tried = "A" if kept == "B" else "B"
+    before = slot(guest)
+    tried = "A" if before == "B" else "B"
     installed(guest, results)
     broken(guest, tried)
     guest.ssh("umount /run/stick")
@@ -312,11 +363,10 @@ def broken_one_is_given_up(guest: Guest, before: dict[str, str], results: Result
     results.note("restart", f"the new system (slot {tried}) is tried; in it the kiosk was broken on purpose")
     was, guest.began = guest.boot(), time.monotonic()
     took = guest.returned(was, PATIENCE)
-    assert slot(guest) == kept
-    results.note(f"the station did not stand there: back in slot {kept} by itself after", f"{took:.0f} s")
-    until(lambda: page(guest), PATIENCE, every=3, what=f"the kiosk's page in slot {kept}")
-    assert identity(guest) == before
-    results.note("machine id, host key and store's key", "the same")
+    assert slot(guest) == before
+    results.note(f"the station did not stand there: back in slot {before} by itself after", f"{took:.0f} s")
+    until(lambda: page(guest), PATIENCE, every=3, what=f"the kiosk's page in slot {before}")
+    kept.still(guest, results, f"back in slot {before}")
 
 
 def refused_damaged(guest: Guest, results: Results) -> None:
@@ -325,7 +375,8 @@ def refused_damaged(guest: Guest, results: Results) -> None:
     began = time.monotonic()
     said = guest.ssh("rauc install /run/stick/damaged.raucb && echo TAKEN", check=False, within=1800)
     assert "TAKEN" not in said, said
-    results.note("a bundle with one changed byte", f"refused ({time.monotonic() - began:.0f} s)")
+    assert page(guest), "the station does not go on"
+    results.note("a bundle with one changed byte", f"refused, the station goes on ({time.monotonic() - began:.0f} s)")
 
 
 def broken(guest: Guest, tried: str) -> None:
@@ -344,12 +395,13 @@ def broken(guest: Guest, tried: str) -> None:
 
 HEAD = """# What the longer rig last showed
 
-Written by `make rig` (script/rig cut, pi, image), never by hand, part by part as it was last run; the numbers depend on the machine.
+Written by `make rig` (script/rig cut, power, pi, image), never by hand, part by part as it was last run; the numbers depend on the machine.
 The image is the `vm` of [images/](../../images/README.md) on a card of 8 GB, started by UEFI and GRUB. **No image has ever been booted
 on a board.**
 """
 TITLES = {
     "station": "The roles, twice, in a container", "cut": "The power goes while a station is provisioned",
+    "power": "The power goes under the store: replay of the write log",
     "image": "The image", "boot": "Starting it", "enrol": "Enrolment, and a device that is plugged in", "update": "Updates of the whole",
     "pi": "The parts of a Raspberry Pi's image",
 }  # fmt: skip
@@ -390,30 +442,44 @@ def main() -> int:
     looked_at(made, image)
     usb = stick(made, image) if said.only is None or "update" in said.only else None
     report("image", image, time.monotonic() - began, busy)
-    with Bridge() as bridge, started(made.image, made.folder / "technician", usb) as guest:
+    with started(made.image, made.folder / "technician", usb) as guest:
         try:
-            shown(guest, bridge, said.only)
+            shown(guest, said.only)
         except AssertionError:
             print(guest.console[-3000:], file=sys.stderr)
             raise
     return 0
 
 
-def shown(guest: Guest, bridge: Bridge, only: list[str] | None) -> None:
+def joined(guest: Guest, results: Results) -> None:
+    """With a bridge that is there only for this: the updates after it find no line, and nothing that waits leaves."""
+    with Bridge() as bridge:
+        enrolled(guest, bridge, results)
+        plugged(guest, bridge, results)
+
+
+def parts(guest: Guest, before: dict[str, str]) -> dict[str, list[Callable[[Results], None]]]:
+    """The steps of every part, in order, for a machine that has started once."""
+    kept = Kept()
+    return {
+        "boot": [lambda found: second_start(guest, before, found)],
+        "enrol": [lambda found: joined(guest, found)],
+        "update": [
+            lambda found: kept.remember(guest, found),
+            lambda found: refused_older(guest, found),
+            lambda found: refused_damaged(guest, found),
+            lambda found: good_one_stays(guest, kept, found),
+            lambda found: good_one_is_started_again(guest, kept, found),
+            lambda found: broken_one_is_given_up(guest, kept, found),
+        ],
+    }
+
+
+def shown(guest: Guest, only: list[str] | None) -> None:
     """Every part, or one; each step is written down when it is over."""
     results, began, busy = Results(), time.monotonic(), os.getloadavg()[0]
     before = first_start(guest, results)
-    parts: dict[str, list[Callable[[Results], None]]] = {
-        "boot": [lambda found: second_start(guest, before, found)],
-        "enrol": [lambda found: enrolled(guest, bridge, found), lambda found: plugged(guest, bridge, found)],
-        "update": [
-            lambda found: refused_older(guest, found),
-            lambda found: good_one_stays(guest, before, found),
-            lambda found: broken_one_is_given_up(guest, before, found),
-            lambda found: refused_damaged(guest, found),
-        ],
-    }
-    for name, steps in parts.items():
+    for name, steps in parts(guest, before).items():
         if only is not None and name not in only:
             continue
         found = results if name == "boot" else Results()
