@@ -305,6 +305,29 @@ def test_a_start_that_never_arrived_fails_and_is_never_repeated() -> None:
     assert bench.driver.state is State.IDLE
 
 
+def test_a_line_that_dies_with_the_start_says_take_the_cuff_off() -> None:
+    """The start went out and nothing is heard any more: it may be squeezing. People are told, until the cuff says that it is empty."""
+    bench = Bench(cycle=20.0).ready()
+    bench.press()
+    bench.cut = True
+    bench.run(10)
+    assert bench.module.starts == 1
+    assert (Word.CUFF, "no-reply") in bench.words()
+    assert bench.count(ABORT) >= 3
+    bench.cut = False
+    bench.run(4)
+    assert bench.words()[-1] == (Word.FAILED, "start-not-confirmed")
+    assert not bench.driver.busy
+
+
+def test_a_module_that_is_switched_off_alarms_nobody() -> None:
+    """No word since the port was opened, and no press: it is off, and there is no cuff to take off."""
+    bench = Bench()
+    bench.cut = True
+    bench.run(60)
+    assert bench.words() == []
+
+
 def test_a_failed_start_needs_no_rest() -> None:
     """The cuff never squeezed: the person may press again at once."""
     bench = Bench().ready()

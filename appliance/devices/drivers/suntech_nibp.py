@@ -141,6 +141,7 @@ class SuntechNibp:
         self._empty = 0
         self._highest = 0  # since the cuff was last empty
         self._cycle = False  # a start of ours was confirmed since then
+        self._pressed = False  # a start of ours went out since then, whatever was heard of it
         self._fell_ns: int | None = None
         self._tries = 0
         self._heard_result = b""  # the result as it was heard first; it counts when it is heard twice alike
@@ -314,6 +315,7 @@ class SuntechNibp:
     def _send_start(self, now_ns: int) -> list[Said]:
         self._retry_ns = None
         self._state_ns = now_ns
+        self._pressed = True
         return [self._send(START[self._patient_type], now_ns)]
 
     def _started(self, now_ns: int) -> list[Said]:
@@ -349,7 +351,7 @@ class SuntechNibp:
         self._enter(State.IDLE, now_ns)
         if self._highest > EMPTY_MMHG or self._cycle:
             self._free_ns = now_ns + self._rest_ns
-        self._cycle, self._highest = False, 0
+        self._cycle, self._pressed, self._highest = False, False, 0
         left, self._left = self._left, None
         return [left] if left else [Notice(Word.STATE, "empty")]
 
@@ -402,8 +404,9 @@ class SuntechNibp:
         said: list[Said] = []
         since = self._state_ns if self._first_abort_ns is None else self._first_abort_ns
         silent = now_ns - self._heard_ns >= SILENT_NS
-        # A module that never answered since the port was opened is switched off; one that squeezed is an emergency.
-        danger = self._cycle or self._highest > EMPTY_MMHG
+        # A module that never answered since the port was opened is switched off; one that squeezed is an emergency, and so is one
+        # that fell silent with our start on its way: its word may be what was lost, not the start.
+        danger = self._cycle or self._pressed or self._highest > EMPTY_MMHG
         if danger and not self._warned and (silent or now_ns - since >= STUCK_NS):
             self._warned = True
             said.append(Notice(Word.CUFF, "no-reply" if silent else "still-inflated"))
