@@ -136,6 +136,34 @@ def age_text(birth: str, today: date, t: Say) -> str:
     return t(f"{months // 12} tuổi", f"{months // 12} y")
 
 
+NEWBORN_DAYS, ADULT_PROGRAMME_YEARS = 28, 3
+"""Up to 28 days a child is a newborn (WHO). Under three years no maker's adult programme is meant (judgement: SunTech-type modules
+begin their child programme there); adult pressure on a newborn is the worst error a cuff can be told to make (devices facts 23.1)."""
+
+
+def programme_error(birth: str, today: date, wanted: str) -> tuple[str, str] | None:
+    """Why the cuff programme `wanted` is not for somebody born then, as a pair vi/en; None when it may be.
+
+    Only what is certain is refused: of a birth year or month the earliest day counts; an unknown birth, or one that lies ahead
+    (this box's clock may be behind), says nothing.
+    """
+    parts = [int(part) for part in birth.split("-")] if birth else []
+    born = date(*[*parts, 1, 1][:3]) if parts else None
+    if born is None or born > today:
+        return None
+    if (today - born).days < NEWBORN_DAYS and wanted != "neonate":
+        return (
+            "Theo ngày sinh đây là trẻ sơ sinh: chỉ bơm ở mức Sơ sinh. Ngày sinh ghi sai thì sửa hồ sơ trước.",
+            "By the birth date this is a newborn: only Newborn may be used. If the birth date is wrong, correct the record first.",
+        )
+    if today.year - born.year - ((today.month, today.day) < (born.month, born.day)) < ADULT_PROGRAMME_YEARS and wanted == "adult":
+        return (
+            "Theo ngày sinh đây là trẻ dưới 3 tuổi: không bơm ở mức Người lớn. Ngày sinh ghi sai thì sửa hồ sơ trước.",
+            "By the birth date this child is under 3: Adult may not be used. If the birth date is wrong, correct the record first.",
+        )
+    return None
+
+
 def grouped(number: str) -> str:
     """A number in groups that can be read aloud: 10 digits 3-3-4, 12 digits 3-3-3-3, the legacy BHYT form as printed on the card.
 

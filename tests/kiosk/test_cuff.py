@@ -4,9 +4,10 @@ from collections.abc import Callable
 
 import pytest
 
+from appliance.kiosk import present
 from appliance.store import measuring
 from tests.kiosk.room import Room
-from tests.kiosk.station import Station, Window
+from tests.kiosk.station import Station, Window, add_patient
 from tests.polling import until
 
 
@@ -43,6 +44,23 @@ def test_nothing_is_assumed_about_the_arm(station: Station, cuff: Room, chosen: 
     assert "Chọn người lớn, trẻ em hay sơ sinh" in window.text
     cuff.run(1)
     assert cuff.pressure() == 0
+
+
+def test_a_newborn_is_never_squeezed_like_an_adult(station: Station, cuff: Room) -> None:
+    """The record says that the patient was born today: adult and child are refused with what to do, newborn starts."""
+    today = present.local(station.now.wall).date()
+    newborn = add_patient(station, 1009, "Lò Thử Nghiệm Sơ Sinh", today.isoformat(), "")
+    window = station.window()
+    session = window.open(newborn, "cuff")
+    for wrong in ("adult", "paediatric"):
+        window.post(f"/sessions/{session}/start", patient_type=wrong)
+        assert window.status == 422
+        assert "chỉ bơm ở mức Sơ sinh" in window.text
+    cuff.run(1)
+    assert cuff.pressure() == 0
+    cuff.start(window, session, "neonate")
+    cuff.pages.append((window, session))
+    cuff.run(4, lambda: cuff.pressure() > 40)
 
 
 def test_a_page_that_is_closed_lets_the_air_out(station: Station, cuff: Room) -> None:

@@ -30,6 +30,29 @@ def pressure(*values: int | None, status: Status = Status(0)) -> Reading:
 # --- time and who -------------------------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.parametrize(
+    ("birth", "refused"),
+    [
+        ("2026-03-01", {"adult", "paediatric"}),
+        ("2026-02-02", {"adult", "paediatric"}),  # 27 days old
+        ("2026-02-01", {"adult"}),  # 28 days old
+        ("2026-02", {"adult"}),
+        ("2026", {"adult"}),
+        ("2023-03-02", {"adult"}),
+        ("2023-03-01", set()),  # three today
+        ("2024", {"adult"}),
+        ("2023", set()),  # may be three
+        ("1961-04-30", set()),
+        ("", set()),
+        ("2026-03-02", set()),  # a clock that is behind says nothing about anybody
+    ],
+)
+def test_a_programme_too_strong_for_the_age_is_refused(birth: str, refused: set[str]) -> None:
+    """A newborn gets the newborn's programme only, a child under three never the adult's; what is not certain is left to people."""
+    programmes = ("adult", "paediatric", "neonate")
+    assert {each for each in programmes if present.programme_error(birth, TODAY, each)} == refused
+
+
 def test_times_are_those_of_viet_nam() -> None:
     """Today the hour is enough; another day says its date; another year its year."""
     assert present.moment(NOW, NOW) == "17:00"

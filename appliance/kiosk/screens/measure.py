@@ -295,13 +295,19 @@ def _told(device: str) -> Response:
 
 @screen.post("/sessions/<int:session>/start")
 def start(session: int) -> Response:
-    """Field: patient_type (adult, paediatric, neonate), chosen by a person: nothing is assumed about whose arm it is."""
+    """Field: patient_type (adult, paediatric, neonate), chosen by a person: nothing is assumed about whose arm it is.
+
+    A programme that is too strong for the age in the patient's record is refused.
+    """
     it, identity = _mine(session)
     parts, t = here.kiosk(), here.speech()
     wanted = request.form.get("patient_type", "")
     if wanted not in _types(it.device):
         error: Pair = ("Chọn người lớn, trẻ em hay sơ sinh trước khi bơm.", "Choose adult, child or newborn before starting.")
         return _page(it, identity, errors={"patient_type": error}, status=422)
+    wrong = present.programme_error(identity.birth, present.local(here.now()).date(), wanted)
+    if wrong is not None:
+        return _page(it, identity, errors={"patient_type": wrong}, status=422)
     if not it.standing(here.stamp()) or parts.cuffs.holds(it.device, it.id):  # over, or the second tap on the same button
         return here.go(f"/sessions/{session}")
     told = parts.cuffs.start(it.device, it.id, wanted)
