@@ -212,10 +212,19 @@ class Pace:
 
     On a link that never queues the product follows the window upwards; on a thin one the rate stays and so does the
     window. The shortest trip is kept long: queues of our own must not pass for distance.
+
+    Where a packet was lost on the way back, TCP holds the PUBACKs behind it and hands them over together: by a message that left
+    shortly before, they look like the work of a moment. So what came since a message left is divided by the longer of two
+    times: since the PUBACK before its leaving, and over which it and those before it left (BBR, draft-ietf-ccwg-bbr, "delivery rate").
     """
 
-    flying: dict[int, tuple[float, int, int, bool]] = field(default_factory=dict)
+    flying: dict[int, tuple[float, int, int, bool, float, float]] = field(default_factory=dict)
+    """By token: when it left, its bytes, `delivered`, whether it filled the window, `heard` and `began` at that moment."""
     delivered: int = 0
+    heard: float = 0.0
+    """When a PUBACK last came, or the first message left after none was awaited."""
+    began: float = 0.0
+    """When the message left whose PUBACK came last, or that first one."""
     rates: deque[tuple[float, float]] = field(default_factory=deque)
     trip: tuple[float, float, int] | None = None
     """When the shortest trip was seen, how long it was, and the bytes of its message."""
@@ -235,7 +244,9 @@ class Pace:
     def sent(self, token: int, size: int, now: float) -> None:
         """A message left. A rate measured while the window was not full says what we had to send, not what the link can."""
         full = len(self.flying) + 1 >= self.window
-        self.flying[token] = (now, size, self.delivered, full)
+        if not self.flying:
+            self.heard = self.began = now
+        self.flying[token] = (now, size, self.delivered, full, self.heard, self.began)
 
     def watch(self, repeats: int, now: float) -> None:
         """TCP has had to repeat so many segments on this connection."""
@@ -259,10 +270,11 @@ class Pace:
         flight = self.flying.pop(token, None)
         if flight is None:
             return False
-        at, size, before, full = flight
+        at, size, before, full, heard, began = flight
         self.delivered += size
+        self.heard, self.began = now, at
         took = max(now - at, 1e-4)
-        rate = (self.delivered - before) / took
+        rate = (self.delivered - before) / max(now - heard, at - began, 1e-4)
         if self.trip is None or took <= self.trip[1] or now - self.trip[0] > self.TRIP_SECONDS:
             self.trip = (now, took, size)
         while self.rates and (len(self.rates) > 24 or self.rates[0][0] < now - self.RATE_SECONDS):
