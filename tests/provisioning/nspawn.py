@@ -11,7 +11,7 @@ import shutil
 import signal
 import subprocess
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -62,9 +62,9 @@ class Machine:
         return self.run(*command).stdout.strip()
 
 
-def packages() -> list[str]:
+def packages(more: Iterable[str] = ()) -> list[str]:
     """Debian's packages the roles ask for by default, and those a machine boots with: the container has no mirror of its own."""
-    asked: set[str] = {*BOOT, *LOOKING}
+    asked: set[str] = {*BOOT, *LOOKING, *more}
     for file in sorted(PROVISIONING.glob("roles/*/defaults/main.yml")):
         role = file.parent.parent.name
         asked |= set(yaml.safe_load(file.read_text()).get(f"{role}_packages") or ())
@@ -93,20 +93,21 @@ def mirror() -> str:
     raise MissingError("apt on this machine knows no Debian mirror: apt-get update")
 
 
-def root_file_system() -> Path:
+def root_file_system(more: Iterable[str] = ()) -> Path:
     """The cached root file system, made now if it is not there (some minutes). `MissingError` where it cannot be made."""
-    recipe = "\n".join([RECIPE, SUITE, *packages()])
+    wanted = packages(more)
+    recipe = "\n".join([RECIPE, SUITE, *wanted])
     cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "tram-rig"
     cache.mkdir(parents=True, exist_ok=True)
     made = cache / f"{SUITE}-{hashlib.sha256(recipe.encode()).hexdigest()[:16]}"
     with (cache / ".lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         if not made.exists():
-            _make(made)
+            _make(made, wanted)
     return made
 
 
-def _make(made: Path) -> None:
+def _make(made: Path, wanted: list[str]) -> None:
     with tempfile.TemporaryDirectory(prefix=".partial-", dir=made.parent) as place:
         settings = Path(place) / "apt.conf"
         acquire = subprocess.run(["apt-config", "dump", "--format", '%F "%v";%n', "Acquire"], text=True, capture_output=True, check=True)
@@ -127,7 +128,7 @@ def _make(made: Path) -> None:
             f"--aptopt={settings}",
             *quiet,
         ]
-        command += [f"--include={','.join(packages())}", SUITE, f"{place}/root", source]
+        command += [f"--include={','.join(wanted)}", SUITE, f"{place}/root", source]
         found = subprocess.run(command, text=True, capture_output=True, check=False)
         if found.returncode:
             raise MissingError(f"mmdebstrap made no Debian 13 here (no mirror?): {found.stderr[-600:]}")
@@ -135,13 +136,14 @@ def _make(made: Path) -> None:
 
 
 @contextmanager
-def machine(hostname: str, kept: Path | None = None) -> Iterator[Machine]:
+def machine(hostname: str, kept: Path | None = None, more: Iterable[str] = ()) -> Iterator[Machine]:
     """A booted machine that answers ssh for root with a key made for it; its power is cut at the end, and everything in it is gone.
 
     `kept`: an empty folder with a short path to begin in, which stays with the machine's card in it: given again, the same machine boots.
+    `more`: Debian packages its card holds beside those the roles ask for by default.
     """
     refuse_where_it_cannot_be()
-    base = root_file_system() if kept is None else _kept_base(kept)
+    base = root_file_system(more) if kept is None else _kept_base(kept)
     # Not in memory: a wheel-house and a virtual environment are laid over it. A short path: ssh's control sockets are in it.
     place = Path(tempfile.mkdtemp(prefix="tr", dir="/var/tmp")) if kept is None else kept
     name = f"tram-{os.getpid()}"  # a host's name: no underscore, which mkdtemp likes
