@@ -23,7 +23,7 @@ from appliance.agent.live import LiveFile
 from appliance.agent.observing import InHand, Observing, Source, marked
 from appliance.agent.resting import CYCLES_PER_HOUR, REST_S, Arms, Squeeze
 from appliance.agent.waving import Waving
-from appliance.contract.readings import Numeric
+from appliance.contract.readings import Numeric, ReadingKind
 from appliance.contract.readings import Source as Origin
 from appliance.database import Connection, StoreError, data_version
 from appliance.devices.driver import SECOND, Driver, Hid, Line, Row
@@ -53,6 +53,8 @@ CUT_NS = 2 * SECOND
 """A short measurement that a lost line cut off counts as ended after this time; a line that is back sooner makes it void."""
 FRESH_NS = SECOND
 """A moving number older than this is not shown."""
+STALL_NS = SECOND
+"""A line that was not looked at for longer may hold bytes of a time when another patient sat there (a busy box, a slow card)."""
 AIR_FOUND = "air-found"
 """The word of the live file while a cuff that was found inflated at the opening of its line is being emptied."""
 LEAVE_NS = 20 * SECOND
@@ -166,6 +168,8 @@ class Collector:
         )
         self._gather_ns = 0  # the line is not looked at before this
         self._read_ns = 0  # when bytes were last read
+        self._seen_ns = 0  # when the line was last looked at
+        self._since_ns: int | None = None  # when the bytes in hand may be as old as that, and the session is younger
 
         self._waving = Waving(run, log.warning)
         self._placed_ns: int | None = None  # when the placement under way began
@@ -276,7 +280,7 @@ class Collector:
         self._rest_s = self._job.rest_s if port.rest_s is None else port.rest_s
         self._driver = self._row.make(self._rest_s)
         self._course.opened(now)
-        self._gather_ns = now
+        self._gather_ns = self._seen_ns = now
         self._signals.clear()
         if self._message == "port-used":
             self._message = None
@@ -323,17 +327,32 @@ class Collector:
     def _pump(self, now: int) -> None:
         """Read, feed, let time pass."""
         assert self._port is not None
+        if now < self._gather_ns:
+            self._take(self._driver.tick(now), now)
+            return
         try:
-            data = self._port.read(now) if now >= self._gather_ns else b""
+            data = self._port.read(now)
         except DeviceError as error:
             self._lose(error, now)
             return
+        seen, self._seen_ns = self._seen_ns, now
         if data:
+            if now - seen > STALL_NS:
+                self._stalled(seen, now)
             self._take(self._driver.feed(data, now), now)
+            self._since_ns = None
             if now - self._read_ns <= STREAM_NS:
                 self._gather_ns = now + GATHER_NS
             self._read_ns = now
         self._take(self._driver.tick(now), now)
+
+    def _stalled(self, seen: int, now: int) -> None:
+        """Nobody has listened since `seen`. Where a patient was named meanwhile, what lies in the line may be the one's before."""
+        if self._session_now() is None or self._session_now(seen) is not None:
+            return
+        self._since_ns = seen
+        self._settled(self._settler.end(), now, now)
+        self._placement()
 
     def _take(self, said: list[Said], read_ns: int) -> None:
         """What the driver said, in its order. The line may be lost in the middle of it."""
@@ -364,6 +383,10 @@ class Collector:
 
     def _sample(self, sample: Sample, read_ns: int, fed_ns: int) -> None:
         self._course.heard(len(sample.frame), read_ns)
+        if self._since_ns is not None and not sample.result and sample.source is Origin.LIVE:
+            if sample.valid or sample.invalid in OUT:  # a finger that is in from before the patient was named stays nobody's
+                self._void = measuring.RECONNECTED if sample.valid else None
+            return
         self._signals.update(sample.signals)
         self._invalid = sample.invalid
         if sample.valid:
@@ -374,7 +397,7 @@ class Collector:
         if self._squeezed:
             self._settler.squeezed(read_ns)
         if sample.result:
-            self._began = self._cycle.session if self._cycle is not None else None if remembered(sample) else self._session_now()
+            self._began = self._cycle.session if self._cycle is not None else self._session_of(sample, read_ns)
         if self._placed_ns is not None:
             self._waving.offer(sample, read_ns)
         self._settled(self._settler.offer(sample, read_ns), read_ns, fed_ns)
@@ -503,14 +526,23 @@ class Collector:
                 if self._shown_ns is None:
                     self._shown = ()  # the cuff's last numbers were another session's
 
-    def _session_now(self) -> int | None:
-        """The measuring session of this device at this moment; with `session` that one or none."""
+    def _session_now(self, since_ns: int | None = None) -> int | None:
+        """The measuring session of this device at this moment; with `session` that one or none, with `since_ns` only if it stood then."""
         try:
             found = measuring.session_for(self._conn, self._job.device, self._clock.stamp())
         except StoreError:
             return None
-        number = None if found is None else found.id
-        return number if self._job.session in (None, number) else None
+        if found is None or (since_ns is not None and found.opened > self._clock.stamp_at(since_ns).ticks):
+            return None
+        return found.id if self._job.session in (None, found.id) else None
+
+    def _session_of(self, result: Sample, read_ns: int) -> int | None:
+        """The session of a measurement that the device began by itself: it must have stood when the cuff began to fill at the latest."""
+        if remembered(result):
+            return None
+        cuff = self._row.cuff_s if result.kind is ReadingKind.BLOOD_PRESSURE else 0.0
+        since = read_ns if self._since_ns is None else self._since_ns
+        return self._session_now(since - int(cuff * SECOND) if cuff or self._since_ns is not None else None)
 
     # --- commands -------------------------------------------------------------------------------------------------
 

@@ -121,6 +121,65 @@ def test_the_session_is_looked_up_at_the_first_sample_itself(room: Callable[...,
     assert (row.state, row.session) == (State.SETTLED, second)
 
 
+def stall(here: Room) -> Callable[[float], None]:
+    """The collector does nothing for a while (a busy box, a slow card); what the device says waits in the line. Lets time pass."""
+    held, read = bytearray(), here.cable.read
+
+    def wait(seconds: float) -> None:
+        for _ in range(round(seconds / TURN_S)):
+            held.extend(here.cable.script.output(here.station.clock.boottime_ns()))
+            here.station.hand.seconds += TURN_S
+
+    def late(now_ns: int) -> bytes:
+        here.cable.read = read
+        return bytes(held) + read(now_ns)
+
+    here.cable.read = late
+    return wait
+
+
+@pytest.mark.parametrize("before", [0.2, 2.5])
+def test_bytes_that_waited_in_the_line_are_not_the_next_patients(room: Callable[..., Room], station: Station, before: float) -> None:
+    """Nobody listened while the finger of one was in and another was named: that finger stays nobody's until it is out."""
+    here = room().until_ready()
+    station.session(station.patient("Thử Nghiệm Một"), OXIMETER)
+    here.finger("in").run(5)
+    wait = stall(here)
+    wait(before)
+    second = station.session(station.patient("Thử Nghiệm Hai"), OXIMETER)
+    wait(2)
+    here.run(14)
+    assert {(row.state, row.session) for row in here.rows()} == {(State.UNASSIGNED, None)}
+    here.finger("out").run(2)
+    here.finger("in").run(14)
+    assert (here.rows()[-1].state, here.rows()[-1].session) == (State.SETTLED, second)
+
+
+def test_a_finger_that_left_while_nobody_listened_voids_nothing(room: Callable[..., Room], station: Station) -> None:
+    """Out before the next patient was named, and that was heard: the next finger is the next patient's."""
+    here = room().until_ready()
+    station.session(station.patient("Thử Nghiệm Một"), OXIMETER)
+    here.finger("in").run(5)
+    wait = stall(here)
+    wait(1)
+    here.finger("out")
+    wait(1)
+    second = station.session(station.patient("Thử Nghiệm Hai"), OXIMETER)
+    wait(1)
+    here.finger("in").run(14)
+    assert (here.rows()[-1].state, here.rows()[-1].session) == (State.SETTLED, second)
+
+
+def test_a_slow_card_costs_no_measurement_of_the_same_patient(room: Callable[..., Room], station: Station) -> None:
+    """The session stood all the time: what waited in the line is of that patient."""
+    here = room().until_ready()
+    session = station.session(station.patient(), OXIMETER)
+    here.finger("in").run(6)
+    stall(here)(1.5)
+    here.run(14)
+    assert [(row.state, row.session) for row in here.rows()] == [(State.SETTLED, session)]
+
+
 def test_a_screen_closed_in_mid_measurement(room: Callable[..., Room], station: Station) -> None:
     """The session ended before the measurement settled: nobody's."""
     here = room().until_ready()
@@ -197,9 +256,19 @@ def test_what_a_device_remembers_is_nobodys(room: Callable[..., Room], station: 
     assert session
 
 
+def test_a_cuff_that_began_before_the_patient_was_named_is_nobodys(room: Callable[..., Room], station: Station) -> None:
+    """Its own button was pressed on somebody else: the result comes seconds after the next one was named, and no cuff is so quick."""
+    here = room("ieee11073", kind="cuff", cycle="8").run(4)
+    station.session(station.patient(), "cuff")
+    here.run(6)
+    (row,) = here.rows()
+    assert (row.session, row.state, row.why) == (None, State.UNASSIGNED, "no-session")
+
+
 def test_what_a_device_has_just_measured_is_the_sessions(room: Callable[..., Room], station: Station) -> None:
     """The same cuff, used by the person who sits there."""
     session = station.session(station.patient(), "cuff")
+    station.later(11)
     (row,) = room("ieee11073", kind="cuff", cycle="2").run(4).rows()
     assert (row.session, row.reading.source) == (session, Source.LIVE)
 
