@@ -51,6 +51,11 @@ EXPIRY_NS = 5 * SECOND
 """How often the session is asked for although nobody changed anything: it ends by itself too."""
 CUT_NS = 2 * SECOND
 """A short measurement that a lost line cut off counts as ended after this time; a line that is back sooner makes it void."""
+CUFF_NS = 10 * SECOND
+"""No automatic cuff fills, lets go and has a result sooner (judgement: they take 20 to 60 s): a result of a cuff with a button of its
+own that comes sooner after the patient was named began on somebody else."""
+AT_ONCE = frozenset({"suntech-nibp-unasked"})
+"""Drivers for benches whose device sends results as fast as it is told to."""
 FRESH_NS = SECOND
 """A moving number older than this is not shown."""
 STALL_NS = SECOND
@@ -540,9 +545,10 @@ class Collector:
         """The session of a measurement that the device began by itself: it must have stood when the cuff began to fill at the latest."""
         if remembered(result):
             return None
-        cuff = self._row.cuff_s if result.kind is ReadingKind.BLOOD_PRESSURE else 0.0
-        since = read_ns if self._since_ns is None else self._since_ns
-        return self._session_now(since - int(cuff * SECOND) if cuff or self._since_ns is not None else None)
+        since = self._since_ns
+        if result.kind is ReadingKind.BLOOD_PRESSURE and self._row.name not in AT_ONCE:
+            since = (read_ns if since is None else since) - CUFF_NS
+        return self._session_now(since)
 
     # --- commands -------------------------------------------------------------------------------------------------
 

@@ -16,8 +16,6 @@ from appliance.contract.metrics import Metric
 from appliance.contract.readings import ReadingKind
 from appliance.devices.events import Notice, Said, Word
 
-CUFF_S = 10.0
-"""No automatic cuff fills, lets go and has a result sooner (judgement: they take 20 to 60 s)."""
 SECOND = 1_000_000_000
 """One second in the unit of every `now_ns`."""
 
@@ -123,8 +121,7 @@ class Row:
     line may be silent before the live view says *stale*. A row with `service = False` decodes but is refused by
     `tram collect` in production. `bound` is the most bytes the driver ever holds. A family that comes over the
     network is served by a systemd `unit` of its own; `tram collect` refuses it and names that unit. `averaging` numbers which of the
-    device's averages its samples are (`settle.AVERAGING`): the same finger gives another number under another. `cuff_s` is the least
-    time between the device's own button and its pressure: a result that comes sooner after a patient was named began before that.
+    device's averages its samples are (`settle.AVERAGING`): the same finger gives another number under another.
     """
 
     name: str
@@ -142,4 +139,3 @@ class Row:
     service: bool = True
     unit: str = ""
     averaging: int = 0
-    cuff_s: float = 0.0

@@ -14,7 +14,7 @@ import re
 
 from appliance.contract.metrics import Metric
 from appliance.contract.readings import ReadingKind
-from appliance.devices.driver import CUFF_S, SECOND, Line, Row, Uncommanded
+from appliance.devices.driver import SECOND, Line, Row, Uncommanded
 from appliance.devices.events import Noise, Notice, Said, Sample, Word, numeric
 from appliance.devices.framing import CUT, GARBAGE
 
@@ -195,6 +195,5 @@ ROW = Row(
     writes=False,
     silence_s=3600.0,
     service=False,
-    cuff_s=CUFF_S,
 )
 """This family in the registry."""

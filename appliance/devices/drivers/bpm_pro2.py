@@ -9,7 +9,7 @@ are of two bytes, most significant first.
 
 from appliance.contract.metrics import Metric
 from appliance.contract.readings import ReadingKind
-from appliance.devices.driver import CUFF_S, Line, Row
+from appliance.devices.driver import Line, Row
 from appliance.devices.events import Notice, Said, Sample, Word, numeric
 from appliance.devices.listening import Listening, device_clock, packets
 
@@ -109,6 +109,5 @@ ROW = Row(
     writes=False,
     silence_s=3600.0,
     service=False,
-    cuff_s=CUFF_S,
 )
 """This family in the registry."""

@@ -28,7 +28,7 @@ from functools import lru_cache
 
 from appliance.contract.metrics import TABLE, Metric, Status
 from appliance.contract.readings import Numeric, ReadingKind, Source
-from appliance.devices.driver import CUFF_S, SECOND, Line, Row, Uncommanded
+from appliance.devices.driver import SECOND, Line, Row, Uncommanded
 from appliance.devices.events import Noise, Notice, Said, Sample, Send, Word, numeric
 from appliance.devices.framing import CUT, GARBAGE, LENGTH, Piece
 
@@ -990,6 +990,5 @@ ROW = Row(
     make=lambda rest_s: Ieee11073(),  # noqa: ARG005 - the devices keep their own rest
     listen=lambda: Ieee11073(listen=True),
     silence_s=3600.0,
-    cuff_s=CUFF_S,
 )
 """This family in the registry."""

@@ -14,7 +14,7 @@ import re
 
 from appliance.contract.metrics import Metric
 from appliance.contract.readings import ReadingKind
-from appliance.devices.driver import CUFF_S, SECOND, Line, Row
+from appliance.devices.driver import SECOND, Line, Row
 from appliance.devices.events import Said, Sample, numeric
 from appliance.devices.framing import CUT, GARBAGE, LENGTH
 from appliance.devices.listening import Listening
@@ -133,6 +133,5 @@ ROW = Row(
     listen=Ivy450c,
     writes=False,
     silence_s=5.0,
-    cuff_s=CUFF_S,
 )
 """This family in the registry."""

@@ -12,7 +12,7 @@ from operator import xor
 
 from appliance.contract.metrics import Metric
 from appliance.contract.readings import ReadingKind
-from appliance.devices.driver import CUFF_S, Line, Row
+from appliance.devices.driver import Line, Row
 from appliance.devices.events import Notice, Said, Sample, Word, numeric
 from appliance.devices.listening import Listening, packets
 
@@ -78,6 +78,5 @@ ROW = Row(
     writes=False,
     silence_s=3600.0,
     service=False,
-    cuff_s=CUFF_S,
 )
 """This family in the registry."""

@@ -12,7 +12,7 @@ from functools import lru_cache
 
 from appliance.contract.metrics import Metric
 from appliance.contract.readings import Numeric, ReadingKind
-from appliance.devices.driver import CUFF_S, SECOND, Line, Row
+from appliance.devices.driver import SECOND, Line, Row
 from appliance.devices.events import Notice, Said, Sample, Word, numeric
 from appliance.devices.listening import Listening, packets
 
@@ -115,6 +115,5 @@ ROW = Row(
     listen=Pm6750,
     writes=False,
     service=False,
-    cuff_s=CUFF_S,
 )  # fmt: skip
 """This family in the registry."""
