@@ -20,6 +20,7 @@ from appliance.relay.storage import BagRow
 from appliance.stick import FOLDER, Stick
 from cloud_bridge import cli, intake
 from cloud_bridge.bags import PostOffice
+from cloud_bridge.commands.processes import station_key_of
 from cloud_bridge.store import outbox, relay_tables, stations
 from cloud_bridge.store.engine import reading, writing
 from cloud_bridge.store.inbox import BridgeStore
@@ -37,7 +38,7 @@ def office(engine: Engine) -> PostOffice:
         outbox.set_store_id(tx, STORE)
         for name, key in BOXES.items():
             stations.add(tx, stations.Station(name, 0, name, "", 0, 0, key.public_key().public_bytes_raw(), AT, None))
-    return PostOffice(engine, (0, RECEIPT_KEY), intake.apply_many, cli._station_key, lambda: AT, lambda *_, **__: None)
+    return PostOffice(engine, (0, RECEIPT_KEY), intake.apply_many, station_key_of, lambda: AT, lambda *_, **__: None)
 
 
 @pytest.fixture

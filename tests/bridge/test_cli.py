@@ -9,7 +9,8 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PublicKey
 
-from cloud_bridge.cli import main, shards_of
+from cloud_bridge.cli import main
+from cloud_bridge.commands.processes import shards_of
 
 PASSWORD = "mot-mat-khau-thu"
 STATION = {"station": "tram-0001", "shard": 3, "key_id": 0, "public": base64.b64encode(bytes(32)).decode()}

@@ -1,0 +1,1 @@
+"""The commands of `tram-bridge`, by what they are about; `cloud_bridge.cli` joins them into one command line."""
