@@ -27,6 +27,8 @@ SAFE_NONCE = b"\x01"
 """A receipt of level SAFE bears the nonce of the hello and this after it. Software of v0.1.0 knows no levels: with the bare nonce
 it would take the smaller marks of a backup for a loss; so it sees an old nonce, which can only add."""
 DIGEST_BYTES = 8
+TAG_BYTES = 2
+"""Of an incarnation in a hello: it tells two stores apart, not all there ever were."""
 
 
 class Level(IntEnum):
@@ -81,6 +83,10 @@ class Hello:
 
     On the way down the bridge says the same with its store id as `epoch`. `current` is False for an older epoch of the
     speaker's that still has something to say: it wants receipts, and nothing is addressed to it.
+
+    `store` and `have` (a station's, from 0.2 on) are what this store has been told in this epoch: the first `TAG_BYTES` of the
+    incarnation that told it, and per lane (lane, highest number below which nothing is missing, highest number). A card that was put back
+    has less than was vouched for. It proves nothing: whoever hears it asks, or tells again.
     """
 
     station: str = wire(1)
@@ -88,6 +94,8 @@ class Hello:
     nonce: bytes = wire(3)
     software: str = wire(4, default="")
     current: bool = wire(5, default=True)
+    store: bytes = wire(6, default=b"")
+    have: tuple[tuple[int, int, int], ...] = wire(7, default=())
 
 
 def digest(payload: bytes) -> bytes:

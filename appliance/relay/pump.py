@@ -7,7 +7,8 @@ leaves the messages unacknowledged in `Pump.basket` and comes out of `turn` as i
 
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from typing import Any
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
 
@@ -15,10 +16,10 @@ from appliance.contract.errors import WireError
 from appliance.contract.events import KeyPublished
 from appliance.contract.lanes import BATCH_SECONDS, CHUNK_BYTES, Lane
 from appliance.contract.parcels import split
-from appliance.contract.receipts import SAFE_NONCE, Hello, LaneReceipt, Level, Receipt, open_receipt, seal_receipt, write_hello
+from appliance.contract.receipts import SAFE_NONCE, TAG_BYTES, Hello, LaneReceipt, Level, Receipt, open_receipt, seal_receipt, write_hello
 from appliance.contract.topics import DOWN, UP, topic
 from appliance.relay.line import Acked, Down, Link, LinkError, Message, Up
-from appliance.relay.marks import Marks, lane_receipt, marks_of
+from appliance.relay.marks import Marks, Range, lane_receipt, marks_of
 from appliance.relay.rules import (
     ANSWER_SECONDS,
     CREDIT,
@@ -381,6 +382,7 @@ class Pump:
         others = (
             [one for one in self.storage.heard_streams(tx, talk.station) if one != stream] if hello.current and self.end.way == DOWN else []
         )
+        lost = self.end.way == DOWN and self._lost(tx, talk, hello, me)
 
         def act() -> None:
             talk.theirs, talk.heard = hello.nonce, now
@@ -391,13 +393,36 @@ class Pump:
                 talk.sender.lost()
             for one in [*others, stream]:
                 talk.owe(one, 0, (), now)
-            if again if self.end.way == UP else talk.sender.busy and not talk.answered:
+            if again if self.end.way == UP else lost or (talk.sender.busy and not talk.answered):
                 if talk.hello is None:
                     self._greet(talk, now)
                 elif again:
                     talk.hello = min(talk.hello, now)  # it is there: our own question need not sit out its pause
 
         return act
+
+    def _lost(self, tx: Tx, talk: Talk, hello: Hello, me: bytes) -> bool:
+        """A station says that it has been told less than it vouched for: its card was put back. True where it can be asked what it has;
+        what was said to an epoch of its past, for which no receipt can come any more, is told again at once.
+        """
+        again = False
+        for (stream, lane), back, fewer in _told_less(hello, talk.sender.vouched, me):
+            if stream.origin == me and hello.current:
+                if fewer:
+                    return True
+                continue
+            self.storage.unsettle(tx, stream, lane, back)
+            kept = talk.sender.vouched[stream, lane]
+            for first, last in back:
+                kept = kept.remove(first, last)
+            self.storage.vouch(tx, stream, lane, kept)
+            again = True
+        if again:
+            streams = self.end.streams(tx, talk.station)
+            if streams:
+                self.storage.move(tx, streams[-1])
+            talk.sender.reset(tx)
+        return False
 
     def _receipt(
         self, tx: Tx, talk: Talk, heard: Heard, said: Sealed, keys: Mapping[int, Ed25519PublicKey], now: float, at: int
@@ -684,11 +709,20 @@ class Pump:
         if self.end.way == DOWN and talk.tries >= ASKED and not talk.sender.busy:
             talk.hello = None  # it is away, and will say hello itself when it comes
         origins = [stream.origin for stream in self.end.streams(tx, talk.station)] or [self.end.me(tx)]
-        return [
-            write_hello(Hello(talk.station, origin, talk.nonce, self.end.software, current=origin == origins[-1])) for origin in origins
-        ]
+        peer = self.storage.peer(tx, talk.station) if self.end.way == UP else None
+        said = []
+        for origin in origins:
+            hello = Hello(talk.station, origin, talk.nonce, self.end.software, current=origin == origins[-1])
+            if peer is not None:
+                marks = self.storage.all_marks(tx, Stream(talk.station, peer.incarnation, origin))
+                have = tuple((lane, marks[lane].contiguous, marks[lane].highest) for lane in sorted(marks))
+                hello = replace(hello, store=peer.incarnation[:TAG_BYTES], have=have)
+            said.append(write_hello(hello))
+        return said
 
     def _receipts(self, tx: Tx, talk: Talk, me: bytes, now: float) -> dict[Stream, bytes]:
+        if self.end.way == UP:
+            _drop_past(talk, me)
         receipts: dict[Stream, bytes] = {}
         for stream in [stream for stream, owed in talk.due.items() if owed.at <= now][: max(0, talk.reserved - talk.counter)]:
             del talk.due[stream]
@@ -847,6 +881,35 @@ class Pump:
         for lane, first, last in settled:
             more = {"count": last - first + 1} if last > first else {}
             self.end.say("receipt", epoch=stream.origin, lane=lane, seq=first, **more)
+
+
+def _drop_past(talk: Talk, me: bytes) -> None:
+    """A station's receipt says which epoch speaks, and is read as one for what was said to that epoch. What is owed for an earlier one is
+    owed for this one now: its numbers there would vouch for what has never come.
+    """
+    for kept in (talk.due, talk.recent):
+        for stream in [one for one in kept if one.epoch != me]:
+            old: Any = kept.pop(stream)
+            kept.setdefault(stream._replace(epoch=me), old)
+
+
+def _told_less(hello: Hello, vouched: Mapping[tuple[Stream, int], Marks], me: bytes) -> list[tuple[tuple[Stream, int], list[Range], bool]]:
+    """Of each lane of what a station vouched for in the epoch of its hello: the ranges that it may not have (any more) by what it says,
+    and whether it has not even the last of them.
+
+    Of another store of ours than the one it names it says nothing; where that one is our present one, it has nothing of it.
+    """
+    have = {lane: (contiguous, highest) for lane, contiguous, highest in hello.have}
+    found = []
+    for (stream, lane), marks in vouched.items():
+        named = stream.origin[:TAG_BYTES] == hello.store
+        if not hello.store or stream.epoch != hello.epoch or not (named or stream.origin == me):
+            continue
+        contiguous, highest = have.get(lane, (0, 0)) if named else (0, 0)
+        back = [(max(first, contiguous + 1), last) for first, last in marks.ranges() if last > contiguous]
+        if back:
+            found.append(((stream, lane), back, highest < marks.highest))
+    return found
 
 
 def _vouches(receipt: Receipt, stream: Stream) -> bool:

@@ -71,6 +71,12 @@ def messages() -> Iterator[tuple[str, bytes]]:
         yield "sealed", pack(header, events[:30], seal=Seal(1, key, bytes(16)))[0]
     yield "sealed", pack(HEADER, [one for one in events if one.kind != 10][:8], 1 << 20, Seal(300, SEAL_KEYS[0], bytes(range(16))))[0]
     yield "hello", write_hello(Hello("tram-0001", bytes(range(1, 9)), bytes(range(16)), "0.1.0"))
+    yield (
+        "hello",
+        write_hello(
+            Hello("tram-0001", bytes(range(1, 9)), bytes(range(16)), "0.2.0", store=bytes([9, 10]), have=((0, 7, 7), (4, 1200, 1260)))
+        ),
+    )
     lanes = (LaneReceipt(0, 7, 7), LaneReceipt(2, 1200, 1260, ((1201, 1203), (1230, 1230)), ((1240, 1241),)))
     yield (
         "receipt",
@@ -137,8 +143,13 @@ def _value(kind: Any, name: str, many: bool, *, full: bool) -> Any:
     return plain[kind]
 
 
+LATER = {"store": b"", "have": ()}
+"""Fields that a hello was given after 0.1.0: shown where they say something."""
+
+
 def _shown(value: Any) -> dict[str, Any]:
-    return {each.name: _flat(getattr(value, each.name)) for each in fields(value)}
+    told = {each.name: getattr(value, each.name) for each in fields(value)}
+    return {name: _flat(one) for name, one in told.items() if not isinstance(value, Hello) or name not in LATER or one != LATER[name]}
 
 
 def _flat(value: Any) -> Any:

@@ -1,17 +1,24 @@
 """Copied and restored cards: what was not delivered travels on, and no number stands for two things."""
 
 import logging
+from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from sqlalchemy import select
 
 from appliance.agent.carry import renew_on_another_machine
 from appliance.agent.clock import Clock
+from appliance.contract.lanes import Lane
 from appliance.contract.readings import ClockQuality
+from appliance.contract.receipts import HELLO, RECEIPT, open_receipt, read_hello, write_hello
+from appliance.contract.topics import UP, topic
 from cloud_bridge.store import relay_tables
 from cloud_bridge.store.engine import reading
-from tests.world import World
+from cloud_bridge.store.outbox import store_id
+from tests.world import SHARD, STATION, STATION_KEY, STORE, World
 
 
 def card_of(world: World) -> bytes:
@@ -62,3 +69,97 @@ def test_a_store_put_back_on_its_own_card_uses_no_number_twice(world: World, mor
     told = world.told_bridge()
     assert all(told[uid][0] == 1 for uid in [*lost, *fresh])
     assert world.conn.execute("SELECT count(*) FROM epoch").fetchone()[0] == 2
+
+
+@pytest.mark.parametrize(
+    ("more", "first", "machine", "sealed"),
+    [
+        (0, "nothing", "same", False),
+        (0, "record", "same", False),
+        (0, "nothing", "another", False),
+        (3, "nothing", "same", False),
+        (3, "answer", "same", True),
+        (3, "record", "same", False),
+        (3, "answer", "another", True),
+    ],
+)
+def test_answers_that_an_older_card_has_lost_are_told_again(
+    worlds: Callable[..., World], more: int, first: str, machine: str, sealed: bool
+) -> None:
+    """Whether the card had sent something since or not, and whoever speaks first: what it vouched for and lost comes again, and one card
+    that was put back does not make the bridge another one (every other station would send everything again).
+    """
+    world = worlds(5, sealed=sealed)
+    world.record(2)
+    answers = [world.answer()]
+    world.settle()
+    card = card_of(world)
+    for lane in (2, 2, 0)[:more]:
+        world.record(lane)
+    answers += [world.answer() for _ in range(3)]
+    world.settle()
+    assert set(world.told_station()) == set(answers)
+    put_back(world, card)
+    if machine == "another":
+        clock = Clock(2, boot=9, boottime=lambda: 0, wall=lambda: 0, quality=lambda: ClockQuality.SYNCED)
+        assert renew_on_another_machine(world.conn, clock, logging.getLogger("quiet"), "another board")
+    if first == "answer":
+        answers.append(world.answer())
+    if first == "record":
+        world.record(0)
+    world.settle()
+    assert set(world.told_station()) == set(answers)
+    assert world.owed() == {}
+    with reading(world.engine) as tx:
+        assert store_id(tx) == STORE
+
+
+def hellos(world: World, way: str) -> int:
+    """How many hellos went this way so far."""
+    return sum(where.split("/")[3] == way and payload[0] == HELLO for where, payload in world.net.carried)
+
+
+def test_a_station_that_has_lost_nothing_is_not_asked(world: World) -> None:
+    """A new connection costs one hello and its receipt: only who says less than it vouched for is asked what it has."""
+    for _ in range(3):
+        world.answer()
+    world.record(0)
+    world.settle()
+    asked = hellos(world, "down")
+    for _ in range(3):
+        world.net.cut("down")
+        world.settle()
+    assert hellos(world, "down") == asked
+    said = [read_hello(payload) for where, payload in world.net.carried if where.split("/")[3] == "up" and payload[0] == HELLO]
+    assert said[-1].have == ((0, 3, 3),)
+
+
+def test_a_forged_hello_makes_the_bridge_say_things_again_and_nothing_worse(world: World) -> None:
+    """A hello is signed by nobody: one that says that everything was lost costs a question, and nothing is shown twice."""
+    answers = [world.answer() for _ in range(3)]
+    world.settle()
+    true = [payload for where, payload in world.net.carried if where.split("/")[3] == "up" and payload[0] == HELLO][-1]
+    where = topic(SHARD, STATION, UP, Lane.URGENT)
+    world.net.queues["up"].append((where, write_hello(replace(read_hello(true), nonce=b"forgery!", have=()))))
+    world.settle()
+    assert world.told_station() == dict.fromkeys(answers, 1)
+    assert world.owed() == {}
+
+
+def test_what_a_card_heard_in_an_earlier_epoch_is_not_receipted_for_the_present_one(worlds: Callable[..., World]) -> None:
+    """Numbers of the past under the name of the present would vouch for answers that have never come: no receipt in a post bag says so."""
+    world = worlds(6)
+    world.settle()
+    answers = [world.answer() for _ in range(4)]
+    world.settle()
+    clock = Clock(2, boot=9, boottime=lambda: 0, wall=lambda: 0, quality=lambda: ClockQuality.SYNCED)
+    assert renew_on_another_machine(world.conn, clock, logging.getLogger("quiet"), "another board")
+    world.cut_power("station")
+    world.settle()
+    epoch = world.station.me
+    with world.station.storage.transaction() as tx:
+        world.station.refresh(tx, STATION)
+        said = world.station.say_all(tx, STATION, b"n" * 8, [], world.now)
+    receipts = [open_receipt(one, {0: Ed25519PrivateKey.from_private_bytes(STATION_KEY).public_key()}) for one in said if one[0] == RECEIPT]
+    assert receipts and all(one.store == epoch and one.lanes == () for one in receipts)
+    assert set(world.told_station()) == set(answers)
