@@ -188,8 +188,8 @@ def bells(sided: bool) -> tuple[tuple[Bell, ...], tuple[int, ...]]:
 
 _WORD = 64
 _MASK = (1 << _WORD) - 1
-_FULL = 1 << _WORD
-"""The state stays in ``_FULL … _FULL << 64`` once words were put aside; each ``1 << shift`` divides it, so both sides agree when."""
+FULL = 1 << _WORD
+"""The state stays in ``FULL … FULL << 64`` once words were put aside; each ``1 << shift`` divides it, so both sides agree when."""
 FAR_BITS = 6
 """A distance beyond the bell says its sign and its length in this many bits: up to 63."""
 
@@ -262,27 +262,27 @@ class Packer:
 class Unpacker:
     """Gives the outcomes back, in order. Whatever the bytes are, some outcomes come; `close` tells whether they were meant."""
 
-    __slots__ = ("_state", "_words")
+    __slots__ = ("state", "words")
 
     def __init__(self, data: bytes) -> None:
         words = max(0, (len(data) - 9) // 8)
         head = len(data) - 8 * words
         if data and not data[0]:
             raise WireError("shape", "needless bytes in the body")
-        self._state = int.from_bytes(data[:head])
-        self._words = [int.from_bytes(data[at : at + 8]) for at in range(len(data) - 8, head - 1, -8)]
+        self.state = int.from_bytes(data[:head])
+        self.words = [int.from_bytes(data[at : at + 8]) for at in range(len(data) - 8, head - 1, -8)]
 
     def coin(self, coin: Coin) -> bool:
         """Yes or no."""
-        share, state = coin.share, self._state
+        share, state = coin.share, self.state
         slot = state & 65535
         if value := slot < share:
             state = share * (state >> 16) + slot
         else:
             state = (65536 - share) * (state >> 16) + slot - share
-        if state < _FULL and self._words:
-            state = state << _WORD | self._words.pop()
-        self._state = state
+        if state < FULL and self.words:
+            state = state << _WORD | self.words.pop()
+        self.state = state
         if value:  # `coin.learn(value)` without the call: six outcomes an event, and most of them are these
             coin.yes += 2
         else:
@@ -297,12 +297,12 @@ class Unpacker:
 
     def plain(self, bits: int) -> int:
         """A number of `bits` bits."""
-        state = self._state
+        state = self.state
         value = state & (1 << bits) - 1
         state >>= bits
-        if state < _FULL and self._words:
-            state = state << _WORD | self._words.pop()
-        self._state = state
+        if state < FULL and self.words:
+            state = state << _WORD | self.words.pop()
+        self.state = state
         return value
 
     def size(self) -> int:
@@ -323,13 +323,13 @@ class Unpacker:
     def number(self, column: Column) -> int:
         """The distance from what was expected."""
         low, limits, slots = column.bell
-        state = self._state
+        state = self.state
         slot = state & _SLOTS - 1
         place = bisect_right(limits, slot) - 1
         state = slots[place] * (state >> _SHIFT) + slot - limits[place]
-        if state < _FULL and self._words:
-            state = state << _WORD | self._words.pop()
-        self._state = state
+        if state < FULL and self.words:
+            state = state << _WORD | self.words.pop()
+        self.state = state
         if place == len(slots) - 1:
             distance = self.signed()
         else:
@@ -351,5 +351,5 @@ class Unpacker:
 
     def close(self) -> None:
         """WireError when the bytes held something else than what was read."""
-        if self._state or self._words:
+        if self.state or self.words:
             raise WireError("shape", "the body does not end where its last event ends")

@@ -22,6 +22,9 @@ _FIVE = b"\x85"
 
 def write_event(event: Event) -> bytes:
     """The event's bytes. The same event gives the same bytes on every machine."""
+    spelt: bytes = getattr(event, "spelt", b"")
+    if spelt:
+        return spelt
     if type(event.body) is ObservationRecorded and not event.extra:
         return spelling.observed(event, event.body)
     stamp = give(event.stamp)

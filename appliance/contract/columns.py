@@ -31,18 +31,17 @@ from appliance.contract.events import (
     ObservationRecorded,
     Unknown,
 )
-from appliance.contract.expected import How, Memory, Moment, Person, Shape, Who
+from appliance.contract.expected import FAR, SHORT, How, Memory, Moment, Person, Shape, Who
 from appliance.contract.metrics import Metric, Status
 from appliance.contract.pile import PILE_BYTES, press, unpress
 from appliance.contract.readings import ClockQuality, Numeric, Reading, Source, Stamp
 from appliance.contract.wiring import give
 
+FEW = 6
+"""From so many events on a parcel is read in one breath (`swift`)."""
 INNER = 1024
 """The most readings inside consults and the like of one parcel that are written as columns: a bound for the reader."""
 
-# What columns can say; anything beyond goes on the pile as it is.
-_SHORT = 1 << 40
-_FAR = 1 << 31
 _NUMERICS = 16
 _NAME_BITS = 4
 _NAME = 1 << _NAME_BITS
@@ -124,7 +123,12 @@ def read(body: bytes, count: int, dictionary: int, piled: bool) -> list[Event]:
         elif len(pile) > PILE_BYTES:
             raise WireError("oversized", "pile")
     reader = _Reader(Unpacker(body[end:]), cbor.Items(pile))
-    events = [reader.event() for _ in range(count)]
+    if count < FEW:
+        events = [reader.event() for _ in range(count)]
+    else:
+        from appliance.contract import swift  # a station is hardly ever told so much at once
+
+        events = swift.observations(reader, count)
     reader.close()
     return events
 
@@ -142,8 +146,8 @@ def _tame(event: Event, body: ObservationRecorded) -> bool:
     return (
         event.stamp == body.reading.stamp
         and _signed(event)
-        and 0 < body.patient < _SHORT
-        and -_FAR < body.saved_after < _FAR
+        and 0 < body.patient < SHORT
+        and -FAR < body.saved_after < FAR
         and 0 <= body.marks < 256
         and _even(body.reading)
     )
@@ -155,14 +159,14 @@ def _signed(event: Event) -> bool:
 
 
 def _timely(stamp: Stamp) -> bool:
-    return 0 <= stamp.boot < _SHORT and 0 <= stamp.boot_seq < _FAR and 0 <= stamp.ticks < _SHORT and -_SHORT < stamp.wall < _SHORT
+    return 0 <= stamp.boot < SHORT and 0 <= stamp.boot_seq < FAR and 0 <= stamp.ticks < SHORT and -SHORT < stamp.wall < SHORT
 
 
 def _even(reading: Reading) -> bool:
-    if not (len(reading.numerics) <= _NUMERICS and 0 <= reading.device < _SHORT and 0 <= reading.rule < _FAR):
+    if not (len(reading.numerics) <= _NUMERICS and 0 <= reading.device < SHORT and 0 <= reading.rule < FAR):
         return False
     for one in reading.numerics:
-        if one.value is not None and not -_FAR < one.value < _FAR:
+        if one.value is not None and not -FAR < one.value < FAR:
             return False
         if not (-_NUMERICS <= one.scale <= _NUMERICS and 0 <= one.status < 1 << 16):
             return False
@@ -202,7 +206,7 @@ class _Writer:
             out.coin(know.observed, True)
             self._observation(event, body)
             return
-        wild = not _signed(event) or 0 in event.extra or not 0 <= event.kind < _FAR
+        wild = not _signed(event) or 0 in event.extra or not 0 <= event.kind < FAR
         out.coin(know.observed, False)
         out.coin(know.wild, wild)
         if wild:
@@ -494,25 +498,30 @@ class _Reader:
 
     def event(self) -> Event:
         """The next event."""
-        know, source = self.know, self.source
-        if source.coin(know.observed):
-            return self._observation()
-        if source.coin(know.wild):
+        return self._observation() if self.source.coin(self.know.observed) else self.unobserved()
+
+    def unobserved(self) -> Event:
+        """An event that is no observation, or one that columns cannot say."""
+        if self.source.coin(self.know.wild):
             return read_event(self.pile.next()[1])
         return self._other()
 
     def _observation(self) -> Event:
         know, source = self.know, self.source
         stays = self._person()
-        person = know.person
-        shape = self._shape(person)
+        shape = self._shape(know.person)
         if shape.device is not None and source.coin(shape.usual):
             fresh = False
             device, pattern = shape.device, shape.patterns[shape.top]
             shape.count(shape.top)
         else:
-            fresh = self._frame()
-            device, pattern = self._manner(shape)
+            fresh = self.frame()
+            device, pattern = self.manner(shape)
+        return self.rest(shape, device, pattern, stays=stays, fresh=fresh)
+
+    def rest(self, shape: Shape, device: int, pattern: tuple[int, ...], *, stays: bool, fresh: bool) -> Event:
+        """The numbers and the time of an observation of which everything else is known."""
+        know, source, person = self.know, self.source, self.know.person
         values = self._values(shape, pattern, person)
         if not fresh:
             moment, column = know.moments[know.moment], shape.since_same if stays else shape.since_other
@@ -521,7 +530,7 @@ class _Reader:
             moment.ticks += gap + shape.lasts(values)
         saved = source.number(know.saved) + know.saved.centre()
         know.saved.place(saved)
-        if not -_FAR < saved < _FAR:
+        if not -FAR < saved < FAR:
             raise WireError("range", "saved after")
         stamp, who, marks = self._stamp(), know.whos[know.who], know.hows[shape.how].marks
         reading = self._reading(shape, device, pattern, values, stamp)
@@ -533,7 +542,7 @@ class _Reader:
 
     def _other(self) -> Event:
         know, source = self.know, self.source
-        if not self._frame():
+        if not self.frame():
             know.moments[know.moment].ticks += source.number(know.event_gap)
         stamp, who = self._stamp(), know.whos[know.who]
         if not source.coin(know.same_kind):
@@ -569,7 +578,7 @@ class _Reader:
                 last = self._stamp(last.ticks + source.number(know.reading_gap))
             know.moment = before
         shape = self._shape(person)
-        device, pattern = self._manner(shape)
+        device, pattern = self.manner(shape)
         values = self._values(shape, pattern, person)
         reading = self._reading(shape, device, pattern, values, last)
         return (give(reading) if isinstance(reading, Reading) else reading), last
@@ -583,14 +592,16 @@ class _Reader:
             raise WireError("shape", f"number {place} of {len(things)}")
         return place
 
-    def _frame(self) -> bool:
+    def frame(self) -> bool:
+        """Who, boot and offset; True when it is a new boot, whose tick was told with it."""
         know = self.know
         if know.moments and know.whos and self.source.coin(know.same_frame):
             return False
         self._who()
         return self._moment()
 
-    def _manner(self, shape: Shape) -> tuple[int, tuple[int, ...]]:
+    def manner(self, shape: Shape) -> tuple[int, tuple[int, ...]]:
+        """How a reading came about, by which device, with which statuses."""
         self._how(shape)
         return self._device(shape), self._pattern(shape)
 
@@ -623,7 +634,7 @@ class _Reader:
         fresh = know.moment == len(know.moments)
         if fresh:
             boot, boot_seq, quality = source.plain(40), source.size(), source.plain(3)
-            if quality not in _QUALITIES or boot_seq >= _FAR:
+            if quality not in _QUALITIES or boot_seq >= FAR:
                 raise WireError("range", f"clock quality {quality}, boot {boot_seq}")
             know.moments.append(Moment(boot, boot_seq, _QUALITIES[quality]))
             know.moments[-1].ticks = source.size()
@@ -635,7 +646,7 @@ class _Reader:
         moment = self.know.moments[self.know.moment]
         ticks = moment.ticks if ticks is None else ticks
         wall = ticks + moment.offset
-        if not (0 <= ticks < _SHORT and -_SHORT < wall < _SHORT):
+        if not (0 <= ticks < SHORT and -SHORT < wall < SHORT):
             raise WireError("range", "stamp")
         return Stamp(moment.boot, moment.boot_seq, ticks, wall, moment.quality)
 
@@ -646,7 +657,7 @@ class _Reader:
         place = self._chosen(know.hows, know.new_how)
         if place == len(know.hows):
             origin, rule, marks, own = [source.small() if source.coin(know.told) else 0 for _ in range(4)]
-            if rule >= _FAR or marks > 255 or own > 1:
+            if rule >= FAR or marks > 255 or own > 1:
                 raise WireError("range", "rule or marks")
             know.hows.append(How(origin, rule, marks, bool(own)))
         shape.how = place
@@ -658,28 +669,40 @@ class _Reader:
             if not know.people:
                 raise WireError("shape", "the patient before, but there is none")
         else:
-            place = self._chosen(know.people, know.new_person)
-            if place == len(know.people):
-                know.people.append(Person(source.plain(40)))
-            know.person = know.people[place]
+            self.other_person()
         return stays
 
+    def other_person(self) -> Person:
+        """A patient who is not the one before."""
+        know = self.know
+        place = self._chosen(know.people, know.new_person)
+        if place == len(know.people):
+            know.people.append(Person(self.source.plain(40)))
+        know.person = know.people[place]
+        return know.person
+
     def _shape(self, person: Person) -> Shape:
-        know, source = self.know, self.source
+        know = self.know
         guess, coin = know.follows(person)
-        if not source.coin(coin):
-            guess = self._chosen(know.shapes, know.new_shape)
-            if guess == len(know.shapes):
-                kind, width = source.size(), source.size()
-                if width > _NUMERICS:
-                    raise WireError("range", f"{width} numbers in a reading")
-                columns = [(source.size(), source.signed()) for _ in range(width)]
-                if any(not -_NUMERICS <= scale <= _NUMERICS for _, scale in columns):
-                    raise WireError("range", "scale")
-                know.shapes.append(Shape(guess, (kind, *columns)))
+        if not self.source.coin(coin):
+            guess = self.other_shape()
         shape = know.shapes[guess]
         know.followed(person, shape)
         return shape
+
+    def other_shape(self) -> int:
+        """The number of a shape that is not the expected one."""
+        know, source = self.know, self.source
+        guess = self._chosen(know.shapes, know.new_shape)
+        if guess == len(know.shapes):
+            kind, width = source.size(), source.size()
+            if width > _NUMERICS:
+                raise WireError("range", f"{width} numbers in a reading")
+            columns = [(source.size(), source.signed()) for _ in range(width)]
+            if any(not -_NUMERICS <= scale <= _NUMERICS for _, scale in columns):
+                raise WireError("range", "scale")
+            know.shapes.append(Shape(guess, (kind, *columns)))
+        return guess
 
     def _device(self, shape: Shape) -> int:
         know, source = self.know, self.source
@@ -721,7 +744,7 @@ class _Reader:
                 continue
             column, expected = know.expect(shape, place, values, person, seen)
             value = expected + number(column) * shape.fields[place].sign
-            if not -_FAR < value < _FAR:
+            if not -FAR < value < FAR:
                 raise WireError("range", "value")
             values.append(value)
         know.learn(shape, values, person, seen)

@@ -10,7 +10,7 @@ from typing import Any, ClassVar
 
 from appliance.contract.guided import Arm, Cuff, Posture, Unrested
 from appliance.contract.lanes import Lane
-from appliance.contract.readings import Reading, Stamp
+from appliance.contract.readings import Kept, Reading, Stamp
 from appliance.contract.wiring import wire
 
 
@@ -717,7 +717,7 @@ KINDS: dict[int, type] = {
 
 
 @dataclass(frozen=True, slots=True)
-class Event:
+class Event(Kept):
     """One thing that happened. `actor` is the staff or doctor id (``""`` = the machine by itself), `software` the version that made it.
 
     `extra` holds body entries of a later version by their numbers: they are kept and sent on, never dropped.

@@ -11,6 +11,9 @@ from appliance.contract.bits import Coin, Column
 from appliance.contract.metrics import TABLE, Metric
 from appliance.contract.readings import ClockQuality, ReadingKind
 
+SHORT = 1 << 40
+FAR = 1 << 31
+"""What columns can say: short numbers and times below the first, numbers and rules below the second; anything beyond goes on the pile."""
 WALL = 17_672_256_000
 """Wall offsets are told from 2026-01-01T00:00:00Z, in tenths of a second."""
 

@@ -38,6 +38,8 @@ class ClockQuality(IntEnum):
     SYNCED = 2
 
 
+KEY_DOMAIN = "tram-reading-v1"
+"""How the text that a reading key is the hash of begins."""
 TICK_NS = 100_000_000
 """Times on the wire are tenths of a second: finer says nothing to a clinician and costs more bytes than a pulse does."""
 
@@ -72,9 +74,28 @@ class Numeric:
         """The value in the metric's unit, exact, or None."""
         return None if self.value is None else Decimal(self.value).scaleb(-self.scale)
 
+    @property
+    def told(self) -> str:
+        """What the reading key says of it."""
+        return f"{int(self.metric)}={'' if self.value is None else self.value}e{self.scale}"
+
+
+class Kept:
+    """A place for what was made of a value on the way: its CBOR in `spelt`, a reading's key in `named`. No part of the value, which never
+    changes: it is neither compared nor told, and a copy begins without.
+    """
+
+    __slots__ = ("named", "spelt")
+
+    def remember(self, spelt: bytes, named: bytes = b"") -> None:
+        """Keep these."""
+        object.__setattr__(self, "spelt", spelt)
+        if named:
+            object.__setattr__(self, "named", named)
+
 
 @dataclass(frozen=True, slots=True)
-class Reading:
+class Reading(Kept):
     """One settled measurement of one device.
 
     `device` is `ids.short_of(device identity)`, the identity being family and serial number where the serial is worth
@@ -99,12 +120,15 @@ class Reading:
         the boot and the tick of the settling sample, the kind, and the raw values with their scale. The patient is not
         in it: the same key with another patient is a question for a person, not a second reading.
         """
+        named: bytes = getattr(self, "named", b"")
+        if named:
+            return named
         own = self.device_time is not None or self.ordinal is not None
         when = (
             f"d{self.device_time or ''}/{'' if self.ordinal is None else self.ordinal}" if own else f"b{self.stamp.boot}/{self.stamp.ticks}"
         )
-        values = ",".join([f"{int(n.metric)}={'' if n.value is None else n.value}e{n.scale}" for n in self.numerics])
-        text = f"tram-reading-v1|{self.device}|{int(self.source)}|{when}|{int(self.kind)}|{values}"
+        values = ",".join([one.told for one in self.numerics])
+        text = f"{KEY_DOMAIN}|{self.device}|{int(self.source)}|{when}|{int(self.kind)}|{values}"
         return hashlib.sha256(text.encode()).digest()[:READING_KEY_BYTES]
 
     @property

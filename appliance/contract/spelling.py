@@ -69,30 +69,47 @@ def _numeric(one: Numeric) -> bytes:
     return bytes([0xA0 | len(entries)]) + b"".join(entries)
 
 
-def reading(given: Reading, when: bytes = b"") -> bytes:
-    """A reading as a map; `when` are the bytes of its stamp where they are at hand."""
-    many = len(given.numerics)
-    numerics = b"".join([numeric(one) for one in given.numerics])
+def around(kind: int, device: int, many: int, source: int, rule: int) -> tuple[bytes, bytes]:
+    """The bytes of a reading without a device's own time or place: those before its `many` numbers, and those behind its stamp."""
+    entries = 4 + bool(source) + bool(rule)
     head = bytes([0x80 | many]) if many < 24 else bytes([0x98, many]) if many < 256 else b"\x99" + many.to_bytes(2)
-    first = (b"\x01", whole(given.kind), b"\x02", whole(given.device), b"\x03", head, numerics, b"\x04", when or stamp(given.stamp))
-    if not given.source and given.device_time is None and given.ordinal is None and not given.rule:
-        return b"\xa4" + b"".join(first)
-    entries = []
-    if given.source:
-        entries.append(b"\x05" + whole(given.source))
+    front = b"".join((bytes([0xA0 + entries]), b"\x01", whole(kind), b"\x02", whole(device), b"\x03", head))
+    return front, (b"\x05" + whole(source) if source else b"") + (b"\x08" + whole(rule) if rule else b"")
+
+
+def reading(given: Reading, when: bytes = b"") -> bytes:
+    """A reading as a map; `when` are the bytes of its stamp where they are at hand. It is spelt once."""
+    spelt: bytes = getattr(given, "spelt", b"")
+    if not spelt:
+        spelt = _reading(given, when or stamp(given.stamp))
+        given.remember(spelt)
+    return spelt
+
+
+def _reading(given: Reading, when: bytes) -> bytes:
+    numerics = b"".join([numeric(one) for one in given.numerics])
+    front, back = around(given.kind, given.device, len(given.numerics), given.source, given.rule)
+    own = b""
     if given.device_time is not None:
-        entries.append(b"\x06" + cbor.dump_given(given.device_time))
+        own += b"\x06" + cbor.dump_given(given.device_time)
     if given.ordinal is not None:
-        entries.append(b"\x07" + whole(given.ordinal))
-    if given.rule:
-        entries.append(b"\x08" + whole(given.rule))
-    return bytes([0xA4 + len(entries)]) + b"".join(first) + b"".join(entries)
+        own += b"\x07" + whole(given.ordinal)
+    if own:
+        source = b"\x05" + whole(given.source) if given.source else b""
+        back = source + own + back[len(source) :]
+        front = bytes([front[0] + (given.device_time is not None) + (given.ordinal is not None)]) + front[1:]
+    return front + numerics + b"\x04" + when + back
 
 
 def observed(event: Event, body: ObservationRecorded) -> bytes:
     """The event of a reading: ``[kind, stamp, actor, software, body]``, without entries of a later version."""
     when = stamp(event.stamp)
     inner = reading(body.reading, when if body.reading.stamp is event.stamp else b"")
-    more = (b"\x03" + whole(body.saved_after) if body.saved_after else b"") + (b"\x04" + whole(body.marks) if body.marks else b"")
-    head = bytes([0xA2 + bool(body.saved_after) + bool(body.marks)])
-    return b"".join((b"\x85\x0a", when, text(event.actor), text(event.software), head, b"\x01", whole(body.patient), b"\x02", inner, more))
+    return framed(when, event.actor, event.software, body.patient, inner, body.saved_after, body.marks)
+
+
+def framed(when: bytes, actor: str, software: str, patient: int, inner: bytes, saved: int, marks: int) -> bytes:
+    """The same out of the bytes of the stamp and of the reading, and of what stands beside them."""
+    more = (b"\x03" + whole(saved) if saved else b"") + (b"\x04" + whole(marks) if marks else b"")
+    head = bytes([0xA2 + bool(saved) + bool(marks)])
+    return b"".join((b"\x85\x0a", when, text(actor), text(software), head, b"\x01", whole(patient), b"\x02", inner, more))
