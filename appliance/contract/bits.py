@@ -91,10 +91,11 @@ class Column:
 
     `centre` and `spread` (mean distance, in 64ths) are what is thought before the first number and count as much as
     `weight` numbers. A `sided` column expects distances that are hardly ever negative. `bell` is the one for the next
-    distance, `plain` how many low bits of it go unexpected because the distances are so long.
+    distance, `plain` how many low bits of it go unexpected because the distances are so long; both stay while the mean distance is
+    at least `least` and below `most`.
     """
 
-    __slots__ = ("bell", "bells", "count", "plain", "scatter", "seen", "steps", "total")
+    __slots__ = ("bell", "bells", "count", "least", "most", "plain", "scatter", "seen", "steps", "total")
 
     def __init__(self, centre: int, spread: int, *, weight: int = 4, sided: bool = False) -> None:
         self.total = centre * weight
@@ -123,20 +124,20 @@ class Column:
         if self.seen > 48:
             self.scatter >>= 1
             self.seen >>= 1
-        mean = self.scatter // self.seen
-        if mean <= self.steps[-1]:
-            self.plain = 0
-            self.bell = self.bells[bisect_right(self.steps, mean)]
-        else:
+        if not self.least <= self.scatter // self.seen < self.most:
             self.fit()
 
     def fit(self) -> None:
         """Choose the bell for the mean distance so far."""
-        mean, self.plain = self.scatter // self.seen, 0
-        while mean > self.steps[-1]:
-            mean >>= 1
-            self.plain += 1
-        self.bell = self.bells[bisect_right(self.steps, mean)]
+        mean, steps = self.scatter // self.seen, self.steps
+        beyond = steps[-1] + 1
+        plain = (mean // beyond).bit_length()
+        place = bisect_right(steps, mean >> plain)
+        self.bell, self.plain = self.bells[place], plain
+        self.most = (steps[place] if place < len(steps) else beyond) << plain
+        self.least = (steps[place - 1] if place else 0) << plain
+        if plain:
+            self.least = max(self.least, beyond << plain - 1)
 
 
 class Bell(NamedTuple):
@@ -341,11 +342,7 @@ class Unpacker:
         if column.seen > 48:
             column.scatter >>= 1
             column.seen >>= 1
-        mean = column.scatter // column.seen
-        if mean <= column.steps[-1]:
-            column.plain = 0
-            column.bell = column.bells[bisect_right(column.steps, mean)]
-        else:
+        if not column.least <= column.scatter // column.seen < column.most:
             column.fit()
         return distance
 

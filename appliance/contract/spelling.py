@@ -5,12 +5,14 @@ it keeps for ever. A test compares the two ways.
 """
 
 from functools import lru_cache
+from struct import Struct
 
 from appliance.contract import cbor
 from appliance.contract.events import Event, ObservationRecorded
 from appliance.contract.readings import Numeric, Reading, Stamp
 
 _SMALL = tuple(bytes([n]) if n < 24 else bytes([24, n]) for n in range(256))
+_FOUR, _EIGHT = Struct(">BI").pack, Struct(">BQ").pack
 _NUMERICS: dict[tuple[int, int | None, int, int], bytes] = {}
 _MOST_NUMERICS = 2048
 """A pulse of 72 without a remark is spelt once for all patients; so many different ones are remembered."""
@@ -28,9 +30,9 @@ def whole(n: int) -> bytes:
     if rest < 1 << 16:
         return bytes([major | 25, rest >> 8, rest & 255])
     if rest < 1 << 32:
-        return bytes([major | 26]) + rest.to_bytes(4)
+        return _FOUR(major | 26, rest)
     if rest < 1 << 64:
-        return bytes([major | 27]) + rest.to_bytes(8)
+        return _EIGHT(major | 27, rest)
     return cbor.dump_given(n)
 
 
@@ -42,9 +44,14 @@ def text(words: str) -> bytes:
 
 def stamp(moment: Stamp) -> bytes:
     """A stamp as a map."""
-    head = b"\xa5\x01" if moment.quality else b"\xa4\x01"
-    parts = (head, whole(moment.boot), b"\x02", whole(moment.boot_seq), b"\x03", whole(moment.ticks), b"\x04", whole(moment.wall))
-    return b"".join(parts) + (b"\x05" + whole(moment.quality) if moment.quality else b"")
+    front, back = around_ticks(moment.boot, moment.boot_seq, moment.quality)
+    return b"".join((front, whole(moment.ticks), b"\x04", whole(moment.wall), back))
+
+
+def around_ticks(boot: int, boot_seq: int, quality: int) -> tuple[bytes, bytes]:
+    """The bytes of a stamp before its ticks, which the wall clock's word follows, and those behind both."""
+    head = b"\xa5\x01" if quality else b"\xa4\x01"
+    return b"".join((head, whole(boot), b"\x02", whole(boot_seq), b"\x03")), b"\x05" + whole(quality) if quality else b""
 
 
 def numeric(one: Numeric) -> bytes:

@@ -49,7 +49,7 @@ if whole > 250:
 
 _NUMBER = """\
 low, limits, slots = {column}.bell
-plain, slot = {column}.plain, state & 16383
+slot = state & 16383
 place = bisect_right(limits, slot) - 1
 state = slots[place] * (state >> 14) + (slot - limits[place])
 if state < FULL and words:
@@ -58,20 +58,19 @@ if slot >= 16382:
     source.state = state
     distance = source.signed()
     state = source.state
-elif plain:
+elif plain := {column}.plain:
     distance = place + low << plain | state & (1 << plain) - 1
     state >>= plain
     if state < FULL and words:
         state = state << 64 | words.pop()
 else:
     distance = place + low
-scatter, seen, steps = {column}.scatter + ((distance if distance >= 0 else -distance) << 6), {column}.seen + 1, {column}.steps
+scatter, seen = {column}.scatter + ((distance if distance >= 0 else -distance) << 6), {column}.seen + 1
 if seen > 48:
     scatter, seen = scatter >> 1, seen >> 1
-mean = scatter // seen
 {column}.scatter, {column}.seen = scatter, seen
-{column}.plain = plain = 0 if mean <= steps[-1] else (mean // (steps[-1] + 1)).bit_length()
-{column}.bell = {column}.bells[bisect_right(steps, mean >> plain)]
+if not {column}.least <= scatter // seen < {column}.most:
+    {column}.fit()
 """
 """`Unpacker.number`: the outcome is in `distance`."""
 
@@ -87,7 +86,7 @@ _LOOP = """\
 def observations(reader, many):
     source, know = reader.source, reader.know
     words, state = source.words, source.state
-    events, made, frames = [], {{}}, {{}}
+    events, made, frames, fronts, spell = [], {{}}, {{}}, {{}}, spelling.whole
     for _ in range(many):
         coin = know.observed
 {observed}
@@ -166,7 +165,10 @@ def observations(reader, many):
         stamp = Stamp(moment.boot, moment.boot_seq, ticks, wall, moment.quality)
         front, back, named, origin, rule, marks = frame
         reading = Reading(shape.reading_kind, device, numerics, stamp, origin, None, None, rule)
-        when = spelling.stamp(stamp)
+        when = fronts.get(know.moment)
+        if when is None:
+            when = fronts[know.moment] = spelling.around_ticks(moment.boot, moment.boot_seq, moment.quality)
+        when = when[0] + spell(ticks) + b"\\x04" + spell(wall) + when[1]
         inner = front + spelt + b"\\x04" + when + back
         named = f"{{named}}{{moment.boot}}/{{ticks}}|{{shape.kind}}|{{told}}".encode()
         reading.remember(inner, sha256(named).digest()[:READING_KEY_BYTES])
