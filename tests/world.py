@@ -205,7 +205,6 @@ class NetLink:
     eager = False
     beat = 0.0
     spent = 0
-    repeats = 0
 
     def __init__(self, net: Net, listens: str, keep: bool) -> None:
         self.net = net

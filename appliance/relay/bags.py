@@ -45,7 +45,6 @@ class NoLine:
     room = 0
     largest = CHUNK_BYTES
     spent = 0
-    repeats = 0
 
     def open(self) -> None:
         """Nothing to open."""

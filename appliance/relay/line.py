@@ -83,11 +83,6 @@ class Link(Protocol):
         ...
 
     @property
-    def repeats(self) -> int:
-        """Segments that TCP has had to repeat on the present connection; 0 where nobody counts."""
-        ...
-
-    @property
     def largest(self) -> int:
         """The most payload bytes the broker takes in one of our messages."""
         ...

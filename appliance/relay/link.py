@@ -226,8 +226,6 @@ class Traffic:
     """Of the segments, those that carry nothing."""
     header: int = 0
     """IPv4 and TCP, per segment (IPv6: 20 more)."""
-    repeats: int = 0
-    """Of our segments, those that went again."""
     trip: float = 0.0
     """Seconds that an acknowledgement usually takes, as TCP reckons (smoothed)."""
 
@@ -244,8 +242,8 @@ class Traffic:
 
 HEADER_BYTES, TIMESTAMP_BYTES = 40, 12
 """IPv4 and TCP, and TCP's timestamps where both ends use them (net.ipv4.tcp_timestamps), per segment."""
-_INFO = struct.Struct("@5x B 62x I 28x I 16x QQ II 8x II 40x Q")
-"""linux/tcp.h, struct tcp_info: options (1: timestamps), rtt (microseconds), total_retrans, bytes_acked, bytes_received, segs_out,
+_INFO = struct.Struct("@5x B 62x I 48x QQ II 8x II 40x Q")
+"""linux/tcp.h, struct tcp_info: options (1: timestamps), rtt (microseconds), bytes_acked, bytes_received, segs_out,
 segs_in, data_segs_in, data_segs_out, and (from Linux 4.19) bytes_sent."""
 
 
@@ -253,11 +251,11 @@ def traffic_of(sock: socket.socket) -> Traffic:
     """What the connection of `sock` has cost, by Linux's TCP_INFO; nothing where the system does not tell."""
     try:
         info = sock.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, 256)
-        options, trip, repeats, _, received, segments_out, segments_in, full_in, full_out, sent = _INFO.unpack_from(info)
+        options, trip, _, received, segments_out, segments_in, full_in, full_out, sent = _INFO.unpack_from(info)
     except (OSError, struct.error):
         return Traffic()
     header = HEADER_BYTES + TIMESTAMP_BYTES * (options & 1)
-    return Traffic(sent, segments_out, received, segments_in, segments_out - full_out, segments_in - full_in, header, repeats, trip / 1e6)
+    return Traffic(sent, segments_out, received, segments_in, segments_out - full_out, segments_in - full_in, header, trip / 1e6)
 
 
 @dataclass
@@ -350,11 +348,6 @@ class MqttLink:
         """Bytes of the wire that the present connection has cost so far, both ways."""
         cost = self.traffic
         return cost.up + cost.down
-
-    @property
-    def repeats(self) -> int:
-        """Segments that TCP has had to repeat on the present connection."""
-        return self.traffic.repeats
 
     @property
     def silence(self) -> float:

@@ -772,8 +772,6 @@ class Pump:
             if self.link.up and sender.busy and not talk.answered and talk.hello is None:
                 self._greet(talk, now)  # said in the next turn, which `_wait` asks for at once
             room = min(self.pace.room, self.link.room if self.link.up else 0)
-            self.pace.watch(self.link.repeats, now)
-            bulk = self.pace.bulk(now)
             again, credit, metered, most = self._again(talk, now), self._credit(talk), self.end.metered, self._most(now)
             if room <= 0:
                 self.link.eager = True
@@ -781,11 +779,10 @@ class Pump:
             if talk.verified and sender.sendable(now, metered=metered, again=again, credit=credit, most=most):
                 with self._transaction() as tx:
                     self._fresh(tx, talk)
-                    pieces = sender.next_pieces(tx, room, now, at, metered=metered, again=again, credit=credit, most=most, bulk=bulk)
+                    pieces = sender.next_pieces(tx, room, now, at, metered=metered, again=again, credit=credit, most=most)
                 if not self._publish(talk, pieces, now):
                     return
                 self.link.eager = self.link.eager or len(pieces) >= room
-            self.link.eager = self.link.eager or self.pace.bulk(now) < self.pace.room
 
     def _publish(self, talk: Talk, pieces: Sequence[Piece], now: float) -> bool:
         receipted = self._receipted(talk, pieces, now)
@@ -822,9 +819,7 @@ class Pump:
 
     def _most(self, now: float) -> Lane:
         """The least urgent lane that may leave: all may, unless the budget of ordinary ones is used up."""
-        if self._held(now) > 0:
-            return Lane.CONSULT
-        return Lane.CONTENT if self.pace.bulk(now) > 0 or not self.pace.room else Lane.FORMS
+        return Lane.CONSULT if self._held(now) > 0 else Lane.CONTENT
 
     def _held(self, now: float) -> float:
         """Seconds until ordinary lanes may leave."""

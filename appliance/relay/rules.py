@@ -13,10 +13,6 @@ INFINITE = float("inf")
 WINDOW = 3
 """Messages un-PUBACKed on a thin link: 1,200 B x 3 fill 92.6 % of 20 kbit/s at 600 ms and let a consult pass in 1 s (decision 8)."""
 WINDOW_MOST = 64
-LOSSY_WINDOW = 2
-LOSSY_SECONDS = 60.0
-"""Where TCP had to repeat something within so many seconds, pictures and content keep to so many messages on a thin link: every packet that
-is lost stops what is behind it for a round trip, and half a second of the queue is the request's (decision 8 allows up to three)."""
 PIPES = 2.25
 """Bytes in flight on a faster link, in bandwidth-delay products (2-2.5, decision 8)."""
 FLOOR = 0.05
@@ -230,8 +226,6 @@ class Pace:
     """When the shortest trip was seen, how long it was, and the bytes of its message."""
     window: int = WINDOW
     """Messages that may be un-PUBACKed together."""
-    repeats: int = 0
-    repeated: float = float("-inf")
 
     RATE_SECONDS = 20.0
     TRIP_SECONDS = 600.0
@@ -247,17 +241,6 @@ class Pace:
         if not self.flying:
             self.heard = self.began = now
         self.flying[token] = (now, size, self.delivered, full, self.heard, self.began)
-
-    def watch(self, repeats: int, now: float) -> None:
-        """TCP has had to repeat so many segments on this connection."""
-        if repeats > self.repeats:
-            self.repeated = now
-        self.repeats = repeats
-
-    def bulk(self, now: float) -> int:
-        """Messages of pictures and content that may be sent now."""
-        lossy = self.window == WINDOW and now - self.repeated < LOSSY_SECONDS
-        return max(0, LOSSY_WINDOW - len(self.flying)) if lossy else self.room
 
     def silence(self, now: float) -> float:
         """How long the oldest message has been waiting for its PUBACK; 0 when none does."""
@@ -290,7 +273,6 @@ class Pace:
     def lost(self) -> None:
         """The connection is gone: nothing is in flight, and the next link may be another one."""
         self.flying.clear()
-        self.repeats = 0
         self.rates.clear()
         self.trip = None
         self.window = WINDOW

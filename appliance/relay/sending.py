@@ -160,21 +160,18 @@ class Sender:
         again: bool,
         credit: int,
         most: int = Lane.CONTENT,
-        bulk: int | None = None,
     ) -> list[Piece]:
         """Up to `room` messages in the order they are to be published after the commit of `tx`.
 
         `again`: what may have been sent before may be sent. `credit`: parcels that may be unreceipted together. `most`: the
-        least urgent lane that may leave. `bulk`: how many of the messages may be of pictures and content (None: all).
+        least urgent lane that may leave.
         """
         pieces: list[Piece] = []
         if metered and self._leaving(now, again, most):
             self.contact = float("-inf")  # what waits for a contact leaves with this one
         while len(pieces) < room and len(self.flying) < credit:
-            full = bulk is not None and sum(piece.lane >= Lane.ATTACHMENTS for piece in pieces) >= bulk
-            least = min(most, Lane.FORMS) if full else most
-            ripe = self._ripe(now, metered, least)
-            lanes = self._unsent(again, least) | set(ripe)
+            ripe = self._ripe(now, metered, most)
+            lanes = self._unsent(again, most) | set(ripe)
             if not lanes:
                 break
             lane = self.turns.choose(lanes)

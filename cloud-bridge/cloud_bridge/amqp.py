@@ -138,11 +138,6 @@ class AmqpLink:
         """Bytes that this connection has cost: nobody counts them in a data centre."""
         return 0
 
-    @property
-    def repeats(self) -> int:
-        """Segments that TCP had to repeat: nobody counts them either."""
-        return 0
-
     def open(self) -> None:
         """Begin to connect; `Up` or `Down` follows."""
         self._drop()
