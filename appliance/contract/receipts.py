@@ -29,6 +29,8 @@ it would take the smaller marks of a backup for a loss; so it sees an old nonce,
 DIGEST_BYTES = 8
 TAG_BYTES = 2
 """Of an incarnation in a hello: it tells two stores apart, not all there ever were."""
+NOBODY = b"\x00"
+"""In a hello's `store`: no store has told us anything yet. (Nothing at all: said by software that does not tell.)"""
 
 
 class Level(IntEnum):

@@ -14,9 +14,20 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey,
 
 from appliance.contract.errors import WireError
 from appliance.contract.events import KeyPublished
-from appliance.contract.lanes import BATCH_SECONDS, CHUNK_BYTES, Lane
+from appliance.contract.lanes import AT_ONCE, BATCH_SECONDS, CHUNK_BYTES, Lane
 from appliance.contract.parcels import split
-from appliance.contract.receipts import SAFE_NONCE, TAG_BYTES, Hello, LaneReceipt, Level, Receipt, open_receipt, seal_receipt, write_hello
+from appliance.contract.receipts import (
+    NOBODY,
+    SAFE_NONCE,
+    TAG_BYTES,
+    Hello,
+    LaneReceipt,
+    Level,
+    Receipt,
+    open_receipt,
+    seal_receipt,
+    write_hello,
+)
 from appliance.contract.topics import DOWN, UP, topic
 from appliance.relay.line import Acked, Down, Link, LinkError, Message, Up
 from appliance.relay.marks import Marks, Range, lane_receipt, marks_of
@@ -117,7 +128,8 @@ class Counts:
 @dataclass
 class Pump:
     """The crank of one end. `stations`: (station, shard) of the talks known from the start (at the station: its own one). `reader`:
-    reads a message, or has read it already.
+    reads a message, or has read it already. `pressed`: whether more has come than was handed over; then no receipt of an
+    urgent lane lingers, since what is taken next may take long.
     """
 
     storage: Storage
@@ -146,6 +158,7 @@ class Pump:
     due: float = float("-inf")
     doubtful: bool = True
     reader: Callable[[Message, str], Heard] | None = None
+    pressed: Callable[[], bool] | None = None
 
     def __post_init__(self) -> None:
         for station, shard in self.stations:
@@ -349,10 +362,12 @@ class Pump:
 
     def _taken(self, taken: Taken, shards: Mapping[str, int], now: float) -> None:
         """What was committed is to be receipted."""
+        hurry = AT_ONCE if self.pressed is not None and self.pressed() else frozenset[Lane]()
         for stream, events in taken.events.items():
             talk = self._talk(stream.station, shards[stream.station])
             talk.address = talk.address or stream
-            talk.owe(stream, events, sorted(taken.lanes[stream]), now + self.end.linger)
+            lanes = sorted(taken.lanes[stream])
+            talk.owe(stream, events, lanes, now + (0.0 if hurry.intersection(lanes) else self.end.linger))
         for station, digests in taken.refused.items():
             talk = self._talk(station, shards[station])
             talk.refused = (talk.refused + [one for one in digests if one not in talk.refused])[-REFUSED:]
@@ -717,6 +732,8 @@ class Pump:
                 marks = self.storage.all_marks(tx, Stream(talk.station, peer.incarnation, origin))
                 have = tuple((lane, marks[lane].contiguous, marks[lane].highest) for lane in sorted(marks))
                 hello = replace(hello, store=peer.incarnation[:TAG_BYTES], have=have)
+            elif self.end.way == UP:
+                hello = replace(hello, store=NOBODY)
             said.append(write_hello(hello))
         return said
 

@@ -87,14 +87,12 @@ class Outbox:
         self._streams: list[Stream] = []
 
     def streams(self, tx: Connection) -> list[Stream]:
-        """Those of every epoch that has said something, and of the latest one, which is the last in the list.
+        """Those of every epoch, the latest one last: one that has said nothing may have been told something.
 
         Remembered until an epoch is seen that is not among them: only `tram init` and `renew` begin one.
         """
         if not self._streams:
-            rows = tx.execute(
-                "SELECT id FROM epoch WHERE id IN (SELECT epoch FROM lane) OR id = (SELECT max(id) FROM epoch) ORDER BY id"
-            ).fetchall()
+            rows = tx.execute("SELECT id FROM epoch ORDER BY id").fetchall()
             self._streams = [self._stream(tx, row[0]) for row in rows]
         return self._streams
 

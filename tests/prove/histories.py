@@ -220,7 +220,8 @@ class Box:
         shutil.copy(card, self.file)
         known = {uid for lane in (before.up.values() if before else ()) for uid in lane}
         self.said.maybe |= {uid for lane in self.said.up.values() for uid in lane if uid not in known and uid not in here}
-        self.said.maybe |= set(self.said.down)  # a card without what the box had already vouched for
+        if before is None:
+            self.said.maybe |= set(self.said.down)  # a new card: nobody can ask it what the box had already vouched for
         self.said.again = True
         self.start()
 
@@ -466,6 +467,7 @@ class Town:
             card, before = box.image(), Said({lane: list(said) for lane, said in box.said.up.items()})
             for _ in range(self.dice.randrange(1, 4)):
                 box.record(self.dice.choice([0, 2]))
+                self.answer(box, 0)
                 self.work(1)
             box.put(card, before)
         elif how == "cards cloned":

@@ -114,6 +114,17 @@ def test_answers_that_an_older_card_has_lost_are_told_again(
         assert store_id(tx) == STORE
 
 
+def test_a_card_from_before_the_first_contact_is_told_everything_again(world: World) -> None:
+    """It knows of no bridge at all, and says so: that is less than it vouched for."""
+    card = card_of(world)
+    answers = [world.answer() for _ in range(2)]
+    world.settle()
+    assert set(world.told_station()) == set(answers)
+    put_back(world, card)
+    world.settle()
+    assert set(world.told_station()) == set(answers)
+
+
 def hellos(world: World, way: str) -> int:
     """How many hellos went this way so far."""
     return sum(where.split("/")[3] == way and payload[0] == HELLO for where, payload in world.net.carried)
