@@ -154,7 +154,7 @@ def run(
     )  # fmt: skip
     ahead = Ahead(link.coming)
     while_waiting(engine, ahead.one)
-    loop = Loop(Pump(store, link, end, reader=ahead.read), log, chores)
+    loop = Loop(Pump(store, link, end, reader=ahead.read, pressed=ahead.more), log, chores)
     with held(engine, shards):
         collect_rarely()
         try:
@@ -184,6 +184,10 @@ class Ahead:
                 self._read[message.token] = read(message, UP)
                 return True
         return False
+
+    def more(self) -> bool:
+        """True while a message waits its turn."""
+        return any(True for _ in self._coming())
 
     def read(self, message: Message, way: str) -> Heard:
         """As `relay.taking.read`, which need not be done again for a message that was read ahead."""

@@ -384,6 +384,21 @@ def test_what_a_station_says_in_one_breath_is_answered_by_one_receipt(world: Wor
     assert not world.station.talks[STATION].sender.busy
 
 
+def test_behind_a_request_that_others_press_upon_the_receipt_does_not_linger(world: World) -> None:
+    """With a backlog waiting the turn that takes a request says its receipt, for the next turn may take long; a reading's may wait."""
+    world.settle()
+    world.pass_time(5)
+    world.bridge.end = replace(world.bridge.end, linger=0.02)
+    world.bridge.pressed = lambda: True
+    before = len(said(world))
+    for lane, more in ((2, 0), (0, 1)):
+        world.record(lane)
+        world.turn("station")
+        world.net.carry("up")
+        world.turn("bridge")
+        assert len(said(world)) == before + more
+
+
 def test_receipts_of_readings_come_once_in_two_seconds_those_of_requests_at_once(world: World) -> None:
     """However many parcels arrive meanwhile."""
     world.settle()
