@@ -31,9 +31,11 @@ STATION = "tram-0001"
 FIRST, NEXT, OLD = "0.2.0", "0.3.0", "0.1.0"
 """The image's version, that of a newer bundle, that of one that is too old."""
 TRAM = "/opt/tram/current/bin/tram"
+LEVEL = "3"
+"""How hard a bundle is packed here: quick rather than small."""
 PATIENCE = 1200
 """Seconds that one start may take where the machine is emulated and others want the processor too."""
-PYTHON = "/opt/tram/current/venv/bin/python"
+PYTHON = "/opt/tram/current/bin/python"
 ROWS = """
 import hashlib
 from pathlib import Path
@@ -233,7 +235,7 @@ def bundled(made: Made, root: Path, version: str) -> Path:
     """A signed bundle of a root under a version."""
     out = made.folder / f"tram-{version}.raucb"
     run(sys.executable, HERE / "bundle", "vm", "--root", root, "--version", version, "--key", made.folder / "bundle.key",
-        "--cert", made.folder / "bundle.crt", "--out", out)  # fmt: skip
+        "--cert", made.folder / "bundle.crt", "--level", LEVEL, "--out", out)  # fmt: skip
     return out
 
 
@@ -243,7 +245,7 @@ def stick(made: Made, results: Results) -> Path:
     shutil.rmtree(content, ignore_errors=True)
     content.mkdir()
     good = bundled(made, made.root, NEXT)
-    results.note("a bundle of the whole has", f"{good.stat().st_size >> 20} MB")
+    results.note(f"a bundle of the whole, packed quickly (zstd {LEVEL}), has", f"{good.stat().st_size >> 20} MB")
     # The older one is refused before it is read, so it need hold nothing but a version.
     empty = made.folder / "empty"
     (empty / "opt/tram/releases/1/venv/lib/python3.13/site-packages" / program(made.root)).mkdir(parents=True, exist_ok=True)
