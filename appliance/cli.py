@@ -565,6 +565,22 @@ def _collect_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def _collect(args: argparse.Namespace) -> int:
+    return _collected(args, "")
+
+
+def _listen_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("device", help="the name of the monitor's section in the settings; its port is tcp://ADDRESS:PORT")
+    parser.set_defaults(port="", session=None)
+    parser.add_argument("--once", action="store_true", help="end after the first measurement")
+
+
+def _listen(args: argparse.Namespace) -> int:
+    from appliance.devices.drivers.hl7_mllp import UNIT
+
+    return _collected(args, UNIT)
+
+
+def _collected(args: argparse.Namespace, unit: str) -> int:
     from appliance import journal
     from appliance.agent.collect import Collector, Job, check, cuffs_beside, run, stop_on_signals
     from appliance.agent.watchdog import Systemd, Watchdog, self_test
@@ -597,7 +613,7 @@ def _collect(args: argparse.Namespace) -> int:
         calibrated=bound.calibrated if bound else "",
         next_calibration=bound.next_calibration if bound else "",
     )
-    which = check(job, box.settings.environment)
+    which = check(job, box.settings.environment, unit)
     stopping = stop_on_signals()
     log = journal.open(f"collect-{args.device}")
     collector = Collector(job, which=which, conn=box.conn, clock=box.clock, run=box.settings.paths.run, log=log, opens=open_bound)
@@ -1419,6 +1435,7 @@ COMMANDS: tuple[Command, ...] = (
     Command("session end", "take it back", _session_end_arguments, _session_end),
     Command("observe", "save the latest settled measurement of a session", _observe_arguments, _observe),
     Command("collect", "read one device: its bytes become measurements", _collect_arguments, _collect),
+    Command("listen", "take what a monitor sends over the station's own network (HL7 v2); it lies in the tray", _listen_arguments, _listen),
     Command("enrol", "become known to the bridge with the technician's paper: certificate and keys", _enrol_arguments, _enrol),
     Command("carry", "send what is saved to the bridge, take what it says", _nothing, _carry),
     Command("bag export", "put what waits on a USB stick, for a road without a line", _bag_arguments, _bag_export),

@@ -284,11 +284,15 @@ def _bind(args: argparse.Namespace, tools: Tools) -> int:
 
 
 def _refuse_use(args: argparse.Namespace, which: "Row", environment: str, place: str) -> None:
+    from appliance.devices.port import LAN
     from appliance.store.errors import Refused
 
-    if which.unit:
+    if bool(which.unit) != place.startswith(LAN) and not place.startswith("sim://"):
+        unit = which.unit or "tram-collect@"
+        wanted = "tcp://192.168.10.1:2575" if which.unit else "1-1.2"
         raise Refused(
-            f"{which.name} có dịch vụ riêng: {which.unit}.", f"{which.name} has its own unit, {which.unit}: there is no port to bind"
+            f"{which.name} do dịch vụ {unit} phục vụ: cần địa chỉ như {wanted}.",
+            f"PORT-PATH = {place}: {which.name} is served by its own unit, {unit}; expected an address such as {wanted}",
         )
     if not which.service and not args.experimental:
         raise Refused(

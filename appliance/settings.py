@@ -149,7 +149,9 @@ LOOPBACK = one_of("127.0.0.1", "::1", "localhost")
 STATION_ID = form(STATION.pattern, "1-16 lower-case letters, digits and inner hyphens", "tram-0001", empty=True)
 PHONE = form(r"[0-9+ .()-]{3,24}", "a telephone number", "0900 000 000", empty=True)
 DEVICE_PORT = form(
-    r"(?:/|sim://)[!-~]+|hid", "the path of a serial port, hid for a USB device found by its ids, or sim:// and a name", "/dev/tram/cuff"
+    r"(?:/|sim://|tcp://)[!-~]+|hid",
+    "the path of a serial port, hid for a USB device found by its ids, sim:// and a name, or tcp:// for a monitor of the station's network",
+    "/dev/tram/cuff",
 )
 DATABASE_URL = form(
     r"(?:sqlite:///|postgresql\+psycopg://)\S+",

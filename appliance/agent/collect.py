@@ -108,14 +108,22 @@ class Job:
         return self.simulated or is_simulated(self.port)
 
 
-def check(job: Job, environment: str) -> Row:
-    """The registry's row for a job; NotInServiceError, with a sentence for people, when it must not or cannot run."""
+def check(job: Job, environment: str, unit: str = "") -> Row:
+    """The registry's row for a job; NotInServiceError, with a sentence for people, when it must not or cannot run.
+
+    `unit` is the systemd unit that asks, where it serves one kind of device only (`Row.unit`).
+    """
     try:
         which = row(job.driver)
         check_address(job.port)
     except ValueError as error:
         raise NotInServiceError(f"Cài đặt của máy {job.device} sai: {error}", f"{job.device}: {error}") from None
-    if which.unit:
+    if unit and not which.unit:
+        raise NotInServiceError(
+            f"Máy {job.device} nối qua cổng nối tiếp: dùng tram collect {job.device}.",
+            f"{job.device}: {which.name} has a line of its own: tram collect {job.device}",
+        )
+    if which.unit != unit:
         raise NotInServiceError(
             f"Máy {job.device} gửi qua mạng của trạm, không qua cổng nối tiếp: {which.name} có dịch vụ riêng, {which.unit}.",
             f"{job.device}: {which.name} comes over the station's network and has its own unit, {which.unit}; collect does not serve it",
@@ -532,7 +540,12 @@ class Collector:
                     self._shown = ()  # the cuff's last numbers were another session's
 
     def _session_now(self, since_ns: int | None = None) -> int | None:
-        """The measuring session of this device at this moment; with `session` that one or none, with `since_ns` only if it stood then."""
+        """The measuring session of this device at this moment; with `session` that one or none, with `since_ns` only if it stood then.
+
+        What comes over the network may have waited in the monitor, nobody knows how long: it is nobody's until a person says whose.
+        """
+        if self._row.unit:
+            return None
         try:
             found = measuring.session_for(self._conn, self._job.device, self._clock.stamp())
         except StoreError:

@@ -13,7 +13,7 @@ from pathlib import Path
 from appliance.devices.driver import Hid, Line, Row
 from appliance.devices.errors import DeviceError, PortAbsentError
 from appliance.devices.hidraw import ids_of
-from appliance.devices.port import Port, open_port
+from appliance.devices.port import LAN, Port, open_port
 
 SYS, DEV = Path("/sys"), Path("/dev")
 USB = "usb:"
@@ -62,7 +62,7 @@ def ports(sys: Path = SYS, dev: Path = DEV) -> list[Found]:
 
 def canonical(text: str, there: Sequence[Found]) -> str:
     """The place a technician means: ``1-1.2`` is completed by what is plugged in there; a passing name is refused with the lasting one."""
-    if text == HID or text.startswith("sim://"):
+    if text == HID or text.startswith(("sim://", LAN)):
         return text
     if text.startswith("/"):
         if not PASSING.fullmatch(text):

@@ -19,6 +19,8 @@ MOST = 4096
 """The most bytes of one read: what the kernel holds for a tty."""
 WRITE_S = 0.5
 """A write that the line does not take within this time has failed (nine bytes at 9600 baud take 10 ms)."""
+LAN = "tcp://"
+"""What stands before an address on the station's own network."""
 SIM_WAIT_S = 0.02
 """A simulated port has no file descriptor to wait on: it is asked this often."""
 
@@ -132,19 +134,27 @@ def is_simulated(path: str) -> bool:
 
 
 def check_address(path: str) -> None:
-    """ValueError for a ``sim://`` address that names an unknown device, option or fault."""
+    """ValueError for a ``sim://`` address that names an unknown device, option or fault, and for a ``tcp://`` one that is none."""
     if is_simulated(path):
         SimPort(path)
+    elif path.startswith(LAN):
+        from appliance.devices.listener import lan_address
+
+        lan_address(path)
 
 
 def open_port(path: str, line: Line | Hid) -> Port:
-    """The open line behind a path or a ``sim://`` address; for a HID device ``hid`` finds it by its ids.
+    """The open line behind a path, a ``sim://`` or a ``tcp://`` address; for a HID device ``hid`` finds it by its ids.
 
     PortAbsentError when there is none, PortUsedError when another program has it, else DeviceError. ValueError for an address
     that cannot be read.
     """
     if is_simulated(path):
         return SimPort(path)
+    if path.startswith(LAN):
+        from appliance.devices.listener import LanPort
+
+        return LanPort(path)
     if isinstance(line, Hid):
         from appliance.devices.hidraw import HidPort
 

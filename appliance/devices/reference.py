@@ -47,7 +47,7 @@ def _line(row: Row) -> str:
 
 def _service(row: Row) -> str:
     if row.unit:
-        return f"its own unit `{row.unit}`, off; refused in production"
+        return f"its own unit `{row.unit}` (`tram listen`), refused in production until switched on; all of it lies in the tray"
     return "yes" if row.service else "refused in production until switched on"
 
 
