@@ -27,7 +27,7 @@ from appliance.demo.proxy import Proxy
 from appliance.demo.state import open_state
 from appliance.devices.sim.pty import Terminal
 from appliance.devices.sim.suntech_nibp import result
-from appliance.settings import load
+from appliance.settings import Settings, load
 
 DEVICE = "bench"
 READY_S = 30.0
@@ -76,6 +76,11 @@ class Stand:
     def start(self, name: str, *words: str) -> int:
         """Start a program of the station; its process id."""
         return self._children.start(Program(name, places.tram("--config", self._laid.station, *words)))
+
+    @property
+    def settings(self) -> Settings:
+        """The station's."""
+        return load([self._laid.station])
 
     @property
     def bridge_database(self) -> str:

@@ -51,8 +51,14 @@ def opening_keys(conn: Connection, header: "Header") -> list[bytes]:
 
 
 def content_keys(conn: Connection) -> list[tuple[bytes, bytes]]:
-    """(epoch, content key) of this station, the latest first."""
-    return [(bytes(row[0]), bytes(row[1])) for row in conn.execute("SELECT epoch, key FROM content_key ORDER BY id DESC")]
+    """(epoch, content key) of this station, the latest first; first those of epochs in which the bridge has answered: it has them.
+
+    A card that was copied or put back begins an epoch; until a line has brought the bridge its key, an emergency's text message is
+    sealed with one that opens there.
+    """
+    answered = "EXISTS (SELECT 1 FROM epoch JOIN lane ON lane.epoch = epoch.id WHERE epoch.epoch = content_key.epoch AND lane.top > 0)"
+    rows = conn.execute(f"SELECT epoch, key FROM content_key ORDER BY {answered} DESC, id DESC")  # noqa: S608 - a text of this function
+    return [(bytes(row[0]), bytes(row[1])) for row in rows]
 
 
 def seal_again(conn: Connection, header: "Header") -> Seal | None:

@@ -54,11 +54,17 @@ class Text:
 
 
 def due(conn: Connection, now: Stamp, after: int) -> list[int]:
-    """Presses of this boot that wait `after` tenths of a second for the line's receipt in vain and have no message yet."""
+    """Presses that wait `after` tenths of a second for the line's receipt in vain and have no message yet.
+
+    Of an earlier boot too: the power may fail in the same minute. How long the box was off only the wall clock can say, which a box
+    without a battery sets back to where it stood; so both it and this boot must be younger than an hour.
+    """
     rows = conn.execute(
-        "SELECT e.id FROM emergency AS e LEFT JOIN outbox AS o ON o.id = e.outbox WHERE e.boot = ? AND e.ticks BETWEEN ? AND ?"
-        " AND (o.state IS NULL OR o.state <> ?) AND NOT EXISTS (SELECT 1 FROM sms WHERE sms.emergency = e.id) ORDER BY e.id",
-        (now.boot, now.ticks - FRESH, now.ticks - after, RECEIVED),
+        "SELECT e.id FROM emergency AS e LEFT JOIN outbox AS o ON o.id = e.outbox"
+        " WHERE CASE WHEN e.boot = :boot THEN e.ticks BETWEEN :ticks - :fresh AND :ticks - :after"
+        " ELSE :ticks BETWEEN :after AND :fresh AND abs(:wall - e.wall) < :fresh END"
+        " AND (o.state IS NULL OR o.state <> :received) AND NOT EXISTS (SELECT 1 FROM sms WHERE sms.emergency = e.id) ORDER BY e.id",
+        {"boot": now.boot, "ticks": now.ticks, "wall": now.wall, "fresh": FRESH, "after": after, "received": RECEIVED},
     )
     return [row["id"] for row in rows]
 

@@ -14,12 +14,14 @@ from appliance.contract import sms as wire
 from appliance.contract.errors import WireError
 from appliance.contract.events import Basis, Department, Sex, Urgency
 from appliance.contract.metrics import Metric, Status
+from appliance.database import transaction
 from appliance.devices.errors import DeviceError
 from appliance.devices.port import Port
 from appliance.devices.sim.modem import Air, SimModem
 from appliance.store import consults, emergencies, measuring, sms
-from appliance.store.boots import epoch
+from appliance.store.boots import epoch, open_epoch
 from appliance.store.consults import ConsultDraft
+from appliance.store.sealing import content_keys
 from appliance.store.sms import State
 from cloud_bridge import texts
 from cloud_bridge.store import emergencies as calls
@@ -171,6 +173,46 @@ def test_a_press_without_a_line_reaches_the_console_and_is_acknowledged(street: 
         assert words in shown.note
     assert len(street.came[0]) <= wire.MOST_BYTES
     assert "Một".encode() not in street.came[0]
+
+
+@pytest.mark.parametrize("off", [0.0, -300.0, 600.0])
+def test_the_power_may_fail_right_after_the_press(street: Street, off: float) -> None:
+    """The message goes after the restart, once, whether the clock stood still meanwhile, was set back or ran on."""
+    call = street.press()
+    street.run(5)
+    street.texter.close()
+    street.station.power_cut(off=off)
+    street.texter = street.new_texter()
+    street.run(60)
+    assert street.heard == ["new"]
+    assert street.state() is State.ACKNOWLEDGED
+    with reading(street.engine) as tx:
+        assert [one.call for one in calls.open_calls(tx)] == [call]
+
+
+def test_a_press_of_another_day_is_not_raised_by_message_at_the_next_start(street: Street) -> None:
+    """Whoever finds the box a day later is not alarmed: the line brings it, with its time."""
+    street.press()
+    street.texter.close()
+    street.station.power_cut(off=86_400.0)
+    street.texter = street.new_texter()
+    street.run(60)
+    assert (street.came, street.state()) == ([], None)
+
+
+def test_a_new_epoch_is_not_spoken_in_before_the_bridge_has_its_key(street: Street) -> None:
+    """A card that was copied begins one; without a line its message is sealed with the key that the bridge has."""
+    conn = street.station.conn
+    old, new = epoch(conn)[1], b"epoch--2"
+    with transaction(conn):
+        conn.execute("INSERT INTO content_key (epoch, key, bridge, at) VALUES (?, ?, ?, 0)", (old, CONTENT, bytes(32)))
+        conn.execute("INSERT INTO lane (epoch, lane, next, top) VALUES ((SELECT max(id) FROM epoch), 4, 2, 1)")
+        open_epoch(conn, new, "another machine", 0)
+        conn.execute("INSERT INTO content_key (epoch, key, bridge, at) VALUES (?, ?, ?, 0)", (new, bytes(32), bytes(32)))
+    assert content_keys(conn) == [(old, CONTENT), (new, bytes(32))]
+    with transaction(conn):
+        conn.execute("INSERT INTO lane (epoch, lane, next, top) VALUES ((SELECT max(id) FROM epoch), 0, 2, 1)")
+    assert content_keys(conn) == [(new, bytes(32)), (old, CONTENT)]
 
 
 def test_the_line_completes_what_the_message_began(street: Street) -> None:
