@@ -17,6 +17,7 @@ from appliance.bench.thin import PHOTO_BYTES, Ends, ends
 from appliance.contract.events import AnswerRead, ConsultRequested, Event, ObservationRecorded
 from appliance.contract.lanes import Lane
 from appliance.database import Connection, transaction
+from appliance.store import pictures
 from appliance.store.outbox import append
 
 
@@ -102,6 +103,8 @@ def _fill(conn: Connection, clock: Clock, month: Month) -> None:
     chance = random.Random(3)  # noqa: S311 - bytes of invented pictures
     here = Ends(Path(), None, conn, None, clock, {})  # type: ignore[arg-type]  # it only writes into the store
     here.patient()
-    here.ask(1)
-    for _ in range(month.photos):
-        here.photo(1, chance, PHOTO_BYTES)
+    for number in range(month.photos):
+        consult, place = divmod(number, pictures.MOST_PICTURES)
+        if place == 0:
+            here.ask(1 + consult)
+        here.photo(1 + consult, chance, PHOTO_BYTES)
