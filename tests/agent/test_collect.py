@@ -180,6 +180,24 @@ def test_a_slow_card_costs_no_measurement_of_the_same_patient(room: Callable[...
     assert [(row.state, row.session) for row in here.rows()] == [(State.SETTLED, session)]
 
 
+@pytest.mark.parametrize("tenths", [-36_000_000, -20, 20, 36_000_000], ids=["41 days back", "2 s back", "2 s ahead", "41 days ahead"])
+def test_a_clock_that_is_set_in_mid_measurement_changes_nothing(room: Callable[..., Room], station: Station, tenths: int) -> None:
+    """The network's time comes in the sixth second of ten: same window, same patient, one reading, and its session still stands."""
+    here = room().until_ready()
+    session = station.session(station.patient(), OXIMETER)
+    here.finger("in").run(8)
+    assert here.collector._settler.collecting
+    station.hand.wall += tenths
+    here.run(7)
+    (row,) = here.rows()
+    assert (row.state, row.session, row.reading.rule) == (State.SETTLED, session, 1)
+    window = next(each.number for each in row.reading.numerics if each.metric is Metric.WINDOW)
+    assert window == 10
+    assert here.rows() == here.run(5).rows()
+    measuring.end_session(station.conn, session, "done", station.now)
+    assert measuring.session_for(station.conn, OXIMETER, station.later(0.2)) is None
+
+
 def test_a_screen_closed_in_mid_measurement(room: Callable[..., Room], station: Station) -> None:
     """The session ended before the measurement settled: nobody's."""
     here = room().until_ready()
