@@ -216,13 +216,19 @@ def test_a_new_epoch_is_not_spoken_in_before_the_bridge_has_its_key(street: Stre
 
 
 def test_the_line_completes_what_the_message_began(street: Street) -> None:
-    """The same call comes by the line later: one emergency, not two."""
+    """The same call comes by the line later, twice: one emergency, with what the message said and the name that only the line brings."""
     call = street.press()
     street.run(30)
-    with writing(street.engine) as tx:
-        calls.press(tx, story.STATION, call, wall=1, actor="", note="", at=2)
+    for _ in range(2):
+        with writing(street.engine) as tx:
+            calls.press(tx, story.STATION, call, wall=1, actor="ys01", note="", at=2)
+    with reading(street.engine) as tx:
         (shown,) = calls.open_calls(tx)
     assert "Tin nhắn SMS" in shown.note
+    assert shown.actor == "ys01"
+    street.arrive(BOX, street.came[0])
+    with reading(street.engine) as tx:
+        assert calls.open_calls(tx) == [shown]
 
 
 def test_without_an_acknowledgement_it_is_sent_again_and_then_the_telephone_is_left(street: Street) -> None:

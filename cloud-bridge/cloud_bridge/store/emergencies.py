@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from sqlalchemy import Connection, select, update
+from sqlalchemy import Connection, func, select, update
 
 from cloud_bridge.store.staff_tables import emergency_call
 from cloud_bridge.store.writing import once
@@ -23,8 +23,12 @@ class Call:
 
 
 def press(tx: Connection, station: str, call: int, *, wall: int, actor: str, note: str, at: int) -> None:
-    """Somebody pressed the button; a repeat changes nothing."""
+    """Somebody pressed the button. A repeat changes nothing, but a text message does not say who it was: the line tells that later."""
     once(tx, emergency_call, station=station, call=call, wall=wall, actor=actor, note=note, received=at)
+    if actor:
+        c = emergency_call.c
+        unnamed = (c.station == station, c.call == call, func.coalesce(c.actor, "") == "")
+        tx.execute(update(emergency_call).where(*unnamed).values(actor=actor))
 
 
 def open_calls(tx: Connection, limit: int = 50) -> list[Call]:
