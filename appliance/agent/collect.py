@@ -54,6 +54,8 @@ CUT_NS = 2 * SECOND
 CUFF_NS = 10 * SECOND
 """No automatic cuff fills, lets go and has a result sooner (judgement: they take 20 to 60 s): a result of a cuff with a button of its
 own that comes sooner after the patient was named began on somebody else."""
+AGE = "age_s"
+"""The signal of a driver that says how many seconds ago a measurement was made, by the device's own clock."""
 AT_ONCE = frozenset({"suntech-nibp-unasked"})
 """Drivers for benches whose device sends results as fast as it is told to."""
 FRESH_NS = SECOND
@@ -559,8 +561,11 @@ class Collector:
         if remembered(result):
             return None
         since = self._since_ns
+        back = SECOND * dict(result.signals).get(AGE, 0)
         if result.kind is ReadingKind.BLOOD_PRESSURE and self._row.name not in AT_ONCE:
-            since = (read_ns if since is None else since) - CUFF_NS
+            back += CUFF_NS
+        if back:
+            since = (read_ns if since is None else since) - back
         return self._session_now(since)
 
     # --- commands -------------------------------------------------------------------------------------------------

@@ -283,6 +283,30 @@ def test_a_cuff_that_began_before_the_patient_was_named_is_nobodys(room: Callabl
     assert (row.session, row.state, row.why) == (None, State.UNASSIGNED, "no-session")
 
 
+@pytest.mark.parametrize("kind", ["cuff", "scale", "oximeter"])
+@pytest.mark.parametrize(("named", "whose"), [(40, False), (100, True)])
+def test_what_was_measured_before_the_patient_was_named_is_nobodys(
+    room: Callable[..., Room], station: Station, kind: str, named: float, whose: bool
+) -> None:
+    """A report is 70 seconds old by the device's own clock: it belongs to whoever sat there then, or to nobody."""
+    session = station.session(station.patient(), "cuff")
+    station.later(named)
+    here = room("ieee11073", kind=kind, cycle="4", late="70").run(9)
+    row = here.rows()[0]
+    assert (row.session, row.reading.source) == (session if whose else None, Source.LIVE)
+
+
+def test_a_lone_report_that_waited_is_not_the_next_patients(room: Callable[..., Room], station: Station) -> None:
+    """An oximeter's report is held for three seconds, for it may begin a stream; who is named meanwhile did not have the finger in."""
+    here = room("ieee11073", kind="oximeter", cycle="20")
+    while not getattr(here.collector._driver, "_waiting", None):
+        here.run(TURN_S)
+    station.session(station.patient(), "cuff")
+    here.run(4)
+    (row,) = here.rows()
+    assert (row.session, row.state) == (None, State.UNASSIGNED)
+
+
 def test_what_a_device_has_just_measured_is_the_sessions(room: Callable[..., Room], station: Station) -> None:
     """The same cuff, used by the person who sits there."""
     session = station.session(station.patient(), "cuff")

@@ -88,6 +88,8 @@ STREAM_NS = 3 * SECOND
 """Oximeter reports closer than this are a stream (judgement; streams send one a second)."""
 FRESH_S = 120
 """A report older than this comes from the device's memory (judgement: a cuff's cycle and a slow hand)."""
+AGE = "age_s"
+"""The signal that says how many seconds ago a finished measurement was made, by the device's own clock."""
 STALE_NS = SECOND
 """An APDU that has begun and not gone on for so long was cut."""
 ABORT_NS = 5 * SECOND
@@ -742,18 +744,16 @@ class Ieee11073(Uncommanded):
             self._send(_acknowledged(what, b""), said)
 
     def _dated(self, sample: Sample, now_ns: int) -> Sample:
-        source = self._source(sample, now_ns)
-        return sample if source is sample.source else replace(sample, source=source)
-
-    def _source(self, sample: Sample, now_ns: int) -> Source:
-        """Measured just now, or taken from the device's memory? A recording that holds no clock does not say."""
+        """Measured just now (then its age is said), or taken from the device's memory? A recording that holds no clock does not say."""
         if sample.device_time is None or (self._listen and self._clock is None):
-            return Source.LIVE
+            return sample
         if self._clock is None:
-            return Source.MEMORY
+            return replace(sample, source=Source.MEMORY)
         said, at_ns = self._clock
         age_s = (said - datetime.fromisoformat(sample.device_time)).total_seconds() + (now_ns - at_ns) / SECOND
-        return Source.MEMORY if age_s > FRESH_S else Source.LIVE
+        if age_s > FRESH_S:
+            return replace(sample, source=Source.MEMORY)
+        return sample if self._listen or age_s < 1 else _aged(sample, int(age_s) + 1)
 
     def _oximeter(self, sample: Sample, scanner: bool, now_ns: int, said: list[Said]) -> None:
         """One report of an oximeter: part of a stream, or perhaps a finished measurement."""
@@ -767,7 +767,7 @@ class Ieee11073(Uncommanded):
             said.append(_streamed(sample))
             return
         self._release(said)
-        self._waiting, self._waiting_ns = sample, now_ns
+        self._waiting, self._waiting_ns = sample if self._listen else _aged(sample, STREAM_NS // SECOND + 1), now_ns
 
     def _release(self, said: list[Said]) -> None:
         """A report that nothing followed is a finished measurement."""
@@ -784,6 +784,12 @@ class Ieee11073(Uncommanded):
             if made is not None:
                 frame = b""
                 yield made
+
+
+def _aged(sample: Sample, seconds: int) -> Sample:
+    """The same, so many seconds older (rounded up): whose it is, is decided by who sat there then."""
+    others = tuple(each for each in sample.signals if each[0] != AGE)
+    return replace(sample, signals=(*others, (AGE, dict(sample.signals).get(AGE, 0) + seconds)))
 
 
 def _agent(apdu: bytes) -> tuple[bytes, int]:
@@ -976,7 +982,8 @@ def _streamed(sample: Sample) -> Sample:
         each if each.number is None else Numeric(each.metric, int(each.number.to_integral_value(ROUND_HALF_EVEN)), each.status)
         for each in sample.numerics
     )
-    return replace(sample, numerics=numerics, every_ns=SECOND, result=False)
+    signals = tuple(each for each in sample.signals if each[0] != AGE)
+    return replace(sample, numerics=numerics, every_ns=SECOND, result=False, signals=signals)
 
 
 ROW = Row(
