@@ -177,6 +177,8 @@ def test_a_reply_that_a_restored_card_says_again_is_shown_once(engine):
             intake.apply(tx, STATION, said, 1, (epoch, 1, said.stamp.ticks))
     with looking(engine) as tx:
         assert [row.wall for row in consults.messages(tx, STATION, 900)] == [reply.stamp.wall, other.stamp.wall]
+    with writing(engine) as tx:
+        assert consults.see_replies(tx, STATION, 900, "BS. Trần Thử", 99) == {5: 2}
 
 
 def test_an_unassigned_measurement_belongs_to_nobody(engine):

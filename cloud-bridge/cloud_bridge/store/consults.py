@@ -265,13 +265,17 @@ def question_shown(tx: Connection, name: str, number: int, question: int, who: s
 
 
 def see_replies(tx: Connection, name: str, number: int, who: str, at: int) -> dict[int, int]:
-    """A doctor has the page in front of them: per question with a reply nobody had seen, how many replies it has now."""
+    """A doctor has the page in front of them: per question with a reply nobody had seen, how many replies it has now.
+
+    What a restored card says again is one reply, as it is listed.
+    """
     m = message.c
     here = (m.station == name, m.consult == number, m.origin != "")
     fresh = {question for (question,) in tx.execute(select(m.question).where(*here, m.shown.is_(None)))}
     if fresh:
         tx.execute(update(message).where(*here, m.shown.is_(None)).values(shown=at, shown_to=who))
-    counted = tx.execute(select(m.question, func.count()).where(*here, m.question.in_(fresh)).group_by(m.question))
+    once = select(m.question, m.who, m.text, m.wall).where(*here, m.question.in_(fresh)).distinct().subquery()
+    counted = tx.execute(select(once.c.question, func.count()).group_by(once.c.question))
     return {row[0]: row[1] for row in counted}
 
 
