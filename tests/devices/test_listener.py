@@ -8,14 +8,18 @@ from pathlib import Path
 
 import pytest
 
+from appliance import journal
+from appliance.agent.collect import Collector, check
 from appliance.cli import main
 from appliance.devices.driver import Line
+from appliance.devices.drivers.hl7_mllp import UNIT
 from appliance.devices.errors import DeviceError, PortUsedError
 from appliance.devices.listener import LanPort
 from appliance.devices.port import check_address, open_port
 from appliance.devices.sim.hl7_mllp import message, observation
 from appliance.store import measuring
 from appliance.store.measuring import State
+from tests.agent.collecting import Room
 from tests.polling import until
 from tests.store.station import Station, station_at
 
@@ -115,6 +119,21 @@ def test_what_a_monitor_sends_is_nobodys_until_a_person_says_whose(station: Stat
     assert row is not None
     assert (row.state, row.session, row.patient) == (State.UNASSIGNED, None, None)
     assert [each.value for each in row.reading.numerics] == [97, 71]
+
+
+def test_a_patient_open_on_a_monitor_gets_nothing_by_itself(station: Station) -> None:
+    """The session stands, the message comes in it, and still a person has to say whose it is."""
+    here = Room(station, "hl7-mllp", device="monitor", cycle="2")
+    here.collector = Collector(
+        here.job, which=check(here.job, "test", UNIT), conn=here.conn, clock=station.clock, run=here.run_dir,
+        log=journal.open("listen", here.journal), opens=here.cable.open,
+    )  # fmt: skip
+    session = station.session(station.patient(), "monitor")
+    station.later(60)
+    here.run(5)
+    here.close()
+    assert measuring.session(station.conn, session)
+    assert {(row.state, row.session) for row in here.rows()} == {(State.UNASSIGNED, None)}
 
 
 def _try(at: int) -> socket.socket | None:
