@@ -362,7 +362,7 @@ def broken_one_is_given_up(guest: Guest, kept: Kept, results: Results) -> None:
     guest.ssh("umount /run/stick")
     guest.again(PATIENCE)
     assert slot(guest) == tried, "the new system was not tried"
-    results.note("restart", f"the new system (slot {tried}) is tried; in it the kiosk was broken on purpose")
+    results.note("restart", f"slot {tried} is tried; in it the kiosk was broken on purpose")
     was, guest.began = guest.boot(), time.monotonic()
     took = guest.returned(was, PATIENCE)
     assert slot(guest) == before
