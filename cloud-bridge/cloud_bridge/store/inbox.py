@@ -5,6 +5,7 @@ The other half of what the relay asks of a store; `BridgeStore` is the whole of 
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
+from typing import Any
 
 from sqlalchemy import Connection, Engine, delete, func, select, tuple_, update
 
@@ -18,11 +19,12 @@ from cloud_bridge.store.bagbook import BagBook
 from cloud_bridge.store.engine import reading, writing
 from cloud_bridge.store.outbox import Outbox, set_apart
 from cloud_bridge.store.tables import station
-from cloud_bridge.store.writing import insert_many, upsert
+from cloud_bridge.store.writing import insert_many, put, upsert
 
 REDEEMED = 2
 """`relay_quarantine.state`: good bytes for the same numbers came later."""
 _EVENT = ("station", "epoch", "lane", "seq", "kind", "body", "at", "why")
+_MARKS = tuple(t.inbox.columns.keys())
 LATER_KIND = "kind"
 """`relay_event.why` of a kind of a later version: kept, and read again after an update."""
 
@@ -82,15 +84,10 @@ class BridgeStore(Outbox, BagBook):
     def keep_marks(self, tx: Connection, marks: Mapping[tuple[Stream, int], Marks]) -> None:
         """Replace them."""
         rows = [
-            {
-                "station": stream.station, "epoch": stream.origin, "lane": lane,
-                "contiguous": one.contiguous, "highest": one.highest, "holes": write_holes(one),
-            }
-            for (stream, lane), one in marks.items()
-        ]  # fmt: skip
-        new = upsert(tx, t.inbox)
-        changes = {name: new.excluded[name] for name in ("contiguous", "highest", "holes")}
-        tx.execute(new.on_conflict_do_update(index_elements=["station", "epoch", "lane"], set_=changes), rows)
+            (stream.station, stream.origin, int(lane), one.contiguous, one.highest, write_holes(one))
+            for (stream, lane), one in sorted(marks.items())
+        ]
+        put(tx, t.inbox, _MARKS, rows, _replaced)
 
     def insert(self, tx: Connection, arrived: Sequence[Arrived], at: int) -> None:
         """Keep new events, each for ever under its key."""
@@ -181,3 +178,8 @@ class BridgeStore(Outbox, BagBook):
         heard = select(t.peer.c.station, t.peer.c.shard).where(t.peer.c.shard.in_(self.shards))
         here = select(station.c.id, station.c.shard).where(station.c.shard.in_(self.shards), station.c.revoked.is_(None))
         return list({row[0]: row[1] for query in (heard, here) for row in tx.execute(query)}.items())
+
+
+def _replaced(fresh: Any) -> Any:
+    changes = {name: fresh.excluded[name] for name in ("contiguous", "highest", "holes")}
+    return fresh.on_conflict_do_update(index_elements=["station", "epoch", "lane"], set_=changes)

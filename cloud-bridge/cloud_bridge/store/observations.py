@@ -169,9 +169,11 @@ def _values(one: Claim) -> tuple[Any, ...]:
     """The row of a claim, in the order of `_ROW`."""
     reading, stamp = one.reading, one.reading.stamp
     numbers: dict[int, float] = {}
-    status = 0
+    status, last = 0, None
     for numeric in reading.numerics:
-        status |= int(numeric.status)
+        if numeric.status is not last:  # mostly all numbers of a reading have the same
+            last = numeric.status
+            status |= int(last)
         if numeric.value is not None:
             numbers[numeric.metric] = numeric.value / 10**numeric.scale if numeric.scale else numeric.value
     return (

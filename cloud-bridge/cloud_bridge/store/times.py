@@ -20,7 +20,7 @@ from sqlalchemy import Connection, case, delete, select
 from appliance.contract.events import Event
 from appliance.contract.readings import ClockQuality
 from cloud_bridge.store.tables import anchor, boot_seen, observation, retimed
-from cloud_bridge.store.writing import upsert
+from cloud_bridge.store.writing import put, upsert
 
 DRIFT = 20_000
 """An oscillator is off by at most one part in so many (50 ppm): uncalibrated crystals are off by 20 to 50."""
@@ -179,25 +179,20 @@ def see(tx: Connection, rows: Sequence[tuple[str, Event, int, tuple[bytes, int, 
         if stamp.ticks > one[1]:
             one[1], one[3] = stamp.ticks, stamp.wall - stamp.ticks
         one[2] = min(one[2], most)
-    if not seen:
-        return
-    fresh = upsert(tx, boot_seen)
+    noted = [(station, epoch, boot, seq, ticks, most, guess) for (station, epoch, boot), (seq, ticks, most, guess) in sorted(seen.items())]
+    put(tx, boot_seen, ("station", "epoch", "boot", "seq", "ticks", "most", "guess"), noted, _further)
+
+
+def _further(fresh: Any) -> Any:
     new, old = fresh.excluded, boot_seen.c
     later = new.ticks > old.ticks
-    query = fresh.on_conflict_do_update(
+    return fresh.on_conflict_do_update(
         index_elements=["station", "epoch", "boot"], set_={
             "ticks": case((later, new.ticks), else_=old.ticks), "most": case((new.most < old.most, new.most), else_=old.most),
             "guess": case((later, new.guess), else_=old.guess),
         },
         where=(new.ticks > old.ticks) | (new.most < old.most),
     )  # fmt: skip
-    tx.execute(
-        query,
-        [
-            {"station": station, "epoch": epoch, "boot": boot, "seq": seq, "ticks": ticks, "most": most, "guess": guess}
-            for (station, epoch, boot), (seq, ticks, most, guess) in sorted(seen.items())
-        ],
-    )
 
 
 def words_of(tx: Connection, station: str, boots: Iterable[int]) -> dict[int, list[Word]]:
