@@ -37,6 +37,7 @@ from appliance.relay.rules import (
     CREDIT_UNANSWERED,
     GRACE,
     HELLO_URGENT,
+    LASTING,
     PATIENCE,
     QUIET,
     ROUTE_SECONDS,
@@ -143,6 +144,7 @@ class Pump:
     budget: Budget = field(default_factory=Budget)
     counts: Counts = field(default_factory=Counts)
     attempt: int = 0
+    came: float | None = None
     retry: float = float("-inf")
     failed: tuple[float, int, float] = (float("-inf"), 0, 0.0)
     opening: bool = False
@@ -277,7 +279,7 @@ class Pump:
         return bool(happened)
 
     def _up(self, up: Up, now: float) -> None:
-        self.opening, self.attempt, self.reason = False, 0, ""
+        self.opening, self.came, self.reason = False, now, ""
         self.pace.lost()
         self.unheard = None
         self.budget.connected()
@@ -304,6 +306,9 @@ class Pump:
         self.opening, self.reason = False, down.reason
         self.pace.lost()
         self.basket.clear()  # none of it was acknowledged: it comes again
+        if self.came is not None and now - self.came >= LASTING:
+            self.attempt = 0
+        self.came = None
         if not down.again:
             self.failed = (now, self.attempt, self.end.dice())
             self.retry = now + backoff(*self.failed[1:], urgent=self._urgent())

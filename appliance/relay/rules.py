@@ -58,6 +58,9 @@ BACKOFF_FIRST, BACKOFF_MOST = 1.0, 120.0
 BACKOFF_URGENT = 5.0
 """The longest wait while something of lane 0 has not been vouched for: an emergency's first byte leaves within 5 s of the link's
 return (decision 9), also where nothing tells us that it has returned."""
+LASTING = 60.0
+"""A connection that lived as long ends the counting of tries. One that falls at once is a try like any other: two boxes with one name (a
+copied card beside the original) would throw each other out twice a second for ever, with a TLS handshake each time."""
 HELLO_FIRST, HELLO_MOST, HELLO_MOST_METERED = 2.0, 60.0, 300.0
 """An unanswered hello is repeated with doubling waits between these."""
 HELLO_URGENT = 1.0

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from appliance.contract.lanes import Lane
-from appliance.relay.rules import BACKOFF_MOST, BACKOFF_URGENT
+from appliance.relay.rules import BACKOFF_FIRST, BACKOFF_MOST, BACKOFF_URGENT, LASTING, ROUTE_SECONDS
 from tests.world import World
 
 
@@ -86,4 +86,49 @@ def test_a_bridge_that_comes_back_asks_at_once_however_long_its_connection_takes
         world.pass_time(0.25)
     assert "up" not in world.owed()
     assert world.told_bridge()[uid][0] == 1
+    world.close()
+
+
+def test_after_a_change_of_the_route_the_line_is_asked_at_once(tmp_path: Path) -> None:
+    """It may have died with the old route: what does not answer within three seconds is given up, and the next one has two more."""
+    world = World(tmp_path, seed=3)
+    world.settle()
+    line = world.net.ends["down"]
+    before, world.station.attempt = line.prodded, 9
+    world.station.route_changed()
+    assert (line.prodded, world.station.attempt) == (before + 1, 0)
+    assert ROUTE_SECONDS <= 3.0
+    world.close()
+
+
+def test_two_boxes_with_one_name_do_not_throw_each_other_out_without_pause(tmp_path: Path) -> None:
+    """A broker lets the last one in and ends the other's connection: each handshake costs 4 kB, so the pauses grow as for a dead line."""
+    world = World(tmp_path, seed=3)
+    world.settle()
+    came = 0
+    end = world.now + 3600.0
+    while world.now < end:
+        wait = world.turn("station")
+        if world.station.link.up:
+            came += 1
+            world.pass_time(0.2)
+            world.net.cut("down")  # the other one is back
+            wait = world.turn("station")
+        world.pass_time(max(0.05, min(wait or 0.05, 60.0)))
+    assert came <= 3600 / (BACKOFF_MOST / 4)
+    world.close()
+
+
+def test_a_line_that_falls_now_and_then_is_tried_again_at_once(tmp_path: Path) -> None:
+    """Every two minutes, as on a bad radio link: the pause is that of a first try."""
+    world = World(tmp_path, seed=3)
+    world.settle()
+    for _ in range(20):
+        world.pass_time(LASTING * 2)
+        world.turn("station")
+        world.net.cut("down")
+        world.turn("station")
+        assert world.station.retry - world.now <= BACKOFF_FIRST
+        world.pass_time(BACKOFF_FIRST)
+        world.settle()
     world.close()

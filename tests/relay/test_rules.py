@@ -7,7 +7,6 @@ from hypothesis import strategies as st
 
 from appliance.contract.lanes import CHUNK_BYTES
 from appliance.relay.rules import (
-    BACKOFF_MOST,
     GATHER,
     RESEND,
     RESEND_MOST,
@@ -26,8 +25,10 @@ from appliance.relay.rules import (
 
 @given(st.integers(0, 10_000), st.floats(0, 1, exclude_max=True))
 def test_backoff_has_full_jitter_and_a_ceiling(attempt: int, draw: float) -> None:
-    """Anywhere between nothing and the doubled wait, never above two minutes."""
-    assert 0 <= backoff(attempt, draw) <= min(BACKOFF_MOST, 2**attempt if attempt < 20 else BACKOFF_MOST)
+    """Anywhere between nothing and the doubled wait, from a second to two minutes; with an emergency waiting never above five seconds."""
+    assert 0 <= backoff(attempt, draw) <= min(120.0, 2.0 ** min(attempt, 10))
+    assert backoff(attempt, 0.0) == 0.0
+    assert backoff(attempt, draw, urgent=True) <= 5.0
 
 
 def test_boxes_that_lost_their_link_together_do_not_come_back_together() -> None:
