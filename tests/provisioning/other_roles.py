@@ -258,6 +258,29 @@ def the_technicians_door_works_behind_its_walls(box: Machine) -> None:
     assert not re.search("ermission denied|Read-only|not permitted", said), said
 
 
+# --- what lies open ---------------------------------------------------------------------------------------------------------------------
+
+
+def nobody_else_reads_a_secret(box: Machine) -> None:
+    """No key and no store is readable by others, no file of the machine is writable by others, no secret and no patient is in a log."""
+    secret = ["(", "-name", "*.key", "-o", "-name", "*.secret", "-o", "-name", "tram.db*", "-o", "-name", "tram-rights.json", ")"]
+    places = [
+        "/etc/tram",
+        "/etc/tram-bridge",
+        "/etc/tram-support",
+        "/etc/mosquitto",
+        "/var/lib/tram",
+        "/var/lib/tram-bridge",
+        "/var/lib/mosquitto",
+    ]
+    found = box.said("find", *places, "-type", "f", *secret, "-printf", "%m %p\\n").splitlines()
+    assert len(found) >= 8
+    assert [one for one in found if one.split()[0][-1] != "0"] == []
+    assert box.run("find", "/", "-xdev", "-type", "f", "-perm", "-o+w", check=False).stdout == ""
+    log = box.said("journalctl", "--no-pager", "--output=cat") + broker_log(box)
+    assert [word for word in ("Thử Nghiệm Một", PIN, PASSPHRASE, "BEGIN PRIVATE KEY") if word in log] == []
+
+
 # --- copies, watch, USB, broker ---------------------------------------------------------------------------------------------------------
 
 

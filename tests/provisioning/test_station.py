@@ -81,6 +81,7 @@ def test_a_bare_debian_becomes_a_station_and_a_second_run_changes_nothing() -> N
             screen_and_storage.what_is_kept_is_kept(box)
             screen_and_storage.the_programs_are_small(box)
             screen_and_storage.a_screen_that_dies_gives_way_to_words(box)
+            other_roles.nobody_else_reads_a_secret(box)
             an_update_that_was_cut_off_is_ended(box)
             the_screens_give_way_to_the_safe_page(box)
             write_down(first_s, second_s, scores)
