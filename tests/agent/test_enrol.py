@@ -247,6 +247,23 @@ def test_the_next_certificate(here: Box, bridge: Bridge) -> None:
     assert serial_of(here) == second.serial
 
 
+def test_a_certificate_that_was_replaced_renews_no_more(here: Box, bridge: Bridge) -> None:
+    """A copy of it, with the station's own key to sign, gets no other: the station itself is not revoked, and goes on with the new one."""
+    go(here, bridge, bridge.paper())
+    files = enrolment.files_of(here.settings)
+    assert files is not None
+    old = files.cert.read_bytes()
+    now = go(here, bridge, bridge.paper()).one
+    files = enrolment.files_of(here.settings)
+    assert files is not None
+    newer = files.cert.read_bytes()
+    files.cert.write_bytes(old)
+    with pytest.raises(Refused, match="revoked"):
+        enrol.renew(here.conn, here.settings, here.clock)
+    files.cert.write_bytes(newer)
+    assert enrol.renew(here.conn, here.settings, here.clock).serial != now.serial
+
+
 def test_a_revoked_station_renews_no_more(here: Box, bridge: Bridge) -> None:
     """Nor does its old paper work, nor an open one; a new paper, made on purpose, does."""
     ticket = bridge.paper()
