@@ -59,7 +59,12 @@ def test_a_bundle_is_signed_and_one_changed_byte_is_refused(tmp_path: Path) -> N
 
 @pytest.mark.parametrize(
     ("words", "said"),
-    [(("pi9",), "pi4, pi5, vm"), (("vm", "--version", "neu"), "0.3.0"), (("vm", "--version", "1.0"), "expected one program")],
+    [
+        (("pi9",), "pi4, pi5, vm"),
+        (("vm", "--version", "neu"), "0.3.0"),
+        (("vm", "--version", "1.0"), "expected one program"),
+        (("vm", "--level", "23"), "--level 23: expected 1 to 22"),
+    ],
 )
 def test_what_cannot_be_a_bundle_is_refused_with_an_example(words: tuple[str, ...], said: str, tmp_path: Path) -> None:
     """An unknown board, a version that is none, a root without a program: a sentence, and no file."""
