@@ -46,8 +46,8 @@ class Bridge:
         self.broker, self.walls = self._broker()
         self.broker.start()
         door, carrier = self._start("door"), self._start("carry")
-        until(lambda: "open" in door.read_text(), 30, what="the door")
-        until(lambda: "line up" in carrier.read_text(), 30, what="the carrier's line")
+        until(lambda: "open" in door.read_text(), 120, what="the door")
+        until(lambda: "line up" in carrier.read_text(), 120, what="the carrier's line")
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
@@ -77,7 +77,7 @@ class Bridge:
 
     def run(self, *words: str, said: str = "") -> list[str]:
         """One command of tram-bridge; its lines."""
-        done = subprocess.run(self._command(*words), input=said, capture_output=True, text=True, cwd=self.folder, timeout=60, check=False)
+        done = subprocess.run(self._command(*words), input=said, capture_output=True, text=True, cwd=self.folder, timeout=300, check=False)
         assert done.returncode == 0, f"{words}: {done.returncode}\n{done.stdout}{done.stderr}"
         return done.stdout.splitlines()
 
