@@ -116,9 +116,11 @@ def test_nothing_is_missing_until_the_last_unbroken_reading(offices):
 
 def test_a_hole_takes_the_claim_back_to_before_it(offices):
     """Three events on their way: the line is about what lies before the hole, counts them, and no longer says that nothing is missing."""
-    arrive(offices, Marks(40, ((31, 33),)), 0)
+    arrive(offices, Marks(400, ((301, 303),)), 0)
     said = line(offices)
-    assert said.claim == f"Số đo từ trạm này: liền mạch đến {present.moment(story.T0 + 300, offices.time.wall)}"
+    before, behind = (present.moment(story.T0 + tenths, offices.time.wall) for tenths in (3000, 4000))
+    assert before != behind
+    assert said.claim == f"Số đo từ trạm này: liền mạch đến {before}"
     assert said.rest == ("còn 3 mục đang trên đường",)
     assert not said.sure
     assert "Không thiếu gì" not in said.claim
