@@ -125,6 +125,9 @@ def test_a_page_that_may_not_sound_says_so(chromium: Browser, address: str):
     page.get_by_role("button", name="Đăng nhập").click()
     expect(page.locator("#sound")).to_be_visible()
     expect(page.locator("#sound")).to_have_text("Chuông đang tắt · Bật âm thanh")
+    expect(page.locator("#alarm")).to_be_visible()
+    one_line = page.locator("header.top").bounding_box()
+    assert one_line is not None and one_line["height"] < 80
     assert page.evaluate("document.body.dataset.rung") is None
     page.locator("#sound").click()
     expect(page.locator("#sound")).to_be_hidden()
