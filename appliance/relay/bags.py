@@ -160,7 +160,7 @@ class Courier:
                 if head.station != header.station or not self.end.mine(tx, stream):
                     continue
                 if stream not in known:
-                    known[stream] = self.storage.all_marks(tx, stream)
+                    known |= self.storage.all_marks(tx, [stream])
                 marks = known[stream].get(head.lane, Marks())
                 count += sum(last - first + 1 for first, last in marks.missing(head.first_seq, head.first_seq + head.count - 1))
         return count

@@ -67,10 +67,15 @@ SAFE_STREAMS = 8
 """Streams of one talk that are told at once what is safe: a card that was put back more often hears of the rest next time."""
 SAFE_LOOK = 10.0
 """How often the store is asked whether there is another backup."""
+TOGETHER = 32
+"""So many stations' receipts are made out of one look at what is in: behind an outage hundreds are due in a turn, and each look is a
+question to the database."""
 NONCE_BYTES = 8
 SMALLEST = 256
 """A broker that takes no payload of so many bytes cannot carry this."""
 
+Held = tuple[Mapping[Stream, Mapping[int, Marks]], Mapping[Stream, Mapping[int, Sequence[Range]]]]
+"""By stream and lane: what is in, and what is set aside."""
 Say = Callable[..., None]
 """Called with a step's name and its ids (`journal.STEPS`, `journal.IDS`)."""
 
@@ -608,7 +613,9 @@ class Pump:
             talk.owe(stream, 0, (), now)
         talk.counter = self.storage.reserve(tx, station, max(1, len(talk.due)))
         talk.reserved = talk.counter + len(talk.due)
-        return [*self._hellos(tx, talk, now), *self._receipts(tx, talk, self.end.me(tx), now).values()]
+        self._drop_past(talk, self.end.me(tx))
+        held = self._held_of(tx, talk.owed(now))
+        return [*self._hellos(tx, talk, now), *self._receipts(talk, self.end.me(tx), now, held).values()]
 
     def _notice(self, now: float) -> None:
         """What waits in the outbox, by station; whatever waits in a stream of the past moves first."""
@@ -688,11 +695,29 @@ class Pump:
         with self.storage.reading() as tx:
             me = self.end.me(tx)
             for talk in due:
-                if self.link.room <= len(talk.due) + 1:
-                    self.link.eager = True
-                    return
-                if not self._say_due(tx, talk, me, now):
-                    return
+                self._drop_past(talk, me)
+            for first in range(0, len(due), TOGETHER):
+                group = due[first : first + TOGETHER]
+                held = self._held_of(tx, [stream for talk in group for stream in talk.owed(now)])
+                for talk in group:
+                    if self.link.room <= len(talk.due) + 1:
+                        self.link.eager = True
+                        return
+                    if not self._say_due(tx, talk, me, now, held):
+                        return
+
+    def _drop_past(self, talk: Talk, me: bytes) -> None:
+        """A station's receipt says which epoch speaks, and is read as one for what was said to that epoch. What is owed for an earlier one
+        is owed for this one now: its numbers there would vouch for what has never come.
+        """
+        for kept in (talk.due, talk.recent) if self.end.way == UP else ():
+            for stream in [one for one in kept if one.epoch != me]:
+                old: Any = kept.pop(stream)
+                kept.setdefault(stream._replace(epoch=me), old)
+
+    def _held_of(self, tx: Tx, streams: Sequence[Stream]) -> Held:
+        """What is in and what is set aside of some streams; a bridge with a backlog is asked for many at a time."""
+        return (self.storage.all_marks(tx, streams), self.storage.set_aside(tx, streams, ASIDE_RANGES)) if streams else ({}, {})
 
     def _reserve(self, talks: Sequence[Talk]) -> None:
         """Counters for the next receipts of these talks."""
@@ -703,9 +728,9 @@ class Pump:
         for talk, counter in zip(talks, first, strict=True):
             talk.counter, talk.reserved = counter, counter + COUNTERS
 
-    def _say_due(self, tx: Tx, talk: Talk, me: bytes, now: float) -> bool:
+    def _say_due(self, tx: Tx, talk: Talk, me: bytes, now: float, held: Held) -> bool:
         """Tell one talk what is due; False when the line has gone."""
-        hellos, receipts = self._hellos(tx, talk, now), self._receipts(tx, talk, me, now)
+        hellos, receipts = self._hellos(tx, talk, now), self._receipts(talk, me, now, held)
         safe = self._safe_receipts(tx, talk, me, now) if receipts else []
         try:
             for payload in [*hellos, *receipts.values(), *safe]:
@@ -734,7 +759,8 @@ class Pump:
         for origin in origins:
             hello = Hello(talk.station, origin, talk.nonce, self.end.software, current=origin == origins[-1])
             if peer is not None:
-                marks = self.storage.all_marks(tx, Stream(talk.station, peer.incarnation, origin))
+                stream = Stream(talk.station, peer.incarnation, origin)
+                marks = self.storage.all_marks(tx, [stream])[stream]
                 have = tuple((lane, marks[lane].contiguous, marks[lane].highest) for lane in sorted(marks))
                 hello = replace(hello, store=peer.incarnation[:TAG_BYTES], have=have)
             elif self.end.way == UP:
@@ -742,14 +768,11 @@ class Pump:
             said.append(write_hello(hello))
         return said
 
-    def _receipts(self, tx: Tx, talk: Talk, me: bytes, now: float) -> dict[Stream, bytes]:
-        if self.end.way == UP:
-            _drop_past(talk, me)
+    def _receipts(self, talk: Talk, me: bytes, now: float, held: Held) -> dict[Stream, bytes]:
         receipts: dict[Stream, bytes] = {}
-        for stream in [stream for stream, owed in talk.due.items() if owed.at <= now][: max(0, talk.reserved - talk.counter)]:
+        for stream in talk.owed(now)[: max(0, talk.reserved - talk.counter)]:
             del talk.due[stream]
-            aside = self.storage.set_aside(tx, stream, ASIDE_RANGES)
-            marks = self.storage.all_marks(tx, stream)
+            marks, aside = held[0][stream], held[1][stream]
             lanes = tuple(lane_receipt(lane, marks[lane], aside.get(lane, ())) for lane in sorted(marks))
             receipt = Receipt(
                 talk.station, stream.origin, me, talk.counter, talk.theirs, lanes,
@@ -898,16 +921,6 @@ class Pump:
         for lane, first, last in settled:
             more = {"count": last - first + 1} if last > first else {}
             self.end.say("receipt", epoch=stream.origin, lane=lane, seq=first, **more)
-
-
-def _drop_past(talk: Talk, me: bytes) -> None:
-    """A station's receipt says which epoch speaks, and is read as one for what was said to that epoch. What is owed for an earlier one is
-    owed for this one now: its numbers there would vouch for what has never come.
-    """
-    for kept in (talk.due, talk.recent):
-        for stream in [one for one in kept if one.epoch != me]:
-            old: Any = kept.pop(stream)
-            kept.setdefault(stream._replace(epoch=me), old)
 
 
 def _told_less(hello: Hello, vouched: Mapping[tuple[Stream, int], Marks], me: bytes) -> list[tuple[tuple[Stream, int], list[Range], bool]]:

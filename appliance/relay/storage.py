@@ -219,8 +219,8 @@ class Storage(Protocol):
         """What of some lanes is in; a lane nobody has heard of may be left out. Held against other carriers until the end of `tx`."""
         ...
 
-    def all_marks(self, tx: Tx, stream: Stream) -> dict[int, Marks]:
-        """What of every lane is in."""
+    def all_marks(self, tx: Tx, streams: Sequence[Stream]) -> dict[Stream, dict[int, Marks]]:
+        """What of every lane of these streams is in; each of them has its entry."""
         ...
 
     def heard_streams(self, tx: Tx, station: str) -> list[Stream]:
@@ -247,8 +247,8 @@ class Storage(Protocol):
         """Keep a message byte-exact; the same bytes of the same station are kept once."""
         ...
 
-    def set_aside(self, tx: Tx, stream: Stream, limit: int) -> dict[int, list[Range]]:
-        """Per lane the latest ranges that are in quarantine, lowest first, `limit` a lane."""
+    def set_aside(self, tx: Tx, streams: Sequence[Stream], limit: int) -> dict[Stream, dict[int, list[Range]]]:
+        """Per stream and lane the latest ranges that are in quarantine, lowest first, `limit` a lane; each stream has its entry."""
         ...
 
     def redeem(self, tx: Tx, stream: Stream, lane: int, first: int, last: int) -> None:

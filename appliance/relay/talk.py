@@ -85,6 +85,10 @@ class Talk:
             times.append(self.hello)
         return min(times, default=None)
 
+    def owed(self, now: float) -> list[Stream]:
+        """The streams whose receipts are due."""
+        return [stream for stream, owed in self.due.items() if owed.at <= now]
+
     def is_due(self, now: float) -> bool:
         """True when a receipt or a hello is to go."""
         due = self.next_due()

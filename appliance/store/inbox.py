@@ -72,8 +72,11 @@ class StationStore(Outbox, BagBook):
                 found[stream, lane] = read_marks(row[0], row[1])
         return found
 
-    def all_marks(self, tx: Connection, stream: Stream) -> dict[int, Marks]:
-        """What of every lane is in."""
+    def all_marks(self, tx: Connection, streams: Sequence[Stream]) -> dict[Stream, dict[int, Marks]]:
+        """What of every lane of these streams is in."""
+        return {stream: self._marks_of(tx, stream) for stream in streams}
+
+    def _marks_of(self, tx: Connection, stream: Stream) -> dict[int, Marks]:
         rows = tx.execute("SELECT lane, highest, holes FROM inbox WHERE origin = ?", (_name(stream),)).fetchall()
         return {row[0]: read_marks(row[1], row[2]) for row in rows}
 
@@ -134,8 +137,11 @@ class StationStore(Outbox, BagBook):
             (SIDE, bad.topic, bad.payload, bad.reason, bad.detail, origin, bad.lane, bad.first, count, at),
         )
 
-    def set_aside(self, tx: Connection, stream: Stream, limit: int) -> dict[int, list[Range]]:
-        """Per lane the latest ranges that are in quarantine, lowest first."""
+    def set_aside(self, tx: Connection, streams: Sequence[Stream], limit: int) -> dict[Stream, dict[int, list[Range]]]:
+        """Per stream and lane the latest ranges that are in quarantine, lowest first."""
+        return {stream: self._aside_of(tx, stream, limit) for stream in streams}
+
+    def _aside_of(self, tx: Connection, stream: Stream, limit: int) -> dict[int, list[Range]]:
         rows = tx.execute(
             "SELECT lane, first_seq, count FROM (SELECT lane, first_seq, count, row_number() OVER (PARTITION BY lane ORDER BY id DESC) AS n"
             " FROM quarantine WHERE side = ? AND origin = ? AND state <> ?) WHERE n <= ?",

@@ -70,11 +70,14 @@ class BridgeStore(Outbox, BagBook):
         known = {(stream, lane): found.get((stream.station, stream.origin, lane)) for stream, lane in places}
         return {place: marks for place, marks in known.items() if marks is not None}
 
-    def all_marks(self, tx: Connection, stream: Stream) -> dict[int, Marks]:
-        """What of every lane is in."""
+    def all_marks(self, tx: Connection, streams: Sequence[Stream]) -> dict[Stream, dict[int, Marks]]:
+        """What of every lane of these streams is in: one question for all of them."""
         c = t.inbox.c
-        rows = tx.execute(select(c.lane, c.highest, c.holes).where(c.station == stream.station, c.epoch == stream.origin))
-        return {row[0]: read_marks(row[1], row[2]) for row in rows}
+        found: dict[tuple[str, bytes], dict[int, Marks]] = {(stream.station, stream.origin): {} for stream in streams}
+        here = tuple_(c.station, c.epoch).in_(list(found))
+        for name, epoch, lane, highest, holes in tx.execute(select(c.station, c.epoch, c.lane, c.highest, c.holes).where(here)):
+            found[name, bytes(epoch)][lane] = read_marks(highest, holes)
+        return {stream: found[stream.station, stream.origin] for stream in streams}
 
     def heard_streams(self, tx: Connection, station: str) -> list[Stream]:
         """Every epoch that has been heard of a station."""
@@ -116,16 +119,17 @@ class BridgeStore(Outbox, BagBook):
         """Keep a message byte-exact; the same bytes of the same station once."""
         set_apart(tx, bad, at)
 
-    def set_aside(self, tx: Connection, stream: Stream, limit: int) -> dict[int, list[Range]]:
-        """Per lane the latest ranges that are in quarantine, lowest first."""
+    def set_aside(self, tx: Connection, streams: Sequence[Stream], limit: int) -> dict[Stream, dict[int, list[Range]]]:
+        """Per stream and lane the latest ranges that are in quarantine, lowest first: one question for all of them."""
         c = t.quarantine.c
-        where = (c.station == stream.station, c.origin == stream.origin, c.state != REDEEMED, c.topic != "")
-        nth = func.row_number().over(partition_by=c.lane, order_by=c.id.desc()).label("n")
-        here = select(c.lane, c.first_seq, c.count, nth).where(*where).subquery().c
-        found: dict[int, list[Range]] = {}
-        for row in tx.execute(select(here.lane, here.first_seq, here["count"]).where(here.n <= limit)):
-            found.setdefault(row[0], []).append((row[1], row[1] + row[2] - 1))
-        return {lane: sorted(ranges) for lane, ranges in found.items()}
+        found: dict[tuple[str, bytes], dict[int, list[Range]]] = {(stream.station, stream.origin): {} for stream in streams}
+        named = tuple_(c.station, c.origin).in_(list(found))
+        nth = func.row_number().over(partition_by=(c.station, c.origin, c.lane), order_by=c.id.desc()).label("n")
+        here = select(c.station, c.origin, c.lane, c.first_seq, c.count, nth).where(named, c.state != REDEEMED, c.topic != "").subquery().c
+        rows = tx.execute(select(here.station, here.origin, here.lane, here.first_seq, here["count"]).where(here.n <= limit))
+        for name, origin, lane, first, count in rows:
+            found[name, bytes(origin)].setdefault(lane, []).append((first, first + count - 1))
+        return {stream: {lane: sorted(ranges) for lane, ranges in found[stream.station, stream.origin].items()} for stream in streams}
 
     def redeem(self, tx: Connection, stream: Stream, lane: int, first: int, last: int) -> None:
         """Good bytes came for a range that a quarantined message had spoken for."""
