@@ -688,6 +688,8 @@ class Pump:
         due = [talk for talk in (self.talks[station] for station in self.live) if talk.is_due(now)]
         if not due:
             return
+        # Hellos to a district take the broker's room for many turns, and a turn may be a group of a backlog: a request waits behind none.
+        due.sort(key=lambda talk: not talk.urgent)
         if self.link.room <= min(len(talk.due) for talk in due) + 1:
             self.link.eager = True
             return  # a PUBACK makes room

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from appliance.contract.lanes import Lane
+from appliance.contract.lanes import AT_ONCE, Lane
 from appliance.relay.rules import receipt_wait
 from appliance.relay.sending import Sender
 from appliance.relay.storage import Stream
@@ -15,10 +15,11 @@ RECENT = 120.0
 
 @dataclass
 class Due:
-    """A receipt that is owed for one stream: from when on it may go, and how many events it covers so far."""
+    """A receipt that is owed for one stream: from when on it may go, how many events it covers, and whether somebody waits for it."""
 
     at: float
     events: int = 0
+    urgent: bool = False
 
 
 @dataclass
@@ -68,6 +69,7 @@ class Talk:
         owed = self.due.setdefault(stream, Due(float("inf")))
         owed.events += events
         lane = min(lanes, default=Lane.URGENT) if events else Lane.URGENT
+        owed.urgent = owed.urgent or (events > 0 and lane in AT_ONCE)
         owed.at = min(owed.at, now + receipt_wait(lane, owed.events, now - self.receipted))
 
     def tell_safe(self, turn: int, now: float) -> bool:
@@ -88,6 +90,11 @@ class Talk:
     def owed(self, now: float) -> list[Stream]:
         """The streams whose receipts are due."""
         return [stream for stream, owed in self.due.items() if owed.at <= now]
+
+    @property
+    def urgent(self) -> bool:
+        """True when somebody waits for a receipt that is owed."""
+        return any(owed.urgent for owed in self.due.values())
 
     def is_due(self, now: float) -> bool:
         """True when a receipt or a hello is to go."""

@@ -20,6 +20,7 @@ from tests.prove.histories import Said, Town, history, memory
 from tests.prove.page import write
 from tests.prove.proofs import BAD, PROOFS
 from tests.prove.result import Found, SkippedError
+from tests.world import NetLink
 
 
 @pytest.fixture
@@ -233,3 +234,31 @@ def test_an_unknown_promise_is_refused(capsys: pytest.CaptureFixture[str]) -> No
     with pytest.raises(SystemExit):
         command.main(["--only", "P99"])
     assert "for example --only P4" in capsys.readouterr().err
+
+
+def test_a_request_does_not_wait_behind_the_receipts_of_a_district(town: Callable[..., Town], monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where much is due at once the broker's room lasts for some of it only, and the next turn may be a group of the backlog away."""
+    one = town(boxes=3)
+    one.work(8)
+    said: list[str] = []
+    sent = one.net.sent
+
+    def noted(link: NetLink, where: str, payload: bytes, token: int, *, sure: bool) -> None:
+        said.append(where.split("/")[2])
+        sent(link, where, payload, token, sure=sure)
+
+    *others, pressed = one.boxes
+    for box in others:
+        box.record(2)
+    for box in one.boxes:
+        box.turn()
+    one.net.carry("up")
+    one.turn_bridge()  # their receipts are owed from now on, and due in two seconds
+    one.pass_time(3.0)
+    pressed.record(0)
+    pressed.turn()
+    one.net.carry("up")
+    one.bridge.live = {box.name: None for box in one.boxes}
+    monkeypatch.setattr(one.net, "sent", noted)
+    one.turn_bridge()
+    assert (said[0], set(said)) == (pressed.name, {box.name for box in one.boxes})
