@@ -68,7 +68,8 @@ def ack_before_commit() -> Undo:
                 if talk.counter >= talk.reserved:
                     talk.counter = self.storage.reserve(tx, stream.station, pump.COUNTERS)
                     talk.reserved = talk.counter + pump.COUNTERS
-                for receipt in self._receipts(tx, talk, self.end.me(tx), now).values():
+                held = self._held_of(tx, talk.owed(now))
+                for receipt in self._receipts(talk, self.end.me(tx), now, held).values():
                     self.link.publish(pump.topic(talk.shard, stream.station, DOWN, pump.Lane.URGENT), receipt)
             for message in self.basket:
                 self.link.done(message.token)
