@@ -234,6 +234,8 @@ class Town:
         self.dice, self.net = Random(seed), Sky(Random(seed + 1))
         self.now, self.at, self.bridge_skew = 1000.0, 17_900_000_000, 0
         self.count, self.restored, self.bridge_news, self.looks = 0, 0, True, False
+        self.forgotten: set[int] = set()
+        """What the bridge had been told and has forgotten, because an older copy of it was put back."""
         self.trace = hashlib.sha256()
         self.tallies: dict[str, int] = {}
         self.fuse = Fuse()
@@ -448,6 +450,7 @@ class Town:
             self.answer(box, 0)
             self.work(2)
         self._stop_bridge()
+        had = self._told()
         self.look.close()
         for suffix in ("", "-wal", "-shm"):
             (self.folder / f"bridge.sqlite{suffix}").unlink(missing_ok=True)
@@ -455,9 +458,13 @@ class Town:
         self._start_bridge()
         self.look = connect(self.folder / "bridge.sqlite", key=None, page_size=4096)
         self.restored += 1
+        self.forgotten = had - self._told()
         for box in self.boxes:
             box.said.again = True
             box.said.maybe |= set(box.said.down) - set(knew[box.name])
+
+    def _told(self) -> set[int]:
+        return {row[0] for row in self.look.execute("SELECT uid FROM told").fetchall()}
 
     def _other_card(self, box: Box) -> None:
         """An older copy of the card comes back, or its clone in another box, or a new card."""
@@ -563,7 +570,8 @@ class Town:
     def _disorder(self, box: Box, lane: int, rows: list[tuple[Any, ...]]) -> list[str]:
         places: dict[bytes, list[int]] = {}
         for row in rows:
-            places.setdefault(bytes(row[3]), []).append(row[5])
+            if row[0] not in self.forgotten:  # in an epoch that began meanwhile it can only stand behind what was said since
+                places.setdefault(bytes(row[3]), []).append(row[5])
         return [f"lane {lane} of {box.name} out of order" for seqs in places.values() if seqs != sorted(seqs)]
 
     def _shown(self, box: Box) -> list[str]:
