@@ -1,5 +1,6 @@
 """RabbitMQ between the stations, which speak MQTT, and the bridge, which takes from quorum queues."""
 
+import os
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -188,9 +189,15 @@ def test_a_broker_that_is_not_there_or_does_not_know_us_is_said_so(ends: Ends, f
         known.link.publish(HEARD, bytes(LARGEST + 1))
 
 
+def sockets() -> int:
+    """How many sockets this process has open."""
+    return sum(os.readlink(one).startswith("socket:") for one in Path("/proc/self/fd").iterdir() if one.is_symlink())
+
+
 def test_a_line_that_is_left_without_a_farewell_leaves_nothing_open(ends: Ends) -> None:
     """A carrier that gives up a line in the middle of anything closes its socket and connects anew: it does not end."""
     carrier = ends.bridge().open()
+    before = sockets()
     for _ in range(2):
         carrier.link.open()
         carrier.turn()
@@ -198,6 +205,7 @@ def test_a_line_that_is_left_without_a_farewell_leaves_nothing_open(ends: Ends) 
     carrier.open()
     carrier.link.open()
     until(lambda: sum(isinstance(one, Up) for one in carrier.turn()) == 2, PATIENCE, every=0.0, what="the line to be up again")
+    assert sockets() == before
 
 
 def test_the_commands_carry_through_rabbitmq_and_its_sudden_death(mortal: Rabbit, tmp_path: Path) -> None:
