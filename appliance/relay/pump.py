@@ -236,7 +236,7 @@ class Pump:
 
     def _greet(self, talk: Talk, now: float) -> None:
         """Ask anew what the other end has: with a fresh nonce, so that nothing it said before can be the answer."""
-        talk.nonce, talk.answered, talk.tries, talk.hello = self.end.random(NONCE_BYTES), False, 0, now
+        talk.nonce, talk.answered, talk.tries, talk.hello, talk.asked = self.end.random(NONCE_BYTES), False, 0, now, None
         talk.seen.clear()
         self.live[talk.station] = None
 
@@ -422,7 +422,7 @@ class Pump:
                 if talk.hello is None:
                     self._greet(talk, now)
                 elif again:
-                    talk.hello = min(talk.hello, now)  # it is there: our own question need not sit out its pause
+                    talk.hello, talk.asked = min(talk.hello, now), None  # it is there: our own question need not sit out its pause
 
         return act
 
@@ -528,6 +528,8 @@ class Pump:
             if current:
                 talk.seen[receipt.store, stream] = receipt.counter
                 if stream == last_stream:
+                    if not talk.answered and talk.asked is not None:
+                        sender.missed(stream, talk.asked)
                     talk.answered = talk.verified = True
                     talk.hello, talk.tries = None, 0
             elif less and talk.hello is None:
@@ -751,6 +753,8 @@ class Pump:
         if talk.hello is None or talk.hello > now:
             return []
         talk.tries += 1
+        if talk.asked is None:
+            talk.asked = now
         talk.answered = talk.answered and talk.tries == 1  # asked a second time in vain: it is not there
         talk.hello = now + hello_again(talk.tries, self.end.metered or self.end.way == DOWN)
         if self.end.way == DOWN and talk.tries >= ASKED and not talk.sender.busy:

@@ -116,6 +116,15 @@ class Sender:
         self.flying, self.todo = {}, {}
         self._again(flights)
 
+    def missed(self, stream: Stream, asked: float) -> None:
+        """The other end has answered what was asked at `asked`, and does not have what had left before: it went to a broker where nobody
+        was subscribed (one that had been started anew), and goes again now instead of after `RESEND`.
+        """
+        gone = [flight for flight in self.flying.values() if flight.sent < asked and flight.parcel.stream == stream]
+        for flight in gone:
+            del self.flying[flight.parcel.number]
+        self._again(gone)
+
     def overdue(self, now: float) -> float | None:
         """Put what was sent too long ago among what is to be sent; seconds until the next will be, None when nothing flies."""
         oldest = self.oldest()

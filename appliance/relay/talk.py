@@ -29,7 +29,8 @@ class Talk:
     `answered`: the other end has answered this very hello. `verified`: since this process began it has shown, by a receipt
     for our current stream, that it has nothing from us that we do not know of; before that nothing new gets a number
     on the wire (docs/decisions: a restored store must not use a number twice). `stale`: memory may differ from the store.
-    `address`: the stream in which the other end speaks now, as far as it is known.
+    `address`: the stream in which the other end speaks now, as far as it is known. `asked`: when that hello was first
+    said, or said again to an end that had come anew.
     """
 
     station: str
@@ -40,6 +41,7 @@ class Talk:
     address: Stream | None = None
     hello: float | None = None
     tries: int = 0
+    asked: float | None = None
     answered: bool = False
     verified: bool = False
     stale: bool = True

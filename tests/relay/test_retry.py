@@ -7,7 +7,7 @@ import pytest
 
 from appliance.contract.lanes import Lane
 from appliance.relay.rules import BACKOFF_FIRST, BACKOFF_MOST, BACKOFF_URGENT, LASTING, ROUTE_SECONDS
-from tests.world import World
+from tests.world import STATION, World
 
 
 def tries(world: World, seconds: float) -> list[float]:
@@ -131,4 +131,28 @@ def test_a_line_that_falls_now_and_then_is_tried_again_at_once(tmp_path: Path) -
         assert world.station.retry - world.now <= BACKOFF_FIRST
         world.pass_time(BACKOFF_FIRST)
         world.settle()
+    world.close()
+
+
+def test_what_a_broker_took_for_nobody_goes_again_as_soon_as_the_bridge_answers(tmp_path: Path) -> None:
+    """The broker was started anew and the station was back first: it has its PUBACK, and the bridge's receipt says that nothing came."""
+    world = World(tmp_path, seed=6)
+    world.settle()
+    world.net.wipe()
+    world.turn("station")
+    world.pass_time(1.1)
+    world.turn("station")
+    uid = world.record(Lane.READINGS)
+    world.turn("station")
+    assert world.station.talks[STATION].sender.flying, "it left for a broker that knows nobody else"
+    world.net.queues["up"].clear()  # nobody had subscribed
+    for _ in range(12):
+        world.turn("bridge")
+        world.net.carry("down")
+        world.turn("station")
+        world.net.carry("up")
+        world.pass_time(0.25)
+    assert "up" not in world.owed()
+    assert world.told_bridge()[uid][0] == 1
+    assert world.judge() == []
     world.close()
