@@ -7,7 +7,7 @@ from typing import TypeVar
 T = TypeVar("T")
 
 
-def until(ask: Callable[[], T], within: float = 10.0, *, every: float = 0.02, what: str = "") -> T:
+def until(ask: Callable[[], T], within: float = 30.0, *, every: float = 0.02, what: str = "") -> T:
     """The first true answer of `ask`, asked again every `every` seconds; AssertionError after `within` seconds.
 
     `what` says in the failure what was waited for; the last answer is shown too.

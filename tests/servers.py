@@ -106,7 +106,7 @@ def start(command: Sequence[str | Path], log: Path, env: Mapping[str, str] | Non
         )
 
 
-def stop(process: subprocess.Popen[bytes], how: int = signal.SIGTERM, within: float = 10.0) -> int:
+def stop(process: subprocess.Popen[bytes], how: int = signal.SIGTERM, within: float = 30.0) -> int:
     """End a child and everything in its process group; SIGKILL when it does not go in time. Its exit status."""
     for number in (how, signal.SIGKILL):
         try:

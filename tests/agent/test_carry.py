@@ -332,7 +332,7 @@ def test_the_process_starts_without_a_broker_and_leaves_at_the_first_word(tmp_pa
     try:
         until(lambda: told(station) is not None, 20.0)
         second = start(tmp_path, log=tmp_path / "second")
-        assert second.wait(20) == 75
+        assert second.wait(60) == 75
         assert "another tram carry" in (tmp_path / "second").read_text()
         maps = Path(f"/proc/{process.pid}/maps").read_text()
         assert "sqlcipher3" in maps
@@ -342,7 +342,7 @@ def test_the_process_starts_without_a_broker_and_leaves_at_the_first_word(tmp_pa
         assert dirty <= MOST_KIB
     finally:
         process.send_signal(signal.SIGTERM)
-    assert process.wait(10) == 0
+    assert process.wait(60) == 0
     lines = [json.loads(line) for line in log.read_text().splitlines()]
     assert {line["process"] for line in lines} == {"carry"}
     station.conn.close()

@@ -78,7 +78,7 @@ class Process:
     def kill(self) -> None:
         """SIGKILL."""
         self.process.kill()
-        self.process.communicate(timeout=10)
+        self.process.communicate(timeout=60)
 
     def close(self) -> None:
         """However the test ended."""

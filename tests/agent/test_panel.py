@@ -289,7 +289,7 @@ def test_the_program_runs_shows_and_ends_in_good_order(tmp_path: Path) -> None:
         shown = station.settings.paths.run / f"{NAME}.live"
         until(shown.exists, what="the live file")
         child.send_signal(signal.SIGTERM)
-        assert child.wait(15) == 0
+        assert child.wait(60) == 0
     assert not shown.exists()
 
 

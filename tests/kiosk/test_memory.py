@@ -40,7 +40,7 @@ def process(station: Station) -> Iterator[tuple[int, str]]:
         yield running.pid, address
     finally:
         running.send_signal(signal.SIGTERM)
-        running.wait(10)
+        running.wait(60)
 
 
 def _answers(address: str) -> bool:
@@ -135,4 +135,4 @@ def test_a_kiosk_that_is_killed_comes_back_to_the_choice_of_staff(station: Stati
         assert found.why == "screen-closed"
     finally:
         again.send_signal(signal.SIGTERM)
-        again.wait(10)
+        again.wait(60)

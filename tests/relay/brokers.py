@@ -128,7 +128,7 @@ class HandBroker:
                 self.send(PUBACK, body[2 + size : 4 + size])
 
 
-def heard(link: Any, kind: type | tuple[type, ...], broker: HandBroker | None = None, within: float = 10.0) -> Any:
+def heard(link: Any, kind: type | tuple[type, ...], broker: HandBroker | None = None, within: float = 30.0) -> Any:
     """Turn the link (and the broker) until something of `kind` happens; that."""
     found: list[Any] = []
 

@@ -64,7 +64,7 @@ class Wired:
             pump.retry = min(pump.retry, time.monotonic() + 0.05)
             pump.turn(time.monotonic(), world.at)
 
-    def settle(self, within: float = 40.0) -> None:
+    def settle(self, within: float = 90.0) -> None:
         """Until nothing is owed."""
 
         def done() -> bool:

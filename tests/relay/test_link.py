@@ -292,7 +292,7 @@ def test_what_is_said_first_leaves_with_connect(link: Callable[..., MqttLink], h
     broker, said = hand(mute=True), [b"one", b"two"]
     one = link(broker.port, greet=lambda: [(UP_TOPIC, said.pop(0))])
     one.open()
-    until(lambda: one.wait(0.0) or broker.step() or broker.published(), 5.0)
+    until(lambda: one.wait(0.0) or broker.step() or broker.published(), 30.0)
     assert [first & 0xF0 for first, _ in broker.packets] == [0x10, 0x80, 0x30]
     assert broker.published()[0].endswith(b"one")
     assert not one.up
@@ -301,7 +301,7 @@ def test_what_is_said_first_leaves_with_connect(link: Callable[..., MqttLink], h
     broker.mute, broker.acks = False, True
     one.open()
     assert heard(one, Up, broker).greeted
-    until(lambda: one.wait(0.0) or broker.step() or one.room == 65_535, 5.0)
+    until(lambda: one.wait(0.0) or broker.step() or one.room == 65_535, 30.0)
     assert broker.published()[1].endswith(b"two")
 
 
@@ -347,7 +347,7 @@ def test_an_exception_in_a_callback_ends_the_program(link: Callable[..., MqttLin
     one._happened = Full()  # type: ignore[assignment]
     broker.message(TOPIC, b"x")
     with pytest.raises(RuntimeError, match="a bug"):
-        until(lambda: one.wait(0.01), 5.0, every=0.0)
+        until(lambda: one.wait(0.01), 30.0, every=0.0)
     one._happened = deque()
 
 
@@ -463,7 +463,7 @@ def test_messages_cut_into_bytes_and_glued_together_are_the_same(link: Callable[
         place, size = place + size, size % 97 + 13
         one.wait(0.01)
         found += one.happenings()
-    until(lambda: one.wait(0.01) or found.extend(one.happenings()) or len(found) >= 29, 5.0, every=0.0)
+    until(lambda: one.wait(0.01) or found.extend(one.happenings()) or len(found) >= 29, 30.0, every=0.0)
     assert [(each.payload[0], len(each.payload)) for each in found] == [(mid, mid * 7) for mid in range(1, 30)]
 
 
@@ -484,7 +484,7 @@ def test_an_acknowledgement_of_an_old_connection_goes_nowhere(link: Callable[...
         broker.step()
     assert [first for first, _ in broker.packets if first == PUBACK] == []
     one.done(new.token)
-    until(lambda: broker.step() or [first for first, _ in broker.packets if first == PUBACK], 5.0)
+    until(lambda: broker.step() or [first for first, _ in broker.packets if first == PUBACK], 30.0)
 
 
 def test_the_brokers_keepalive_rules(link: Callable[..., MqttLink], hand: Callable[..., HandBroker]) -> None:
@@ -505,7 +505,7 @@ def test_closing_says_goodbye(link: Callable[..., MqttLink], hand: Callable[...,
     broker = hand()
     one = opened(link(broker.port), broker)
     one.close()
-    until(lambda: broker.step() or any(first == 0xE0 for first, _ in broker.packets), 5.0)
+    until(lambda: broker.step() or any(first == 0xE0 for first, _ in broker.packets), 30.0)
     assert [type(each) for each in one.happenings()] == [Down]
 
 
