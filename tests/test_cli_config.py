@@ -227,7 +227,7 @@ def test_wrong_usage_ends_with_2(words: tuple[str, ...]) -> None:
 
 def test_every_command_explains_itself(capfd: pytest.CaptureFixture[str]) -> None:
     """Each row of the table has help that begins with its words."""
-    for command in cli.COMMANDS:
+    for command in cli.commands():
         with pytest.raises(SystemExit) as caught:
             cli.main([*command.words.split(), "--help"])
         assert caught.value.code == 0

@@ -12,8 +12,9 @@ from typing import Any
 
 import pytest
 
-from appliance import cli
 from appliance.cli import main
+from appliance.commands import processes
+from appliance.commands.box import open_box
 from appliance.devices.registry import ROWS
 from appliance.devices.sim.script import simulate
 from appliance.store import audit, register
@@ -300,7 +301,7 @@ def test_a_known_usb_cuff_binds_itself_and_nothing_else_does(tram: Any, station:
 
     def bound(name: str) -> register.Binding | None:
         args = argparse.Namespace(config=[tram.file], device=name)
-        return cli._bound(args, cli.open_box(args))
+        return processes._bound(args, open_box(args))
 
     made = bound("contec08a")
     assert made is not None

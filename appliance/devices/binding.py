@@ -10,10 +10,10 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from appliance.devices.driver import Hid, Line, Row
+from appliance.devices.driver import LAN, Hid, Line, Row
 from appliance.devices.errors import DeviceError, PortAbsentError
 from appliance.devices.hidraw import ids_of
-from appliance.devices.port import LAN, Port, open_port
+from appliance.devices.port import Port, open_port
 
 SYS, DEV = Path("/sys"), Path("/dev")
 USB = "usb:"

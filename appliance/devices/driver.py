@@ -18,6 +18,8 @@ from appliance.devices.events import Notice, Said, Word
 
 SECOND = 1_000_000_000
 """One second in the unit of every `now_ns`."""
+LAN = "tcp://"
+"""What stands before an address on the station's own network, where others name a serial port."""
 
 
 @dataclass(frozen=True, slots=True)

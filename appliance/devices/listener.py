@@ -9,8 +9,8 @@ import select
 import socket
 from urllib.parse import urlsplit
 
+from appliance.devices.driver import LAN
 from appliance.devices.errors import DeviceError, PortUsedError
-from appliance.devices.port import LAN
 
 MOST = 65536
 """The most bytes of one read."""

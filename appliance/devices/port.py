@@ -12,15 +12,13 @@ import select
 import termios
 from typing import Any, Protocol
 
-from appliance.devices.driver import Hid, Line
+from appliance.devices.driver import LAN, Hid, Line
 from appliance.devices.errors import DeviceError, PortAbsentError, PortUsedError
 
 MOST = 4096
 """The most bytes of one read: what the kernel holds for a tty."""
 WRITE_S = 0.5
 """A write that the line does not take within this time has failed (nine bytes at 9600 baud take 10 ms)."""
-LAN = "tcp://"
-"""What stands before an address on the station's own network."""
 SIM_WAIT_S = 0.02
 """A simulated port has no file descriptor to wait on: it is asked this often."""
 

@@ -7,8 +7,8 @@ from threading import Thread
 
 import pytest
 
-from appliance import cli_device
 from appliance.cli import main
+from appliance.commands import device as device_commands
 from appliance.contract.duplicates import offset_of
 from appliance.contract.events import DeviceClockRead
 from appliance.contract.readings import Source
@@ -100,7 +100,7 @@ def test_the_command_asks_the_collector_as_the_kiosk_does(
         f'[store]\nkey_file = "{key}"\nballast_mb = 0\n[devices.device]\ndriver = "omron-hem790"\n'
         'port = "/dev/tram/device"\nsimulated = true\n'
     )
-    monkeypatch.setattr(cli_device, "_now", station.clock.boottime_ns)  # the room's clock is turned by hand
+    monkeypatch.setattr(device_commands, "_now", station.clock.boottime_ns)  # the room's clock is turned by hand
     codes: list[int] = []
     words = ["--config", str(file), "device", "recall", "device", "--seconds", "30"]
     asking = Thread(target=lambda: codes.append(main(words)))

@@ -4,7 +4,8 @@ import argparse
 import sys
 from pathlib import Path
 
-from cloud_bridge.commands.command import DONE, Command, InputError, NotReadyError, nothing, open_store, say, settings_of, tenths
+from appliance.commandline import DONE, Command, nothing, say, settings_of
+from cloud_bridge.commands.bridge import InputError, NotReadyError, open_store, tenths
 from cloud_bridge.commands.stations import operator_name, write_denied
 
 

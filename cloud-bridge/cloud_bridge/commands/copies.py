@@ -4,7 +4,8 @@ import argparse
 import sys
 from pathlib import Path
 
-from cloud_bridge.commands.command import DONE, REFUSED, Command, InputError, open_store, say, settings_of, tenths
+from appliance.commandline import DONE, REFUSED, Command, say, settings_of
+from cloud_bridge.commands.bridge import InputError, open_store, tenths
 
 
 def _backup_arguments(parser: argparse.ArgumentParser) -> None:

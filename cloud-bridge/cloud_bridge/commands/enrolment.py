@@ -5,7 +5,8 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from cloud_bridge.commands.command import DONE, REFUSED, Command, InputError, open_store, say, tenths
+from appliance.commandline import DONE, REFUSED, Command, say
+from cloud_bridge.commands.bridge import InputError, open_store, tenths
 from cloud_bridge.commands.stations import broker_told, operator_name, organisation_of, write_denied
 
 if TYPE_CHECKING:

@@ -5,7 +5,8 @@ import sys
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
-from cloud_bridge.commands.command import DONE, Command, InputError, clock, hasher, open_store, settings_of, tenths
+from appliance.commandline import DONE, Command, settings_of
+from cloud_bridge.commands.bridge import InputError, clock, hasher, open_store, tenths
 from cloud_bridge.commands.enrolment import admit, desk_of
 
 if TYPE_CHECKING:

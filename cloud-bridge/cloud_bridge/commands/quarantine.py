@@ -5,7 +5,8 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from cloud_bridge.commands.command import DONE, REFUSED, USAGE, Command, InputError, open_store, say
+from appliance.commandline import DONE, REFUSED, USAGE, Command, say
+from cloud_bridge.commands.bridge import InputError, open_store
 from cloud_bridge.commands.processes import station_key_of, taker_of
 
 if TYPE_CHECKING:

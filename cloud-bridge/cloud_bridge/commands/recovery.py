@@ -4,7 +4,8 @@ import argparse
 import sys
 from pathlib import Path
 
-from cloud_bridge.commands.command import DONE, REFUSED, Command, open_store, say, tenths
+from appliance.commandline import DONE, REFUSED, Command, say
+from cloud_bridge.commands.bridge import open_store, tenths
 from cloud_bridge.commands.processes import station_key_of
 from cloud_bridge.commands.quarantine import relay_of
 

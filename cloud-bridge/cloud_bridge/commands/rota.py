@@ -5,7 +5,8 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from cloud_bridge.commands.command import DONE, REFUSED, Command, InputError, nothing, open_store, say, tenths
+from appliance.commandline import DONE, REFUSED, Command, nothing, say
+from cloud_bridge.commands.bridge import InputError, open_store, tenths
 
 if TYPE_CHECKING:
     from cloud_bridge.store.rota import Gap, Shift

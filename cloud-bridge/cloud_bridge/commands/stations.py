@@ -9,7 +9,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from cloud_bridge.commands.command import DONE, LATER, Command, InputError, nothing, open_store, say, station_argument, tenths
+from appliance.commandline import DONE, LATER, Command, nothing, say
+from cloud_bridge.commands.bridge import InputError, open_store, station_argument, tenths
 
 if TYPE_CHECKING:
     from sqlalchemy import Engine

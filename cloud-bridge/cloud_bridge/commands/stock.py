@@ -9,7 +9,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from cloud_bridge.commands.command import DONE, Command, InputError, nothing, open_store, say, settings_of
+from appliance.commandline import DONE, Command, nothing, say, settings_of
+from cloud_bridge.commands.bridge import InputError, open_store
 from cloud_bridge.commands.quarantine import relay_of
 from cloud_bridge.commands.stations import write_denied
 

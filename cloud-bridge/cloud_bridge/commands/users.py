@@ -5,7 +5,8 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from cloud_bridge.commands.command import DONE, Command, InputError, Run, hasher, nothing, open_store, say, tenths
+from appliance.commandline import DONE, Command, Run, nothing, say
+from cloud_bridge.commands.bridge import InputError, hasher, open_store, tenths
 from cloud_bridge.commands.stations import organisation_of
 
 

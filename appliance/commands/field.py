@@ -3,31 +3,21 @@
 import argparse
 import json
 import sys
-from collections.abc import Callable
-from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from appliance.commandline import DONE, REFUSED, Command, settings_of
+from appliance.commands.box import actor, open_box
+
 if TYPE_CHECKING:
-    from appliance.settings import Settings
     from appliance.store.acceptance import Slip, Step
     from appliance.store.health import Looked
 
-DONE, REFUSED = 0, 1
 IDLE_TURNS = 600
 """Half-second turns without a question after which a door that systemd opened ends: five minutes."""
 MARKS = {"passed": "✓", "open": "✕", "absent": "–", "waived": "○"}
 WORDS = {"passed": "đạt", "open": "chưa", "absent": "không có", "waived": "miễn"}
-
-
-@dataclass(frozen=True, slots=True)
-class Tools:
-    """What the command line gives: the open box, the settings, who does it."""
-
-    open_box: Callable[[argparse.Namespace], Any]
-    settings_of: Callable[[argparse.Namespace], "Settings"]
-    actor: Callable[[Any, str], str]
 
 
 # --- acceptance -----------------------------------------------------------------------------------------------------------------------
@@ -44,19 +34,19 @@ def _acceptance_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--json", action="store_true", help="one JSON object a line instead of a table")
 
 
-def _acceptance(args: argparse.Namespace, tools: Tools) -> int:
+def _acceptance(args: argparse.Namespace) -> int:
     """A step a line with what to do next; 1 while one is open."""
     from appliance.store import acceptance
     from appliance.store.errors import Refused
 
-    box = tools.open_box(args)
+    box = open_box(args)
     if args.slip:
         slip = acceptance.signed(box.conn)
         if slip is None:
             raise Refused("Trạm chưa được nghiệm thu.", "this station was never accepted: tram acceptance")
         print(slip_text(slip), end="")
         return DONE
-    who = tools.actor(box, args.staff)
+    who = actor(box, args.staff)
     acceptance.begin(box.conn, staff=who, now=box.clock.stamp())
     acceptance.gather(box.conn, box.settings, now=box.clock.stamp())
     for step in args.saw:
@@ -127,7 +117,7 @@ def _logs_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--staff", metavar="CODE", default="", help="who does it (default: the user of this machine)")
 
 
-def _logs(args: argparse.Namespace, tools: Tools) -> int:
+def _logs(args: argparse.Namespace) -> int:
     """Journal, settings, lights and versions on a stick, sealed for the bridge; nothing of a patient."""
     from appliance.agent import logs
     from appliance.contract.bag import BagRefused
@@ -135,13 +125,13 @@ def _logs(args: argparse.Namespace, tools: Tools) -> int:
     from appliance.store import audit
     from appliance.store.bags import refused
 
-    box = tools.open_box(args)
+    box = open_box(args)
     folder = args.usb or box.settings.bag.folder
     try:
         done = logs.to_stick(box.conn, box.settings, _looked(box), folder, mounted=args.usb is None and box.settings.bag.mounted)
     except (BagRefused, StickError) as error:
         raise refused(error) from error
-    audit.note(box.conn, actor=tools.actor(box, args.staff), action="logs.usb", now=box.clock.stamp(), subject=done.file)
+    audit.note(box.conn, actor=actor(box, args.staff), action="logs.usb", now=box.clock.stamp(), subject=done.file)
     print(json.dumps({"file": done.file, "bytes": done.size, "sealed_for": done.key}, ensure_ascii=False))
     print("next: tram-bridge logs open FILE", file=sys.stderr)
     return DONE
@@ -157,7 +147,7 @@ def _field_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--units-dir", type=Path, default=Path(udev.UNITS), metavar="DIR", help=f"default: {udev.UNITS}")
 
 
-def _field(args: argparse.Namespace, tools: Tools) -> int:
+def _field(args: argparse.Namespace) -> int:
     """Do for a technician at the screen what the screens must not: networks, enrolment, rules. A short list of verbs, no shell."""
     from appliance import journal
     from appliance.agent import field
@@ -165,17 +155,26 @@ def _field(args: argparse.Namespace, tools: Tools) -> int:
     from appliance.agent.commands import may_command
     from appliance.agent.watchdog import Systemd
 
-    box = tools.open_box(args)
-    work = field.Work(box.conn, tools.settings_of(args), box.clock, args.rules_file, args.units_dir, field.program)
+    box = open_box(args)
+    work = field.Work(box.conn, settings_of(args), box.clock, args.rules_file, args.units_dir, field.program)
     handed = Systemd().sockets()
     door = field.Door(box.settings.paths.run / field.NAME, work, allowed=may_command, handed=handed, log=journal.open("field"))
     field.run(door, stopping=stop_on_signals(), idle_turns=IDLE_TURNS if handed else 0)
     return DONE
 
 
-ARGUMENTS: dict[str, Callable[[argparse.ArgumentParser], None]] = {
-    "acceptance": _acceptance_arguments,
-    "logs": _logs_arguments,
-    "field": _field_arguments,
-}
-RUNS: dict[str, Callable[[argparse.Namespace, Tools], int]] = {"acceptance": _acceptance, "logs": _logs, "field": _field}
+COMMANDS = (
+    Command(
+        "acceptance",
+        "the guided test of a new station: every step passes, or is waived with a reason; then the slip",
+        _acceptance_arguments,
+        _acceptance,
+    ),
+    Command("logs", "journal, settings, lights and versions on a stick, sealed for the bridge, without patients", _logs_arguments, _logs),
+    Command(
+        "field",
+        "the narrow door through which a technician at the screen sets networks, enrols, binds; run by systemd",
+        _field_arguments,
+        _field,
+    ),
+)

@@ -15,6 +15,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from appliance.commandline import DONE, LATER, REFUSED, Command, settings_of
+from appliance.commands.box import actor, complain, open_box
+
 if TYPE_CHECKING:
     from appliance.devices.binding import Found
     from appliance.devices.driver import Row
@@ -24,21 +27,11 @@ if TYPE_CHECKING:
     from appliance.store.errors import Refused
     from appliance.store.register import Binding
 
-DONE, REFUSED, LATER = 0, 1, 75
 FRESH_NS = 2_000_000_000
 """A live file older than this says nothing about now (decision 15)."""
 REDRAW_NS = 200_000_000
 """The terminal view is drawn five times a second, the plain one once."""
 PLAIN_NS = 1_000_000_000
-
-
-@dataclass(frozen=True, slots=True)
-class Tools:
-    """What the command line gives: the open box, the settings of the files alone, and who does it."""
-
-    open_box: Callable[[argparse.Namespace], Any]
-    settings_of: Callable[[argparse.Namespace], "Settings"]
-    actor: Callable[[Any, str], str]
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,12 +125,12 @@ def _rules_arguments(parser: argparse.ArgumentParser) -> None:
 # --- what is there --------------------------------------------------------------------------------------------------------------------
 
 
-def _list(args: argparse.Namespace, tools: Tools) -> int:
+def _list(args: argparse.Namespace) -> int:
     from appliance.devices.binding import ports
     from appliance.store import register
 
-    box = tools.open_box(args)
-    said = tools.settings_of(args)
+    box = open_box(args)
+    said = settings_of(args)
     known = register.bindings(box.conn)
     rows = [_line(one, box, said, known) for one in ports(args.sys)]
     shown = {row["name"] for row in rows}
@@ -213,7 +206,7 @@ def _live(run: Path, name: str) -> dict[str, Any] | None:
     return found
 
 
-def _drivers(args: argparse.Namespace, tools: Tools) -> int:  # noqa: ARG001 - as every command
+def _drivers(args: argparse.Namespace) -> int:
     import tomllib
     from importlib.resources import files
 
@@ -247,7 +240,7 @@ def _table(columns: list[str], rows: list[dict[str, Any]]) -> str:
 # --- binding --------------------------------------------------------------------------------------------------------------------------
 
 
-def _bind(args: argparse.Namespace, tools: Tools) -> int:
+def _bind(args: argparse.Namespace) -> int:
     from appliance.devices.binding import HID, PlaceError, canonical, ports
     from appliance.devices.driver import Hid
     from appliance.devices.port import check_address
@@ -255,7 +248,7 @@ def _bind(args: argparse.Namespace, tools: Tools) -> int:
     from appliance.store import register
     from appliance.store.errors import Refused
 
-    box = tools.open_box(args)
+    box = open_box(args)
     try:
         which = row(args.driver)
         place = canonical(args.port, ports(args.sys))
@@ -276,15 +269,15 @@ def _bind(args: argparse.Namespace, tools: Tools) -> int:
         args.name, place, which.name, args.title, tuple(args.patient_type) or ("adult",), args.inventory, args.calibrated,
         args.next_calibration, args.simulated or place.startswith("sim://"), args.experimental and not which.service,
     )  # fmt: skip
-    register.refuse_clash(tools.settings_of(args), [new])
-    made = register.bind(box.conn, new, actor=tools.actor(box, args.staff), now=box.clock.stamp())
+    register.refuse_clash(settings_of(args), [new])
+    made = register.bind(box.conn, new, actor=actor(box, args.staff), now=box.clock.stamp())
     print(json.dumps({"name": made.name, "place": made.port, "driver": made.driver, "writes": which.writes}, ensure_ascii=False))
     print(f"next: tram device rules --install; tram device test {made.name}; systemctl restart tram-kiosk", file=sys.stderr)
     return DONE
 
 
 def _refuse_use(args: argparse.Namespace, which: "Row", environment: str, place: str) -> None:
-    from appliance.devices.port import LAN
+    from appliance.devices.driver import LAN
     from appliance.store.errors import Refused
 
     if bool(which.unit) != place.startswith(LAN) and not place.startswith("sim://"):
@@ -303,24 +296,24 @@ def _refuse_use(args: argparse.Namespace, which: "Row", environment: str, place:
         raise Refused("Máy giả không được dùng thật.", "simulated devices are refused in production")
 
 
-def _unbind(args: argparse.Namespace, tools: Tools) -> int:
+def _unbind(args: argparse.Namespace) -> int:
     from appliance.store import register
 
-    box = tools.open_box(args)
-    gone = register.unbind(box.conn, args.name, actor=tools.actor(box, args.staff), now=box.clock.stamp())
+    box = open_box(args)
+    gone = register.unbind(box.conn, args.name, actor=actor(box, args.staff), now=box.clock.stamp())
     print(json.dumps({"name": gone.name, "place": gone.port, "driver": gone.driver}, ensure_ascii=False))
     print(f"next: systemctl stop tram-collect@{gone.name}; tram device rules --install", file=sys.stderr)
     return DONE
 
 
-def _rules(args: argparse.Namespace, tools: Tools) -> int:
+def _rules(args: argparse.Namespace) -> int:
     from appliance.devices import udev
     from appliance.store import register
     from appliance.store.opening import database_file
 
     bound: list[Binding] = []
-    if database_file(tools.settings_of(args)).exists():  # before tram init there is nothing bound yet
-        bound = register.bindings(tools.open_box(args).conn)
+    if database_file(settings_of(args)).exists():  # before tram init there is nothing bound yet
+        bound = register.bindings(open_box(args).conn)
     text = udev.rules(bound)
     if not args.install:
         print(text, end="")
@@ -411,8 +404,8 @@ def _watch(probe: "Probe", seconds: float, each: "Callable[[list[Said], int], No
         probe.close(_now())
 
 
-def _test(args: argparse.Namespace, tools: Tools) -> int:
-    box = tools.open_box(args)
+def _test(args: argparse.Namespace) -> int:
+    box = open_box(args)
     target = _target(args, box)
     probe = _probe(target, args)
     last: dict[str, str] = {}
@@ -458,8 +451,8 @@ def _values(numerics: list[dict[str, Any]]) -> str:
     )
 
 
-def _monitor(args: argparse.Namespace, tools: Tools) -> int:
-    box = tools.open_box(args)
+def _monitor(args: argparse.Namespace) -> int:
+    box = open_box(args)
     target = _target(args, box)
     screen = Screen(sys.stdout.isatty(), target)
     if target.name and _live(box.settings.paths.run, target.name) is not None:
@@ -525,20 +518,20 @@ class Screen:
         sys.stdout.flush()
 
 
-def _recall(args: argparse.Namespace, tools: Tools) -> int:
+def _recall(args: argparse.Namespace) -> int:
     """As the kiosk's memory page: the collector is told, and what comes lies in the tray without a name."""
     from appliance.devices import recall
     from appliance.devices.registry import ROWS
     from appliance.store import audit
     from appliance.store.errors import Refused
 
-    box = tools.open_box(args)
+    box = open_box(args)
     device = box.settings.devices.get(args.name)
     if device is None:
         raise _no_device(args.name, box)
     if not hasattr(ROWS[device.driver].listen(), "recall"):
         raise Refused(*recall.REFUSED["no-memory"])
-    audit.note(box.conn, actor=tools.actor(box, args.staff), action="memory.read", now=box.clock.stamp(), subject=args.name)
+    audit.note(box.conn, actor=actor(box, args.staff), action="memory.read", now=box.clock.stamp(), subject=args.name)
     run = box.settings.paths.run
     why = recall.ask(run, args.name)
     if why:
@@ -576,10 +569,10 @@ _GIVEN_UP = ("no-reply", "switched-off")
 """With these words a driver says that a download will not end."""
 
 
-def _record(args: argparse.Namespace, tools: Tools) -> int:
+def _record(args: argparse.Namespace) -> int:
     from appliance.devices.probe import head, hex_lines
 
-    box = tools.open_box(args)
+    box = open_box(args)
     target = _target(args, box)
     probe_bytes = bytearray()
     probe = _probe(target, args, probe_bytes.extend)
@@ -603,12 +596,35 @@ def _now() -> int:
     return time.clock_gettime_ns(time.CLOCK_BOOTTIME)
 
 
-ARGUMENTS: dict[str, Callable[[argparse.ArgumentParser], None]] = {
-    "list": _list_arguments, "bind": _bind_arguments, "unbind": _unbind_arguments, "test": _test_arguments,
-    "monitor": _monitor_arguments, "recall": _recall_arguments, "record": _record_arguments, "drivers": _drivers_arguments,
-    "rules": _rules_arguments,
-}  # fmt: skip
-RUNS: dict[str, Callable[[argparse.Namespace, Tools], int]] = {
-    "list": _list, "bind": _bind, "unbind": _unbind, "test": _test, "monitor": _monitor, "recall": _recall, "record": _record,
-    "drivers": _drivers, "rules": _rules,
-}  # fmt: skip
+def _decode_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("driver", help="such as contec-cms50")
+    parser.add_argument("file", type=Path, help="the recorded bytes, device to host")
+    parser.add_argument("--hex", action="store_true", help="the file is hexadecimal text with white space and # comments")
+    parser.add_argument("--samples", action="store_true", help="one line for every frame too")
+
+
+def _decode(args: argparse.Namespace) -> int:
+    from appliance.devices.decode import run
+
+    return run(
+        args.driver,
+        args.file.read_bytes,
+        hex_text=args.hex,
+        samples=args.samples,
+        say=print,
+        complain=complain,
+    )
+
+
+COMMANDS = (
+    Command("device list", "the ports that are there, and what is bound to them", _list_arguments, _list),
+    Command("device bind", "say which device is behind a port: its driver may talk to it from then on", _bind_arguments, _bind),
+    Command("device unbind", "take that back", _unbind_arguments, _unbind),
+    Command("device test", "open a device, show what it says", _test_arguments, _test),
+    Command("device monitor", "watch a device: values, state, frames and noise", _monitor_arguments, _monitor),
+    Command("device recall", "read what is in a device's memory; it lies in the tray then", _recall_arguments, _recall),
+    Command("device record", "keep the bytes a device sends in a file that `tram device decode` reads", _record_arguments, _record),
+    Command("device drivers", "the device families this version knows", _drivers_arguments, _drivers),
+    Command("device rules", "udev rules for what is bound and for known USB devices", _rules_arguments, _rules),
+    Command("device decode", "what a recording of a device says, as JSON lines", _decode_arguments, _decode),
+)

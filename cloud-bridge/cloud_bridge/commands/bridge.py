@@ -1,11 +1,11 @@
-"""What a command is, and what commands begin with: the settings, the store, the clock."""
+"""What the bridge's commands begin with: the settings, the store, the clock."""
 
 import argparse
-import json
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from appliance.commandline import settings_of
 
 if TYPE_CHECKING:
     from argon2 import PasswordHasher
@@ -13,21 +13,6 @@ if TYPE_CHECKING:
 
     from appliance.contract.readings import Stamp
     from appliance.settings import Settings
-
-DONE, REFUSED, USAGE, LATER, CONFIG = 0, 1, 2, 75, 78
-
-Arguments = Callable[[argparse.ArgumentParser], None]
-Run = Callable[[argparse.Namespace], int]
-
-
-@dataclass(frozen=True, slots=True)
-class Command:
-    """One command: its words (``users add``), one line of help, its arguments, what runs it."""
-
-    words: str
-    help: str
-    arguments: Arguments
-    run: Run
 
 
 class InputError(ValueError):
@@ -43,13 +28,6 @@ class InputError(ValueError):
 
 class NotReadyError(ValueError):
     """The database has another schema than this program, or has never been initialised."""
-
-
-def settings_of(args: argparse.Namespace) -> "Settings":
-    """The settings in force for a command line."""
-    from appliance.settings import layers, load
-
-    return load(layers(args.config))
 
 
 def open_store(args: argparse.Namespace) -> tuple["Settings", "Engine"]:
@@ -95,15 +73,6 @@ def hasher() -> "PasswordHasher":
     from argon2 import PasswordHasher
 
     return PasswordHasher(time_cost=2, memory_cost=19_456, parallelism=1)
-
-
-def say(value: Any) -> None:
-    """One JSON object on one line."""
-    print(json.dumps(value, ensure_ascii=False))
-
-
-def nothing(_parser: argparse.ArgumentParser) -> None:
-    """No arguments of its own."""
 
 
 def station_argument(parser: argparse.ArgumentParser) -> None:
