@@ -11,6 +11,7 @@ import pytest
 
 from tests import servers
 from tests.polling import until
+from tests.store.station import Station, station_at
 
 ROOT = Path(__file__).resolve().parent.parent
 RUN = "TRAM_TEST_RUN"
@@ -24,6 +25,14 @@ hypothesis.settings.load_profile("house")
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """What takes minutes begins first, after the rest was shuffled: at the end one worker would wait for the other."""
     items.sort(key=lambda item: item.get_closest_marker("longest") is None)
+
+
+@pytest.fixture
+def station(tmp_path: Path) -> Iterator[Station]:
+    """A new station; its store is closed with the test."""
+    made = station_at(tmp_path)
+    yield made
+    made.conn.close()
 
 
 @pytest.fixture

@@ -19,17 +19,9 @@ from appliance.devices.registry import ROWS
 from appliance.devices.sim.script import simulate
 from appliance.store import audit, register
 from tests.devices.test_binding import Tree
-from tests.store.station import Station, station_at
+from tests.store.station import Station
 
 FRAME = bytes.fromhex("0181010083") + bytes.fromhex("01800148CA") + bytes.fromhex("01800161E3")
-
-
-@pytest.fixture
-def station(tmp_path: Path) -> Iterator[Station]:
-    """A new station."""
-    made = station_at(tmp_path)
-    yield made
-    made.conn.close()
 
 
 class Cable:

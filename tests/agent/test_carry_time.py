@@ -17,7 +17,7 @@ from appliance.database import transaction
 from appliance.settings import Settings, load
 from appliance.store import keys
 from tests.bridge.test_door import KEY, WALL, Standing
-from tests.store.station import Station, settings_at, station_at
+from tests.store.station import Station, settings_at
 
 
 @pytest.fixture
@@ -27,14 +27,6 @@ def door(tmp_path: Path) -> Iterator[Standing]:
     standing = Standing(tmp_path / "door")
     yield standing
     standing.close()
-
-
-@pytest.fixture
-def station(tmp_path: Path) -> Iterator[Station]:
-    """A station."""
-    made = station_at(tmp_path)
-    yield made
-    made.conn.close()
 
 
 def settings_of(folder: Path, door: Standing) -> Settings:

@@ -2,7 +2,6 @@
 
 import json
 from collections.abc import Callable, Iterator
-from pathlib import Path
 
 import pytest
 
@@ -16,17 +15,9 @@ from appliance.devices.sim.suntech_nibp import result
 from appliance.store import measuring
 from appliance.store.measuring import State
 from tests.agent.collecting import TURN_S, Room, numbers
-from tests.store.station import Station, station_at
+from tests.store.station import Station
 
 OXIMETER = "oximeter"
-
-
-@pytest.fixture
-def station(tmp_path: Path) -> Iterator[Station]:
-    """A new station."""
-    made = station_at(tmp_path)
-    yield made
-    made.conn.close()
 
 
 @pytest.fixture

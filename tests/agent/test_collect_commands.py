@@ -17,15 +17,7 @@ from appliance.devices.sim.suntech_nibp import SuntechNibp as Module
 from appliance.store import measuring
 from appliance.store.measuring import State
 from tests.agent.collecting import TURN_S, Kiosk, Room, numbers
-from tests.store.station import Station, station_at
-
-
-@pytest.fixture
-def station(tmp_path: Path) -> Iterator[Station]:
-    """A new station."""
-    made = station_at(tmp_path)
-    yield made
-    made.conn.close()
+from tests.store.station import Station
 
 
 @pytest.fixture

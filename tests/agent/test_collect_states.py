@@ -1,7 +1,6 @@
 """The collector and its device's states: storms, a port in other hands, silence, and what the store and the bridge hear of health."""
 
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 
@@ -12,15 +11,7 @@ from appliance.devices.errors import PortAbsentError, PortUsedError
 from appliance.devices.port import Port
 from appliance.store import register
 from tests.agent.collecting import TURN_S, Room
-from tests.store.station import Station, station_at
-
-
-@pytest.fixture
-def station(tmp_path: Path) -> Iterator[Station]:
-    """A new station."""
-    made = station_at(tmp_path)
-    yield made
-    made.conn.close()
+from tests.store.station import Station
 
 
 @pytest.fixture

@@ -14,15 +14,7 @@ from appliance.devices.drivers.suntech_nibp import ABORT, ASK_PRESSURE, START
 from appliance.settings import load
 from appliance.store.measuring import State
 from tests.agent.collecting import Kiosk, Room
-from tests.store.station import Station, station_at
-
-
-@pytest.fixture
-def station(tmp_path: Path) -> Iterator[Station]:
-    """A new station."""
-    made = station_at(tmp_path)
-    yield made
-    made.conn.close()
+from tests.store.station import Station
 
 
 @pytest.fixture

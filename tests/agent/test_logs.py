@@ -3,7 +3,7 @@
 import io
 import json
 import tarfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
@@ -18,19 +18,11 @@ from appliance.stick import FOLDER, Stick
 from appliance.store import keys
 from appliance.store.errors import Refused
 from appliance.store.health import Looked
-from tests.store.station import Station, station_at
+from tests.store.station import Station
 
 SECRET = "Thử Nghiệm Bí Mật 001061099999"
 TECHNICAL = frozenset({"meta", "carrier", "modem", "binding", "pin", "_sqlite_migrations", "sqlite_sequence"})
 """Tables that hold nothing of people: what the programs say of themselves, ports, keys."""
-
-
-@pytest.fixture
-def station(tmp_path: Path) -> Iterator[Station]:
-    """A station's store."""
-    made = station_at(tmp_path)
-    yield made
-    made.conn.close()
 
 
 def looked(station: Station, sys: Path) -> Looked:

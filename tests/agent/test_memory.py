@@ -15,17 +15,9 @@ from appliance.contract.readings import Source
 from appliance.store import audit, measuring, memory
 from appliance.store.measuring import State
 from tests.agent.collecting import TURN_S, Room
-from tests.store.station import Station, station_at
+from tests.store.station import Station
 
 RECALL = json.dumps({"do": "recall"}).encode()
-
-
-@pytest.fixture
-def station(tmp_path: Path) -> Iterator[Station]:
-    """A new station."""
-    made = station_at(tmp_path)
-    yield made
-    made.conn.close()
 
 
 @pytest.fixture

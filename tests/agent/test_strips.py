@@ -9,15 +9,7 @@ from appliance.contract.strips import read
 from appliance.database import data_version
 from appliance.store import strips
 from tests.agent.collecting import Room
-from tests.store.station import Station, station_at
-
-
-@pytest.fixture
-def station(tmp_path: Path) -> Iterator[Station]:
-    """A new station."""
-    made = station_at(tmp_path)
-    yield made
-    made.conn.close()
+from tests.store.station import Station
 
 
 @pytest.fixture(params=["contec-cms50", "nonin"])

@@ -6,7 +6,6 @@ import random
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -18,7 +17,7 @@ from appliance.agent.release import Release, open_release, pack, trusted, unpack
 from appliance.store.errors import Refused
 from appliance.store.opening import database_file
 from tests.agent.updating import KEY, STRANGER, box, quickly, quiet, release, wheel
-from tests.store.station import Station, station_at
+from tests.store.station import Station
 
 OLD, NEW = "1.0.0", "1.1.0"
 
@@ -40,14 +39,6 @@ def place(tmp_path: Path) -> update.Place:
     made = box(tmp_path)
     turned(made, release(tmp_path, OLD))
     return made
-
-
-@pytest.fixture
-def station(tmp_path: Path) -> Iterator[Station]:
-    """The box's store, with its outbox."""
-    made = station_at(tmp_path)
-    yield made
-    made.conn.close()
 
 
 def refused(place: update.Place, file: Path) -> str:

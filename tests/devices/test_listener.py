@@ -21,7 +21,7 @@ from appliance.store import measuring
 from appliance.store.measuring import State
 from tests.agent.collecting import Room
 from tests.polling import until
-from tests.store.station import Station, station_at
+from tests.store.station import Station
 
 
 def free() -> int:
@@ -84,14 +84,6 @@ def test_only_an_address_inside_the_station_is_one(address: str) -> None:
     """Never every address of the box, never a public one, never a name; the message has an example."""
     with pytest.raises(ValueError, match=r"tcp://192\.168\.10\.1:2575"):
         check_address(address)
-
-
-@pytest.fixture
-def station(tmp_path: Path) -> Iterator[Station]:
-    """A new station."""
-    made = station_at(tmp_path)
-    yield made
-    made.conn.close()
 
 
 def test_what_a_monitor_sends_is_nobodys_until_a_person_says_whose(station: Station, tmp_path: Path) -> None:
