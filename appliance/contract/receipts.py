@@ -80,6 +80,15 @@ class Receipt:
 
 
 @dataclass(frozen=True, slots=True)
+class Past:
+    """What a station has been told in an epoch of its past: `store` and `have` as in its hello."""
+
+    epoch: bytes = wire(1)
+    store: bytes = wire(2)
+    have: tuple[tuple[int, int, int], ...] = wire(3, default=())
+
+
+@dataclass(frozen=True, slots=True)
 class Hello:
     """Said first on every connection by the station: who speaks, since which epoch, with a nonce the receipts must repeat.
 
@@ -88,7 +97,8 @@ class Hello:
 
     `store` and `have` (a station's, from 0.2 on) are what this store has been told in this epoch: the first `TAG_BYTES` of the
     incarnation that told it, and per lane (lane, highest number below which nothing is missing, highest number). A card that was put back
-    has less than was vouched for. It proves nothing: whoever hears it asks, or tells again.
+    has less than was vouched for. It proves nothing: whoever hears it asks, or tells again. `past` names every other epoch
+    that this store knows: of one that is not there it remembers nothing.
     """
 
     station: str = wire(1)
@@ -98,6 +108,7 @@ class Hello:
     current: bool = wire(5, default=True)
     store: bytes = wire(6, default=b"")
     have: tuple[tuple[int, int, int], ...] = wire(7, default=())
+    past: tuple[Past, ...] = wire(8, default=())
 
 
 def digest(payload: bytes) -> bytes:

@@ -23,6 +23,7 @@ from appliance.contract.receipts import (
     Hello,
     LaneReceipt,
     Level,
+    Past,
     Receipt,
     open_receipt,
     seal_receipt,
@@ -76,6 +77,8 @@ SMALLEST = 256
 
 Held = tuple[Mapping[Stream, Mapping[int, Marks]], Mapping[Stream, Mapping[int, Sequence[Range]]]]
 """By stream and lane: what is in, and what is set aside."""
+Place = tuple[Stream, int]
+"""One lane of a stream."""
 Say = Callable[..., None]
 """Called with a step's name and its ids (`journal.STEPS`, `journal.IDS`)."""
 
@@ -428,26 +431,18 @@ class Pump:
 
     def _lost(self, tx: Tx, talk: Talk, hello: Hello, me: bytes) -> bool:
         """A station says that it has been told less than it vouched for: its card was put back. True where it can be asked what it has;
-        what was said to an epoch of its past, for which no receipt can come any more, is told again at once.
+        what was said where no receipt can come from any more (to an epoch of its past, or to one that it knows nothing of) is told
+        again at once.
         """
-        again = False
-        for (stream, lane), back, fewer in _told_less(hello, talk.sender.vouched, me):
-            if stream.origin == me and hello.current:
-                if fewer:
-                    return True
-                continue
-            self.storage.unsettle(tx, stream, lane, back)
-            kept = talk.sender.vouched[stream, lane]
-            for first, last in back:
-                kept = kept.remove(first, last)
-            self.storage.vouch(tx, stream, lane, kept)
-            again = True
-        if again:
-            streams = self.end.streams(tx, talk.station)
-            if streams:
-                self.storage.move(tx, streams[-1])
+        if not hello.current or not hello.store:
+            return False
+        here = Stream(talk.station, me, hello.epoch)
+        lost = _told_less(hello, talk.sender.vouched, me)
+        gone = {place: after for place, (after, _) in lost.items() if place[0] != here}
+        if gone and self.storage.tell_again(tx, here, gone, [hello.epoch, *(one.epoch for one in hello.past)]):
             talk.sender.reset(tx)
-        return False
+            self.doubtful = True
+        return any(fewer for (stream, _), (_, fewer) in lost.items() if stream == here)
 
     def _receipt(
         self, tx: Tx, talk: Talk, heard: Heard, said: Sealed, keys: Mapping[int, Ed25519PublicKey], now: float, at: int
@@ -760,19 +755,26 @@ class Pump:
         if self.end.way == DOWN and talk.tries >= ASKED and not talk.sender.busy:
             talk.hello = None  # it is away, and will say hello itself when it comes
         origins = [stream.origin for stream in self.end.streams(tx, talk.station)] or [self.end.me(tx)]
-        peer = self.storage.peer(tx, talk.station) if self.end.way == UP else None
         said = []
         for origin in origins:
             hello = Hello(talk.station, origin, talk.nonce, self.end.software, current=origin == origins[-1])
-            if peer is not None:
-                stream = Stream(talk.station, peer.incarnation, origin)
-                marks = self.storage.all_marks(tx, [stream])[stream]
-                have = tuple((lane, marks[lane].contiguous, marks[lane].highest) for lane in sorted(marks))
-                hello = replace(hello, store=peer.incarnation[:TAG_BYTES], have=have)
-            elif self.end.way == UP:
-                hello = replace(hello, store=NOBODY)
+            if self.end.way == UP and hello.current:
+                known = self._remembered(tx, talk.station, origins)
+                hello = replace(hello, store=known[-1].store, have=known[-1].have, past=tuple(known[:-1]))
             said.append(write_hello(hello))
         return said
+
+    def _remembered(self, tx: Tx, station: str, epochs: Sequence[bytes]) -> list[Past]:
+        """What this store has been told in each of its epochs, by the store of the other end that it knows last."""
+        peer = self.storage.peer(tx, station)
+        if peer is None:
+            return [Past(epoch, NOBODY) for epoch in epochs]
+        streams = [Stream(station, peer.incarnation, epoch) for epoch in epochs]
+        held, tag = self.storage.all_marks(tx, streams), peer.incarnation[:TAG_BYTES]
+        return [
+            Past(one.epoch, tag, tuple((lane, marks.contiguous, marks.highest) for lane, marks in sorted(held[one].items())))
+            for one in streams
+        ]
 
     def _receipts(self, talk: Talk, me: bytes, now: float, held: Held) -> dict[Stream, bytes]:
         receipts: dict[Stream, bytes] = {}
@@ -929,22 +931,24 @@ class Pump:
             self.end.say("receipt", epoch=stream.origin, lane=lane, seq=first, **more)
 
 
-def _told_less(hello: Hello, vouched: Mapping[tuple[Stream, int], Marks], me: bytes) -> list[tuple[tuple[Stream, int], list[Range], bool]]:
-    """Of each lane of what a station vouched for in the epoch of its hello: the ranges that it may not have (any more) by what it says,
-    and whether it has not even the last of them.
+def _told_less(hello: Hello, vouched: Mapping[Place, Marks], me: bytes) -> dict[Place, tuple[int, bool]]:
+    """Of what a station vouched for: each lane of which it does not have all (any more) by what its hello says, with the number up to
+    which it has it, and whether it has not even the last of them.
 
-    Of another store of ours than the one it names it says nothing; where that one is our present one, it has nothing of it.
+    In an epoch that it knows it says nothing of another store of ours than the one it names; where that one is our present one, or it
+    names nobody, it has nothing of it. In an epoch that it does not know it was told nothing by anybody.
     """
-    have = {lane: (contiguous, highest) for lane, contiguous, highest in hello.have}
-    found = []
+    known = {one.epoch: one for one in (*hello.past, Past(hello.epoch, hello.store, hello.have))}
+    found = {}
     for (stream, lane), marks in vouched.items():
-        named = stream.origin[:TAG_BYTES] == hello.store
-        if not hello.store or stream.epoch != hello.epoch or not (named or stream.origin == me):
+        past = known.get(stream.epoch)
+        named = past is not None and stream.origin[:TAG_BYTES] == past.store
+        if past is not None and not (named or past.store == NOBODY or stream.origin == me):
             continue
-        contiguous, highest = have.get(lane, (0, 0)) if named else (0, 0)
-        back = [(max(first, contiguous + 1), last) for first, last in marks.ranges() if last > contiguous]
-        if back:
-            found.append(((stream, lane), back, highest < marks.highest))
+        have = {one: (contiguous, highest) for one, contiguous, highest in past.have} if past is not None and named else {}
+        contiguous, highest = have.get(lane, (0, 0))
+        if contiguous < marks.highest:
+            found[stream, lane] = (contiguous, highest < marks.highest)
     return found
 
 

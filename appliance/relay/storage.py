@@ -201,6 +201,13 @@ class Storage(Protocol):
         """What has been said in other streams of `to.station` and not been vouched for travels in `to`: new numbers, old order."""
         ...
 
+    def tell_again(self, tx: Tx, to: Stream, lost: Mapping[tuple[Stream, int], int], known: Sequence[bytes]) -> bool:
+        """What was said in some lanes after a number and vouched for is not on the card that speaks now: it travels in `to` as well, unless
+        it stands in another place too. `known`: every epoch of that card; what was said before the first of them was heard of was
+        said to another card, not to a copy of this one. True when there was something.
+        """
+        ...
+
     def safe_turn(self, tx: Tx) -> int:
         """The number of our latest verified backup; 0 where there is none, and at the station, which makes none."""
         ...

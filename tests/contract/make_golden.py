@@ -23,7 +23,7 @@ from appliance.contract.metrics import Metric, Status
 from appliance.contract.parcels import Header, pack, read_fragment, read_parcel, split
 from appliance.contract.readable import readable
 from appliance.contract.readings import ClockQuality, Numeric, Reading, ReadingKind, Source, Stamp
-from appliance.contract.receipts import Hello, LaneReceipt, Level, Receipt, open_receipt, read_hello, seal_receipt, write_hello
+from appliance.contract.receipts import Hello, LaneReceipt, Level, Past, Receipt, open_receipt, read_hello, seal_receipt, write_hello
 from appliance.contract.sealing import Seal, direction_key
 from appliance.contract.wiring import plan
 from appliance.simulate import day
@@ -77,6 +77,8 @@ def messages() -> Iterator[tuple[str, bytes]]:
             Hello("tram-0001", bytes(range(1, 9)), bytes(range(16)), "0.2.0", store=bytes([9, 10]), have=((0, 7, 7), (4, 1200, 1260)))
         ),
     )
+    past = (Past(bytes(range(17, 25)), bytes([9, 10]), ((0, 3, 3),)), Past(bytes(range(25, 33)), bytes([9, 10])))
+    yield "hello", write_hello(Hello("tram-0001", bytes(range(1, 9)), bytes(range(16)), "0.2.0", True, bytes([9, 10]), ((0, 7, 7),), past))
     lanes = (LaneReceipt(0, 7, 7), LaneReceipt(2, 1200, 1260, ((1201, 1203), (1230, 1230)), ((1240, 1241),)))
     yield (
         "receipt",
@@ -143,7 +145,7 @@ def _value(kind: Any, name: str, many: bool, *, full: bool) -> Any:
     return plain[kind]
 
 
-LATER = {"store": b"", "have": ()}
+LATER = {"store": b"", "have": (), "past": ()}
 """Fields that a hello was given after 0.1.0: shown where they say something."""
 
 

@@ -1,6 +1,7 @@
 """Copied and restored cards: what was not delivered travels on, and no number stands for two things."""
 
 import logging
+import shutil
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -15,10 +16,11 @@ from appliance.contract.lanes import Lane
 from appliance.contract.readings import ClockQuality
 from appliance.contract.receipts import HELLO, RECEIPT, open_receipt, read_hello, write_hello
 from appliance.contract.topics import UP, topic
+from appliance.database import connect
 from cloud_bridge.store import relay_tables
 from cloud_bridge.store.engine import reading
 from cloud_bridge.store.outbox import store_id
-from tests.world import SHARD, STATION, STATION_KEY, STORE, World
+from tests.world import SHARD, STATION, STATION_KEY, STORE, STORE_KEY, World, new_station
 
 
 def card_of(world: World) -> bytes:
@@ -123,6 +125,82 @@ def test_a_card_from_before_the_first_contact_is_told_everything_again(world: Wo
     put_back(world, card)
     world.settle()
     assert set(world.told_station()) == set(answers)
+
+
+def live(world: World, answers: list[int], count: int) -> None:
+    """A reading goes up and so many answers come down."""
+    world.record(2)
+    answers += [world.answer() for _ in range(count)]
+    world.settle()
+    assert set(world.told_station()) == set(answers)
+
+
+@pytest.mark.parametrize("sealed", [False, True])
+@pytest.mark.parametrize("order", ["older and older", "newer again", "the oldest twice"])
+def test_answers_said_to_epochs_that_a_card_does_not_know_are_told_again(worlds: Callable[..., World], order: str, *, sealed: bool) -> None:
+    """A card that goes back past several epochs names none of those in which its answers were said: all of them come again, and on its
+    next connections nothing more.
+    """
+    world = worlds(8, sealed=sealed)
+    answers: list[int] = []
+    cards = []
+    for _ in range(2):
+        live(world, answers, 2)
+        cards.append(card_of(world))
+    live(world, answers, 2)
+    for card in {"older and older": [1, 0], "newer again": [1, 0, 1], "the oldest twice": [0, 0]}[order]:
+        put_back(world, cards[card])
+        live(world, answers, 3)
+        told = world.told_station()
+        for _ in range(2):
+            world.net.cut("down")
+            world.settle()
+        assert world.told_station() == told
+    assert world.owed() == {}
+    with reading(world.engine) as tx:
+        assert store_id(tx) == STORE
+
+
+def test_copies_of_a_copy_that_take_turns_are_each_told_everything_once(either: World) -> None:
+    """Three machines with one card's past: whoever speaks hears what was said to the others meanwhile, and nobody anything twice."""
+    world = either
+    answers: list[int] = []
+    live(world, answers, 2)
+    cards = {"original": card_of(world)}
+    for board, source in (("copy", "original"), ("copy of the copy", "copy")):
+        put_back(world, cards[source])
+        clock = Clock(2, boot=9, boottime=lambda: 0, wall=lambda: 0, quality=lambda: ClockQuality.SYNCED)
+        assert renew_on_another_machine(world.conn, clock, logging.getLogger("quiet"), board)
+        world.cut_power("station")
+        live(world, answers, 2)
+        cards[board] = card_of(world)
+    for _ in range(3):
+        for board, card in cards.items():
+            put_back(world, card)
+            live(world, answers, 1)
+            assert set(world.told_station().values()) == {1}
+            cards[board] = card_of(world)
+
+
+def test_a_new_card_is_not_told_the_past_of_another(world: World) -> None:
+    """A card that was made anew has lost nothing: what the station was told before it was there stays said."""
+    answers: list[int] = []
+    world.pass_time(4000.0)
+    live(world, answers, 2)
+    world.pass_time(8000.0)
+    empty = shutil.copy(new_station(), world.folder / "empty.db")
+    conn = connect(Path(empty), key=STORE_KEY)
+    conn.execute("UPDATE epoch SET epoch = ?", (b"epoch-99",))
+    conn.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+    conn.close()
+    put_back(world, Path(empty).read_bytes())
+    new = [world.answer()]
+    for _ in range(2):
+        world.record(2)
+        world.settle()
+        world.net.cut("down")
+    world.settle()
+    assert set(world.told_station()) == set(new)
 
 
 def hellos(world: World, way: str) -> int:

@@ -4,7 +4,7 @@ The rest is what the relay asks of a store (`appliance.relay.storage`).
 """
 
 import zlib
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from sqlalchemy import Connection, and_, func, select, tuple_, update
@@ -70,6 +70,8 @@ def number(tx: Connection, station: str, origin: bytes, epoch: bytes, lane: int)
     return int(tx.execute(taken.returning(t.lane.c.next)).scalar_one()) - 1
 
 
+OTHER_CARD = 36_000
+"""What a station was told longer than this before anything came from a card (an hour, in tenths of a second) was told to another one."""
 OPEN, SETTLED, WITHDRAWN = 0, 1, 2
 """`relay_parcel.state`."""
 
@@ -194,6 +196,52 @@ class Outbox:
         tx.execute(update(t.parcel).where(p.station == to.station, p.state == OPEN, _elsewhere(t.parcel, to)).values(state=WITHDRAWN))
         left = (n.station == to.station, n.frozen < n.next - 1, _elsewhere(t.lane, to))
         tx.execute(update(t.lane).where(*left).values(frozen=n.next - 1))
+
+    def tell_again(self, tx: Connection, to: Stream, lost: Mapping[tuple[Stream, int], int], known: Sequence[bytes]) -> bool:
+        """What a card has lost is said to it once more, under new numbers in `to`. The rows that say that others have it stay, so two cards
+        with one past that take turns hear everything once each.
+        """
+        c, began = t.outbox.c, self._heard_first(tx, to.station, known)
+        if began is None:
+            return False
+        rows = tx.execute(
+            select(c.id, c.origin, c.epoch, c.lane, c.seq, c.kind, c.crc, c.state, c.received).where(c.station == to.station).order_by(c.id)
+        ).all()
+        here: dict[tuple[int, int, int], list[int]] = {}
+        gone = []
+        for row in rows:
+            after = lost.get((Stream(to.station, bytes(row.origin), bytes(row.epoch)), row.lane))
+            if after is None or row.seq <= after or row.state == WAITING:
+                here.setdefault((row.lane, row.kind, row.crc), []).append(row.id)
+            elif row.received >= began - OTHER_CARD:
+                gone.append(row)
+        told = False
+        for row in gone:
+            same = here.setdefault((row.lane, row.kind, row.crc), [])
+            body = _body(tx, row.id)
+            if not any(_body(tx, one) == body for one in same):
+                same.append(self._say_again(tx, row.id, to))
+                told = True
+        return told
+
+    def _say_again(self, tx: Connection, row: int, to: Stream) -> int:
+        """The same event once more in `to`; the id of its new row."""
+        old = tx.execute(select(t.outbox).where(t.outbox.c.id == row)).one()
+        values = {**_place(to, old.lane), "kind": old.kind, "body": old.body, "at": old.at, "state": WAITING, "crc": old.crc}
+        made = tx.execute(t.outbox.insert().values(**values, seq=number(tx, *to, old.lane))).inserted_primary_key
+        assert made is not None
+        return int(made[0])
+
+    def _heard_first(self, tx: Connection, station: str, epochs: Sequence[bytes]) -> int | None:
+        """When the first event of any of these epochs came; None before one has."""
+        c = t.event.c
+        first = select(func.min(c.at)).where(c.station == station, c.epoch.in_(epochs), c.lane.in_(list(Lane)), c.seq == 1)
+        found = tx.scalar(first)
+        return None if found is None else int(found)
+
+
+def _body(tx: Connection, row: int) -> bytes:
+    return bytes(tx.execute(select(t.outbox.c.body).where(t.outbox.c.id == row)).scalar_one())
 
 
 def set_apart(tx: Connection, bad: Bad, at: int) -> None:
