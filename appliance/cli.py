@@ -15,6 +15,7 @@ MODULES = {
     "config": "store",
     "init": "store",
     "store": "store",
+    "key": "key",
     "quarantine": "store",
     "staff": "people",
     "patient": "people",
@@ -49,6 +50,7 @@ MODULES = {
 """The first word of every command, in the order of the help, and where it is."""
 GROUPS = {
     "store": "the file everything is kept in",
+    "key": "the store's key, and the board it belongs to",
     "quarantine": "what could not be read",
     "staff": "who works here",
     "patient": "who is cared for here",

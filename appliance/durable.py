@@ -4,6 +4,7 @@ A rename is on the disk only when its folder is: without that the next power cut
 """
 
 import os
+from collections.abc import Callable
 from pathlib import Path
 
 _NEW = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC | os.O_NOFOLLOW
@@ -36,3 +37,23 @@ def replace(file: Path, content: bytes, mode: int) -> None:
         os.close(handle)
     draft.rename(file)
     sync(file.parent)
+
+
+def write_through(file: Path, content: bytes) -> None:
+    """Write over what `file` holds from its first byte on, or make it, and bring that to the disk."""
+    handle = os.open(file, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
+    try:
+        os.write(handle, content)
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
+def shred(file: Path, random: Callable[[int], bytes]) -> bool:
+    """Write over a file, put that on the card, remove it, put that on the card; False where there is none."""
+    if file.is_symlink() or not file.is_file():
+        return False
+    write_through(file, random(file.stat().st_size))
+    file.unlink()
+    sync(file.parent)
+    return True

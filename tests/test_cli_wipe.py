@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from appliance import durable
 from appliance.cli import main
 from appliance.database import StoreError, connect, transaction
 from appliance.settings import Settings, load
@@ -158,6 +159,6 @@ def test_a_key_is_written_over_before_it_goes(tmp_path: Path) -> None:
     key, other = tmp_path / "key", tmp_path / "other"
     key.write_bytes(b"k" * 64)
     os.link(key, other)
-    assert wipe._shred(key, os.urandom)
+    assert durable.shred(key, os.urandom)
     assert other.stat().st_size == 64
     assert b"kkkk" not in other.read_bytes()

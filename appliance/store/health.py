@@ -16,7 +16,7 @@ from appliance.contract.readings import ClockQuality, Stamp
 from appliance.contract.statuscode import LIGHTS, Light, Status, name_of, status
 from appliance.database import Connection
 from appliance.settings import Settings
-from appliance.store import anchors, register, room, sms
+from appliance.store import anchors, bound, register, room, sms
 from appliance.store.opening import schema_of
 
 Pair = tuple[str, str]
@@ -40,6 +40,7 @@ NAMES: dict[str, Pair] = {name: name_of(name) for name in LIGHTS} | {
     "camera": ("Camera", "camera"),
     "printer": ("Máy in", "printer"),
     "panel": ("Đèn, chuông, nút gọi", "lamp, buzzer, button"),
+    "key": ("Khóa dữ liệu", "store's key"),
 }
 """Every line there is, the six lights first."""
 
@@ -303,7 +304,13 @@ def _panel(at: Looked) -> Line:
     )
 
 
-_LOOKS: tuple[Callable[[Looked], Line], ...] = (_power, _card, _clock, _modem, _bridge, _devices, _camera, _printer, _panel)
+def _key(at: Looked) -> Line:
+    """What binds the store's key: OK where the board does. A plain file is no fault to be mended here, and said all the same."""
+    form = bound.standing(at.settings)
+    return Line("key", Light.OK if form in bound.WORDS else Light.ABSENT, bound.SAID[form])
+
+
+_LOOKS: tuple[Callable[[Looked], Line], ...] = (_power, _card, _clock, _modem, _bridge, _devices, _camera, _printer, _panel, _key)
 
 
 # --- small reads --------------------------------------------------------------------------------------------------------------------------

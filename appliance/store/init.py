@@ -20,7 +20,7 @@ from appliance import __version__, durable
 from appliance.contract.readings import Stamp
 from appliance.database import KEY_BYTES, Connection, StoreError, connect, files, transaction
 from appliance.settings import Settings, SettingsError
-from appliance.store import aside, escrow, salvage
+from appliance.store import aside, bound, escrow, salvage
 from appliance.store.audit import publish_head
 from appliance.store.ballast import make_ballast, release_ballast
 from appliance.store.boots import epoch, seq_of
@@ -274,6 +274,7 @@ def _key(
     """The store's key; made where neither it nor a store exists yet."""
     file = key_file(settings, environ)
     if not file.exists():
+        bound.not_elsewhere(settings)
         if database.exists() and database.stat().st_size > 0:
             raise StoreError(
                 "key", str(file), f"the key of {database} is gone: bring it back, without it the store is lost", "Mất khóa của kho dữ liệu"

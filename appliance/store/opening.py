@@ -33,12 +33,21 @@ def secret_file(settings: Settings) -> Path:
     return settings.kiosk.secret_file or settings.paths.data / "kiosk.secret"
 
 
+def handed_file(settings: Settings) -> Path:
+    """Where `tram key open` puts the key for this boot: in memory, in a folder of root's beside ``paths.run``."""
+    return settings.paths.run.with_name(f"{settings.paths.run.name}-key") / "store.key"
+
+
 def key_file(settings: Settings, environ: Mapping[str, str]) -> Path:
-    """Where the key is: ``$CREDENTIALS_DIRECTORY/store-key`` where that exists, else ``store.key_file``."""
+    """Where the key is: ``$CREDENTIALS_DIRECTORY/store-key`` where that exists, else ``store.key_file``; where the key is bound to the
+    board and so not in that file, what `tram key open` handed over at the start.
+    """
     folder = environ.get("CREDENTIALS_DIRECTORY")
     if folder and (Path(folder) / CREDENTIAL).exists():
         return Path(folder) / CREDENTIAL
-    return settings.store.key_file
+    handed = handed_file(settings)
+    # (os.path: a folder that this user may not look into is a key that is not there.)
+    return handed if not os.path.exists(settings.store.key_file) and os.path.exists(handed) else settings.store.key_file
 
 
 def read_key(file: Path) -> bytes:

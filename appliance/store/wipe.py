@@ -4,20 +4,18 @@ What flash keeps, we cannot reach: a card may hold older copies of a block that 
 noise, so it is the key that must go; `KEPT` says so to whoever wipes. A wipe that was cut off is ended by the next one.
 """
 
-import os
 import shutil
 from collections.abc import Callable, Mapping
-from pathlib import Path
 
 from appliance import durable
 from appliance.contract import escrow
 from appliance.contract.readings import Stamp
 from appliance.database import Connection, files
 from appliance.settings import Settings
-from appliance.store import pins, salvage, staff
+from appliance.store import bound, pins, salvage, staff
 from appliance.store.errors import Refused
 from appliance.store.health import unreceived
-from appliance.store.opening import ballast_file, database_file, key_file, secret_file
+from appliance.store.opening import ballast_file, database_file, handed_file, key_file, secret_file
 
 MARK = ".wiping"
 """In the data folder, from the first byte that is destroyed until the last file is gone."""
@@ -65,16 +63,16 @@ def destroy(settings: Settings, environ: Mapping[str, str], random: Callable[[in
     Raises InUseError while another program has it open, Refused where the key is a credential that this program cannot destroy.
     """
     data, key = settings.paths.data, key_file(settings, environ)
-    if key != settings.store.key_file:
+    if key not in (forms := [settings.store.key_file, *bound.files(settings), handed_file(settings)]):
         raise Refused(
             f"Khóa nằm ở systemd ({key}), chương trình không xóa được. Xóa tệp credential rồi chạy lại.",
             f"the key is a systemd credential ({key}): remove its file under /etc/credstore.encrypted, then run this outside the unit",
         )
     salvage.alone(database_file(settings))
-    _write_through(data / MARK, b"")
+    durable.write_through(data / MARK, b"")
     durable.sync(data)
-    secrets = [key, data / escrow.FILE, secret_file(settings), *sorted((data / "tls").rglob("*.key"))]
-    gone = [str(one) for one in secrets if _shred(one, random)]
+    secrets = [*forms, data / escrow.FILE, secret_file(settings), *sorted((data / "tls").rglob("*.key"))]
+    gone = [str(one) for one in secrets if durable.shred(one, random)]
     rest = [*files(database_file(settings)), data / salvage.SALT_FILE, ballast_file(settings), *data.glob("damaged-*"), data / "tls"]
     for one in rest:
         if one.is_dir() and not one.is_symlink():
@@ -88,22 +86,3 @@ def destroy(settings: Settings, environ: Mapping[str, str], random: Callable[[in
     (data / MARK).unlink()
     durable.sync(data)
     return gone
-
-
-def _shred(file: Path, random: Callable[[int], bytes]) -> bool:
-    """Write over a file, put that on the card, remove it, put that on the card; False where there is none."""
-    if file.is_symlink() or not file.is_file():
-        return False
-    _write_through(file, random(file.stat().st_size))
-    file.unlink()
-    durable.sync(file.parent)
-    return True
-
-
-def _write_through(file: Path, content: bytes) -> None:
-    handle = os.open(file, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
-    try:
-        os.write(handle, content)
-        os.fsync(handle)
-    finally:
-        os.close(handle)

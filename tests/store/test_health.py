@@ -56,7 +56,7 @@ def test_a_bare_box_says_what_is_missing_and_what_to_do(station: Station, tmp_pa
     lights = {name: one.light for name, one in found.items()}
     assert lights == {
         "power": Light.ABSENT, "card": Light.OK, "clock": Light.OK, "modem": Light.ABSENT, "bridge": Light.FAIL, "devices": Light.FAIL,
-        "camera": Light.ABSENT, "printer": Light.ABSENT, "panel": Light.ABSENT,
+        "camera": Light.ABSENT, "printer": Light.ABSENT, "panel": Light.ABSENT, "key": Light.ABSENT,
     }  # fmt: skip
     for one in found.values():
         assert all(one.said)
