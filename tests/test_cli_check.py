@@ -37,6 +37,8 @@ def test_what_the_station_reads_out_is_understood(box: Path, capfd: pytest.Captu
     assert code in shown
     assert "→ Cắm máy đo" in shown
     assert bridge(["status-code", code.lower().replace("-", " "), "--station", "tram-0001"]) == 0
+    assert bridge(["status-code", f"TRAM:TRAM-0001:S:{code}"]) == 0, "what a photo of the first page says"
+    assert bridge(["status-code", f"TRAM:TRAM-0002:S:{code}"]) == 1
     heard = capfd.readouterr().out
     assert "Máy đo: hỏng." in heard
     assert "Lần cuối máy chủ báo đã nhận: chưa lần nào." in heard

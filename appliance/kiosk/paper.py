@@ -66,7 +66,7 @@ class PrintError(OSError):
 
 
 def code(station: str, kind: str, spelt: str) -> str:
-    """What the QR code holds; `kind` is ``P`` (a record) or ``C`` (a request).
+    """What a QR code holds; `kind` is ``P`` (a record), ``C`` (a request) or ``S`` (how the station stands: its status code).
 
     >>> code("tram-0001", "C", "7KQ2-M9XA")
     'TRAM:TRAM-0001:C:7KQ2-M9XA'

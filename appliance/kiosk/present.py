@@ -649,3 +649,12 @@ def alarm(consult: int, why: str, waited_s: int | None, urgency: Urgency, duty: 
         since = t("đã chờ ", "waiting ") + span(waited_s * 10, t)
     reason = t(*_UNSEEN[why]) if why in _UNSEEN else why
     return Alarm(consult, spell(consult), t(*URGENCIES[urgency]), f"{reason} · {since}", name, text, acknowledged)
+
+
+def squares(text: str) -> dict[str, Any]:
+    """A QR code as an SVG path: `size` modules a side with a border of four (ISO/IEC 18004), `path` the dark ones."""
+    import segno  # 2 MiB that only such a page needs
+
+    matrix = segno.make(text, error="m", micro=False).matrix
+    path = "".join(f"M{x + 4} {y + 4}h1v1h-1z" for y, row in enumerate(matrix) for x, dark in enumerate(row) if dark)
+    return {"size": len(matrix) + 8, "path": path}

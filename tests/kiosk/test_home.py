@@ -1,8 +1,10 @@
+import re
 from pathlib import Path
 
 import pytest
 
 from appliance.contract.identifiers import station_number, station_text
+from appliance.kiosk.present import squares
 from appliance.store import staff
 from tests.kiosk.station import FIRST, NURSE, PINS, SECOND, Station, add_patient, make
 
@@ -33,10 +35,13 @@ def test_a_station_its_bridge_does_not_know_says_so_until_it_is_enrolled(tmp_pat
     with make(tmp_path, '[broker]\nhost = "127.0.0.1"\ntls = true\n') as station:
         window = station.window("").get("/")
         assert "chưa ghi danh" in window.text and "tram-0001" in window.text
+        assert (code := re.search(r'class="number">([0-9A-Z]{4}-[0-9A-Z]{4})<', window.text)), "the status code stands on the page"
+        assert squares(f"TRAM:TRAM-0001:S:{code[1]}")["path"] in window.text, "and in its QR code"
         certificate = station.settings.paths.data / "tls/current/station.pem"
         certificate.parent.mkdir(parents=True)
         certificate.write_text("a certificate of a test\n")
         assert "chưa ghi danh" not in window.get("/").text
+        assert 'class="squares"' not in window.text
 
 
 def test_nobody_can_be_who_does_not_work_here(station: Station) -> None:

@@ -1,9 +1,11 @@
 """The first screens: who works here, find a patient, going blank, the language."""
 
+from typing import Any
+
 from flask import Blueprint, request
 from werkzeug.wrappers import Response
 
-from appliance.kiosk import here, roster, rows
+from appliance.kiosk import here, present, roster, rows
 from appliance.kiosk.access import Rule, may
 from appliance.kiosk.forms import clean
 from appliance.kiosk.screens.consult import strays, summaries
@@ -25,9 +27,24 @@ def start() -> Response:
     if here.kiosk().lan:
         people = [one for one in rows.staff(here.db()) if may(one.role, Rule.CLINICAL)]
         return here.page("start.html", roles={role: t(*words) for role, words in ROLES.items()}, unknown="", fresh=False, people=people)
+    unknown = _unknown()
     return here.page(
-        "start.html", roles={role: t(*words) for role, words in ROLES.items()}, unknown=_unknown(), fresh=staff.is_new(here.db())
-    )
+        "start.html", roles={role: t(*words) for role, words in ROLES.items()}, unknown=unknown, fresh=staff.is_new(here.db()),
+        standing=_standing(unknown) if unknown else None,
+    )  # fmt: skip
+
+
+def _standing(station: str) -> dict[str, Any]:
+    """The status code of a station that is not enrolled, in letters and as a QR code: a photo of the screen says which box stands where,
+    and how, to whoever prints its paper.
+    """
+    from appliance.contract.statuscode import write
+    from appliance.kiosk.paper import code
+    from appliance.store import health
+
+    at = health.Looked(here.db(), here.kiosk().settings, here.stamp(), here.kiosk().clock.boottime_ns())
+    spelt = write(health.code_of(at, health.lines(at)))
+    return {"code": spelt, "squares": present.squares(code(station, "S", spelt))}
 
 
 def _unknown() -> str:

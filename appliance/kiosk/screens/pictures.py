@@ -251,15 +251,7 @@ def phone(consult: int) -> Response:
     host = f"[{settings.host}]" if ":" in settings.host else settings.host
     address = f"{front or f'http://{host}:{settings.port}'}/t/{held[1]}"
     return here.page(
-        "phone.html", banner=here.banner_of(here.patient_or_404(patient)), consult=consult, address=address, squares=_squares(address),
+        "phone.html", banner=here.banner_of(here.patient_or_404(patient)), consult=consult, address=address,
+        squares=present.squares(address),
         minutes=max(1, (held[2] - here.stamp().ticks) // 600), mark=mark(consult), code=spell(consult),
     )  # fmt: skip
-
-
-def _squares(text: str) -> dict[str, Any]:
-    """A QR code as an SVG path: `size` modules a side with a border of four, `path` the dark ones."""
-    import segno  # 2 MiB that only this page needs
-
-    matrix = segno.make(text, error="m", micro=False).matrix
-    path = "".join(f"M{x + 4} {y + 4}h1v1h-1z" for y, row in enumerate(matrix) for x, dark in enumerate(row) if dark)
-    return {"size": len(matrix) + 8, "path": path}

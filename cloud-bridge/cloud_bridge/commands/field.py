@@ -13,22 +13,24 @@ if TYPE_CHECKING:
 
 
 def _status_code_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("code", metavar="CODE", help="the eight letters that the station reads out")
+    parser.add_argument("code", metavar="CODE", help="the eight letters that the station reads out, or the text of the QR code on its first page")
     parser.add_argument("--station", metavar="ID", default="", help="say too whether the code can be this station's")
 
 
 def _status_code(args: argparse.Namespace) -> int:
     from appliance.contract.statuscode import REASONS, StatusCodeError, explained, mark_of, read
 
+    of, _, spelt = args.code.removeprefix("TRAM:").rpartition(":S:")  # TRAM:TRAM-0001:S:CODE is what the QR code says
+    station = args.station or of.lower()
     try:
-        found = read(args.code)
+        found = read(spelt)
     except StatusCodeError as error:
         print(f"tram-bridge: {REASONS[error.reason]}", file=sys.stderr)
         return REFUSED
     for line in explained(found):
         print(line)
-    if args.station and found.mark != mark_of(args.station):
-        print(f"tram-bridge: Mã này không phải của trạm {args.station}. Hỏi lại tên trạm.", file=sys.stderr)
+    if station and found.mark != mark_of(station):
+        print(f"tram-bridge: Mã này không phải của trạm {station}. Hỏi lại tên trạm.", file=sys.stderr)
         return REFUSED
     return DONE
 
