@@ -47,6 +47,36 @@ def nothing(_parser: argparse.ArgumentParser) -> None:
     """A command without arguments of its own."""
 
 
+# --- what was set aside, at either end ------------------------------------------------------------------------------------------------
+
+
+def aside_list(parser: argparse.ArgumentParser) -> None:
+    """The arguments of ``quarantine list``."""
+    parser.add_argument("--waiting", action="store_true", help="only what has not been taken since")
+
+
+def aside_show(parser: argparse.ArgumentParser) -> None:
+    """The arguments of ``quarantine show``."""
+    parser.add_argument("id", type=int, help="a number of the list")
+    parser.add_argument("--out", metavar="FILE", type=Path, help="write the bytes there, exactly as they came; they may name patients")
+
+
+def aside_replay(parser: argparse.ArgumentParser) -> None:
+    """The arguments of ``quarantine replay``."""
+    parser.add_argument("id", type=int, nargs="*", help="numbers of the list")
+    parser.add_argument("--all", action="store_true", help="everything that waits")
+
+
+def say_aside(found: Mapping[str, Any], payload: bytes, out: Path | None) -> None:
+    """One entry, how its bytes begin, and all of them into a file where that is asked for."""
+    say({**found, "begins": payload[:16].hex()})
+    if out is not None:
+        out.write_bytes(payload)
+
+
+# --- a wrong value, and the parser ----------------------------------------------------------------------------------------------------
+
+
 def explained(error: "SettingsError") -> str:
     """Key, value, what was expected and an example, one below the other."""
     from appliance.settings import is_key, shown

@@ -6,7 +6,20 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from appliance.commandline import DAMAGED, DONE, REFUSED, Command, explained, nothing, say, settings_of
+from appliance.commandline import (
+    DAMAGED,
+    DONE,
+    REFUSED,
+    Command,
+    aside_list,
+    aside_replay,
+    aside_show,
+    explained,
+    nothing,
+    say,
+    say_aside,
+    settings_of,
+)
 from appliance.commands.box import Box, open_box
 
 if TYPE_CHECKING:
@@ -154,21 +167,12 @@ def _aside(box: Box) -> tuple[Any, Any]:
     return store, station_end(box.conn, store, now=lambda: box.clock.stamp().wall, say=lambda *_step, **_ids: None, seals=seals)
 
 
-def _quarantine_list_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--waiting", action="store_true", help="only what has not been taken since")
-
-
 def _quarantine_list(args: argparse.Namespace) -> int:
     from appliance.store import aside
 
     for one in aside.listing(open_box(args).conn, waiting=args.waiting):
         say(one._asdict())
     return DONE
-
-
-def _quarantine_show_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("id", type=int, help="a number of the list")
-    parser.add_argument("--out", metavar="FILE", type=Path, help="write the bytes there, exactly as they came; they may name patients")
 
 
 def _quarantine_show(args: argparse.Namespace) -> int:
@@ -180,15 +184,8 @@ def _quarantine_show(args: argparse.Namespace) -> int:
     payload = aside.payload(box.conn, args.id)
     if found is None or payload is None:
         raise Refused(f"Không có mục số {args.id}.", f"nothing with the number {args.id} was set aside: tram quarantine list")
-    say(found._asdict() | {"begins": payload[:16].hex()})
-    if args.out is not None:
-        args.out.write_bytes(payload)
+    say_aside(found._asdict(), payload, args.out)
     return DONE
-
-
-def _quarantine_replay_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("id", type=int, nargs="*", help="numbers of the list")
-    parser.add_argument("--all", action="store_true", help="everything that waits")
 
 
 def _quarantine_replay(args: argparse.Namespace) -> int:
@@ -212,7 +209,7 @@ COMMANDS = (
     Command("store salvage", "a new store from what can be read; the damaged one is kept beside it", nothing, _store_salvage),
     Command("store copy", "an encrypted copy of the store on a second medium, read back", _store_copy_arguments, _store_copy),
     Command("store room", "how full it is, and what left the card to make room", nothing, _store_room),
-    Command("quarantine list", "what could not be read or sent, kept byte-exact", _quarantine_list_arguments, _quarantine_list),
-    Command("quarantine show", "one of it, and its bytes into a file", _quarantine_show_arguments, _quarantine_show),
-    Command("quarantine replay", "read it again with this version", _quarantine_replay_arguments, _quarantine_replay),
+    Command("quarantine list", "what could not be read or sent, kept byte-exact", aside_list, _quarantine_list),
+    Command("quarantine show", "one of it, and its bytes into a file", aside_show, _quarantine_show),
+    Command("quarantine replay", "read it again with this version", aside_replay, _quarantine_replay),
 )

@@ -2,10 +2,9 @@
 
 import argparse
 import sys
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from appliance.commandline import DONE, REFUSED, USAGE, Command, say
+from appliance.commandline import DONE, REFUSED, USAGE, Command, aside_list, aside_replay, aside_show, say, say_aside
 from cloud_bridge.commands.bridge import InputError, open_store
 from cloud_bridge.commands.processes import station_key_of, taker_of
 
@@ -46,10 +45,6 @@ def _sms_take(args: argparse.Namespace) -> int:
     return DONE
 
 
-def _quarantine_list_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--waiting", action="store_true", help="only what has not been taken since")
-
-
 def _quarantine_list(args: argparse.Namespace) -> int:
     from datetime import UTC, datetime
 
@@ -63,11 +58,6 @@ def _quarantine_list(args: argparse.Namespace) -> int:
     return DONE
 
 
-def _quarantine_show_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("id", type=int, help="a number of the list")
-    parser.add_argument("--out", metavar="FILE", type=Path, help="write the bytes there, exactly as they came; they may name patients")
-
-
 def _quarantine_show(args: argparse.Namespace) -> int:
     from cloud_bridge.store import review
     from cloud_bridge.store.engine import reading
@@ -78,15 +68,8 @@ def _quarantine_show(args: argparse.Namespace) -> int:
         payload = review.quarantined_bytes(tx, args.id)
     if found is None or payload is None:
         raise InputError("id", args.id, "a number of tram-bridge quarantine list", "3")
-    say(found._asdict() | {"begins": payload[:16].hex()})
-    if args.out is not None:
-        args.out.write_bytes(payload)
+    say_aside(found._asdict(), payload, args.out)
     return DONE
-
-
-def _quarantine_replay_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("id", type=int, nargs="*", help="numbers of the list")
-    parser.add_argument("--all", action="store_true", help="everything that waits")
 
 
 def _quarantine_replay(args: argparse.Namespace) -> int:
@@ -126,7 +109,7 @@ def relay_of(settings: "Settings", engine: "Engine") -> tuple[Any, Any]:
 
 COMMANDS = (
     Command("sms take", "an emergency message that a gateway received; prints the reply to send back", _sms_take_arguments, _sms_take),
-    Command("quarantine list", "messages that could not be read, kept byte-exact", _quarantine_list_arguments, _quarantine_list),
-    Command("quarantine show", "one of them, and its bytes into a file", _quarantine_show_arguments, _quarantine_show),
-    Command("quarantine replay", "read them again with this version, once only", _quarantine_replay_arguments, _quarantine_replay),
+    Command("quarantine list", "messages that could not be read, kept byte-exact", aside_list, _quarantine_list),
+    Command("quarantine show", "one of them, and its bytes into a file", aside_show, _quarantine_show),
+    Command("quarantine replay", "read them again with this version, once only", aside_replay, _quarantine_replay),
 )
