@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 
 def _status_code_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("code", metavar="CODE", help="the eight letters that the station reads out, or the text of its first page's QR code")
+    parser.add_argument("code", metavar="CODE", help="the eight letters the station reads out, or what its first page's QR code says")
     parser.add_argument("--station", metavar="ID", default="", help="say too whether the code can be this station's")
 
 
