@@ -258,6 +258,11 @@ def traffic_of(sock: socket.socket) -> Traffic:
     return Traffic(sent, segments_out, received, segments_in, segments_out - full_out, segments_in - full_in, header, trip / 1e6)
 
 
+def _cork(sock: socket.socket, shut: bool) -> None:
+    """Whether TCP holds a packet that is not full (for 200 ms at most, tcp(7)); opening it sends what was held."""
+    sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_CORK, int(shut))
+
+
 @dataclass
 class MqttLink:
     """One end's line to its broker. Satisfies `appliance.relay.line.Link`.
@@ -666,11 +671,17 @@ class MqttLink:
         self._fail("refused" if code == errno.ECONNREFUSED else "unreachable", OSError(code, errno.errorcode.get(code, str(code))))
 
     def _shake(self) -> None:
+        """A step of the handshake. The last of ours shares its packet with CONNECT, so TCP is corked until that is written: of two small
+        packets on a bad link one more is lost, and each costs a header.
+        """
         assert isinstance(self._sock, ssl.SSLSocket)
+        sock = self._sock
         try:
-            self._sock.do_handshake()
+            _cork(sock, True)
+            sock.do_handshake()
         except ssl.SSLWantReadError:
             self._wants = "read"
+            _cork(sock, False)
         except ssl.SSLWantWriteError:
             self._wants = "write"
         except ssl.SSLCertVerificationError as error:
@@ -679,7 +690,10 @@ class MqttLink:
             self._session = None  # should it be the session that the broker did not like
             self._fail("tls", error)
         else:
-            self._speak(self._sock)
+            self._speak(sock)
+            self.flush()
+            if self._sock is sock:
+                _cork(sock, False)
 
     def _speak(self, sock: socket.socket) -> None:
         """CONNECT, in the version we believe the broker speaks."""

@@ -268,6 +268,14 @@ def test_tls_with_certificates_on_both_sides(secure: tuple[servers.Broker, Path]
     assert one._sock.session_reused
 
 
+def test_connect_shares_a_packet_with_the_end_of_the_handshake(secure: tuple[servers.Broker, Path], link: Callable[..., MqttLink]) -> None:
+    """Until the line is up two packets of ours carry something: the ClientHello, and the rest."""
+    running, folder = secure
+    context = tls_context(f"{folder}/ca.pem", f"{folder}/client.pem", f"{folder}/client.key")
+    said = opened(link(0, broker=Broker("localhost", running.port, context))).traffic
+    assert said.segments_out - said.bare_out == 2
+
+
 def test_the_first_flight_is_not_filled_up() -> None:
     """A fifth of a second of a thin line: what TLS says first holds nothing that nobody needs."""
     coming, going = ssl.MemoryBIO(), ssl.MemoryBIO()
