@@ -54,6 +54,16 @@ has_zbar() {
   return 1
 }
 
+# A software TPM, and the libraries by which systemd speaks to it (tests/test_cli_key.py).
+has_tpm() {
+  has swtpm || return 1
+  for lib in libtss2-tcti-swtpm.so.0 libtss2-esys.so.0 libtss2-rc.so.0; do
+    found=no
+    for folder in /usr/lib /usr/lib/*-linux-gnu /usr/lib64; do [ -e "$folder/$lib" ] && found=yes; done
+    [ "$found" = yes ] || return 1
+  done
+}
+
 # The Debian packages that $1 (demo or test) still needs, one word each.
 missing() {
   find_python >/dev/null || printf 'python3 python3-venv '
@@ -71,6 +81,7 @@ missing() {
   has cupsd || printf 'cups-daemon '
   has lpadmin || printf 'cups-client '
   has_zbar || printf 'libzbar0 '
+  has_tpm || printf 'swtpm libtss2-tcti-swtpm0 libtss2-esys-3.0.2-0 libtss2-rc0 '
   # The packet filter is tried in a network of its own, which is root's to make.
   [ "$(id -u)" = 0 ] || return 0
   has nft || printf 'nftables '

@@ -20,6 +20,7 @@ HIGHER: Mapping[str, tuple[float, str]] = {
     "tram-accepted.service": (1.1, "it changes the machine's own packet filter: one capability, in the machine's own network"),
     "tram-support.service": (1.1, "it speaks to a far end that is a name; where it is an address, to that alone"),
     "tram-bridge-door.service": (1.1, "it answers whoever comes, and tells the broker"),
+    "tram-key.service": (1.1, "root's: it asks the board's chip, whose node belongs to another user; no network"),
     "mosquitto.service": (1.1, "it answers whoever comes; Debian's unit, behind walls of the role broker (9.4 without)"),
     "tram-front.service": (1.3, "it answers the station's own network and hands on to the screens: TLS, one port, that network alone"),
     "tram-keep.service": (1.4, "it copies folders of every owner as they are: root, with four of its capabilities, no network, no device"),
