@@ -822,6 +822,7 @@ class Pump:
             talk = self.talks[station]
             sender = talk.sender
             sender.overdue(now)
+            sender.unanswered(now)
             if self.link.up and sender.busy and not talk.answered and talk.hello is None:
                 self._greet(talk, now)  # said in the next turn, which `_wait` asks for at once
             room = min(self.pace.room, self.link.room if self.link.up else 0)
@@ -848,6 +849,7 @@ class Pump:
                 return False
             if receipted:
                 self.unheard = now if self.unheard is None else self.unheard
+                piece.flight.unsure = piece.lane in AT_ONCE
             else:
                 self.pace.sent(token, len(piece.payload), now)
             self.quiet = now
@@ -897,7 +899,7 @@ class Pump:
                 continue
             waits.append(None if due is None else due - now)
             if talk.verified:
-                waits.append(talk.sender.overdue(now))
+                waits += [talk.sender.overdue(now), talk.sender.unanswered(now)]
                 if self.pace.room > 0 and self.link.room > 0:
                     waits.append(talk.sender.wait(now, metered=self.end.metered, credit=self._credit(talk), most=self._most(now)))
                     waits.append(None if talk.answered or not talk.sender.todo else talk.up + GRACE - now)

@@ -34,7 +34,8 @@ QUIET = 5.0
 a PUBACK beside it costs 80 B and often an acknowledgement of TCP. A stream of messages has its window, and so its PUBACKs."""
 UNHEARD = 15.0
 """With no PUBACK to wait for, the line is asked whether it lives when nothing has come so long after such a message. With 20 s for the
-answer it is given up sooner than one that owes a PUBACK (`PATIENCE`)."""
+answer it is given up sooner than one that owes a PUBACK (`PATIENCE`). Without a receipt for so long one of
+lanes 0-1 goes again, at QoS 1."""
 CREDIT = 256
 """Parcels sent and not yet receipted, at most, while the other end answers."""
 CREDIT_UNANSWERED = 16

@@ -16,7 +16,7 @@ from appliance.contract.lanes import BATCH_SECONDS, CHUNK_BYTES, Lane
 from appliance.contract.parcels import Header, pack, peek, split
 from appliance.contract.receipts import LaneReceipt
 from appliance.relay.marks import Marks, Range, marks_of
-from appliance.relay.rules import FULL_ALREADY, Rate, Turns, ready, resend_after
+from appliance.relay.rules import FULL_ALREADY, UNHEARD, Rate, Turns, ready, resend_after
 from appliance.relay.seals import HOLD, SEALED_MORE, Clear, NoKeyError, Seals, leading
 from appliance.relay.storage import ASIDE_RANGES, SET_ASIDE, TAKEN, Parcel, Queued, Storage, Stream, Tx, Waiting
 
@@ -26,13 +26,17 @@ ROWS_AT_ONCE = 256
 
 @dataclass(eq=False)
 class Flight:
-    """A parcel under way. `parts` are its messages once read, `next` the first one not sent, `told` the journal ids of its events."""
+    """A parcel under way. `parts` are its messages once read, `next` the first one not sent, `told` the journal ids of its events.
+
+    `unsure`: it is of a lane that does not wait and left at QoS 0, so nobody keeps it for an end that is away for a moment.
+    """
 
     parcel: Parcel
     parts: list[bytes] | None = None
     next: int = 0
     sent: float = 0.0
     fresh: bool = False
+    unsure: bool = False
     told: list[dict[str, Any]] = field(default_factory=list)
 
 
@@ -124,6 +128,16 @@ class Sender:
         for flight in gone:
             del self.flying[flight.parcel.number]
         self._again(gone)
+
+    def unanswered(self, now: float) -> float | None:
+        """Put what is `unsure` and was answered by nothing for `UNHEARD` among what is to be sent; seconds until the next will be.
+
+        The broker gave it to whoever was there: a bridge that was being started anew was not. At QoS 1 it is kept for it.
+        """
+        waits = {number: flight.sent + UNHEARD - now for number, flight in self.flying.items() if flight.unsure}
+        lost = [self.flying.pop(number) for number, wait in waits.items() if wait <= 0]
+        self._again(lost)
+        return min((wait for wait in waits.values() if wait > 0), default=None)
 
     def overdue(self, now: float) -> float | None:
         """Put what was sent too long ago among what is to be sent; seconds until the next will be, None when nothing flies."""
@@ -381,7 +395,7 @@ class Sender:
 
     def _again(self, flights: Sequence[Flight]) -> None:
         for flight in flights:
-            again = flight if flight.fresh else replace(flight, parts=None, told=[])
+            again = flight if flight.fresh else replace(flight, parts=None, told=[], unsure=False)
             again.next = 0
             self.todo.setdefault(flight.parcel.lane, deque()).append(again)
         for lane, queue in self.todo.items():
