@@ -146,7 +146,7 @@ def test_without_a_chip_the_key_is_a_file_and_that_is_said_plainly(box: Path, ca
     assert tram(box, "key", "bind") == 1
     assert "no TPM 2" in capfd.readouterr().err
     tram(box, "check")
-    assert "Khóa dữ liệu" in (shown := capfd.readouterr().out) and "ai lấy thẻ là có cả hai" in shown
+    assert "Khóa gắn với bo mạch" in (shown := capfd.readouterr().out) and "ai lấy thẻ là có cả hai" in shown
 
 
 def test_a_tpm_binds_the_key_at_the_first_start_after_the_enrolment(box: Path, chip: Callable[[str], None], capfd: Captured) -> None:

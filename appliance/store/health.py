@@ -40,7 +40,7 @@ NAMES: dict[str, Pair] = {name: name_of(name) for name in LIGHTS} | {
     "camera": ("Camera", "camera"),
     "printer": ("Máy in", "printer"),
     "panel": ("Đèn, chuông, nút gọi", "lamp, buzzer, button"),
-    "key": ("Khóa dữ liệu", "store's key"),
+    "key": ("Khóa gắn với bo mạch", "key bound to the board"),
 }
 """Every line there is, the six lights first."""
 

@@ -143,6 +143,23 @@ def a_chip_that_is_late_is_waited_for(box: Machine) -> None:
     until(lambda: state(box, "tram-init.service") == "active", 180, every=1, what="the store")
 
 
+def a_release_from_before_takes_the_plain_file(box: Machine) -> None:
+    """The program is turned back to one that knows no `tram key`, after `tram key unbind`: it starts, as it always did.
+
+    (The chip goes on from the look before: a TPM counts each time it is cut off as a guess, and swtpm locks itself after few.)
+    """
+    box.run("env", "SYSTEMD_TPM2_DEVICE=swtpm:path=/run/chip/s", TRAM, "key", "unbind")
+    assert names(box) == ["store.key"]
+    (commands,) = (box.files / "opt/tram/current/lib").glob("python3*/site-packages/appliance/cli.py")
+    text = commands.read_text()
+    commands.write_text(text.replace('    "key": "key",\n', ""))
+    assert box.run(TRAM, "key", "open", check=False).returncode == 2
+    box.run("systemctl", "stop", "tram-init.service")
+    box.run("rm", "-rf", "/run/tram-key")
+    box.run("systemctl", "start", "tram-init.service")
+    assert names(box) == ["store.key"]
+
+
 def main() -> int:
     """Set it up and look; 0 when everything was seen."""
     try:
@@ -156,6 +173,7 @@ def main() -> int:
             a_restart_needs_the_chip_and_no_file(box, key)
             another_machines_chip_starts_nothing(box)
             a_chip_that_is_late_is_waited_for(box)
+            a_release_from_before_takes_the_plain_file(box)
             print(box.said("systemd-analyze", "security", "--no-pager", "tram-key.service").splitlines()[-1])
     except MissingError as missing:
         print(f"rig: no machine here: {missing}", file=sys.stderr)
