@@ -49,13 +49,13 @@ def mounted(folder: Path, backing: Path, dies: int) -> Iterator[tuple[Path, Path
         [sys.executable, "-m", "tests.prove.forgetful", str(backing), str(mount), str(kept), str(dies)], folder / "fuse.log"
     )
     try:
-        until(lambda: process.poll() is not None or os.path.ismount(mount), 20, what="the card to be mounted")
+        until(lambda: process.poll() is not None or os.path.ismount(mount), 120, what="the card to be mounted")
         if process.poll() is not None:
             raise SkippedError(f"cannot mount: {(folder / 'fuse.log').read_text()[-200:]}")
         yield mount, kept
     finally:
         subprocess.run([servers.find("fusermount3") or servers.find("fusermount") or "fusermount", "-u", "-z", str(mount)], check=False)
-        until(lambda: process.poll() is not None, 20, what="the card to be let go")
+        until(lambda: process.poll() is not None, 120, what="the card to be let go")
 
 
 def tram(folder: Path, *words: str, bug: str = "") -> tuple[int, dict[str, Any], str]:
