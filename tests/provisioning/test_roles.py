@@ -1,8 +1,11 @@
 """What can be said of the roles without a machine: they parse, they document themselves, they refuse what is wrong, they hold no secret."""
 
+import grp
 import os
+import pwd
 import re
 import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -97,6 +100,66 @@ def test_a_wrong_variable_is_refused_with_an_example_before_anything_changes(wro
     assert found.returncode != 0
     assert example in re.sub(r"\s+", " ", found.stdout + found.stderr), found.stdout[-3000:]
     assert "unreachable=0" in found.stdout and "changed=0" in found.stdout
+
+
+def test_what_is_told_of_a_changed_file_is_a_reader_that_exists() -> None:
+    """Every `notify` of an entry of tram.box.files is the name of a handler; Ansible would find out only when the file changes."""
+    handlers = {one["name"] for file in PROVISIONING.glob("roles/*/handlers/main.yml") for one in yaml.safe_load(file.read_text())}
+    told = set()
+    for file in PROVISIONING.glob("roles/*/tasks/*.yml"):
+        for task in tasks_of(yaml.safe_load(file.read_text())):
+            for entry in (task.get("tram.box.files") or {"files": []})["files"]:
+                notify = entry.get("notify", [])
+                told |= {notify} if isinstance(notify, str) else set(notify)
+    assert len(told) > 15 and told <= handlers, told - handlers
+
+
+def tasks_of(found: list[dict[str, Any]]) -> Iterator[dict[str, Any]]:
+    """The tasks of a file, those of its blocks too."""
+    for task in found:
+        yield task
+        yield from tasks_of(task.get("block", []) + task.get("rescue", []))
+
+
+def test_files_are_written_once_whole_and_told_one_by_one(tmp_path: Path) -> None:
+    """What differs is written and its own handler told; what is refused leaves the old file; the same again changes nothing."""
+    place = tmp_path / "box"
+    place.mkdir()
+    me = {"owner": pwd.getpwuid(os.getuid()).pw_name, "group": grp.getgrgid(os.getgid()).gr_name}
+    (tmp_path / "drawn.j2").write_text("{{ item }} {{ said }}\n")
+    entries: list[dict[str, Any]] = [
+        {"folder": True, "path": f"{place}/*", "each": ["inner"]},
+        {"template": str(tmp_path / "drawn.j2"), "path": f"{place}/inner/*.conf", "each": {"a": "first", "b": "second"}, "notify": "Read"},
+        {"content": "never 480713\n", "path": f"{place}/secret", "mode": "0600", "hidden": True, "notify": "Read the secret"},
+        {"link": "/dev/null", "path": f"{place}/link"},
+        {"content": "kept\n", "path": f"{place}/kept", "keep": True},
+        {"absent": True, "path": f"{place}/gone"},
+        {"content": "{{ said }}\n", "path": f"{place}/looked", "validate": "grep -q good %s"},
+    ]
+    handlers = [{"name": name, "ansible.builtin.debug": {"msg": f"told: {name}"}} for name in ("Read", "Read the secret")]
+    play = {"hosts": "localhost", "connection": "local", "gather_facts": False, "handlers": handlers, "vars": {"said": "good"}}
+    play["tasks"] = [{"tram.box.files": {"files": [{**one, **me} for one in entries]}}]
+    book = tmp_path / "book.yml"
+    book.write_text(yaml.safe_dump([play]))
+    (place / "kept").write_text("other\n")
+    (place / "gone").mkdir()
+    python = ("-e", f"ansible_python_interpreter={sys.executable}")
+    looked = ansible(tmp_path / "a", "ansible-playbook", str(book), *python, "--check", "--diff")
+    assert looked.returncode == 0 and "changed=1" in looked.stdout and "480713" not in looked.stdout, looked.stdout + looked.stderr
+    assert sorted(one.name for one in place.iterdir()) == ["gone", "kept"]
+    first = ansible(tmp_path / "a", "ansible-playbook", str(book), *python)
+    assert first.stdout.count("told: ") == 2, first.stdout + first.stderr
+    assert (place / "inner/b.conf").read_text() == "second good\n" and (place / "kept").read_text() == "other\n"
+    assert (place / "secret").stat().st_mode & 0o777 == 0o600 and (place / "link").readlink() == Path("/dev/null")
+    assert not (place / "gone").exists()
+    again = ansible(tmp_path / "a", "ansible-playbook", str(book), *python)
+    assert "changed=0" in again.stdout and "told: " not in again.stdout, again.stdout
+    (place / "inner/a.conf").write_text("somebody else\n")
+    one = ansible(tmp_path / "a", "ansible-playbook", str(book), *python)
+    assert "told: Read" in one.stdout and "told: Read the secret" not in one.stdout
+    refused = ansible(tmp_path / "a", "ansible-playbook", str(book), *python, "-e", "said=bad")
+    assert refused.returncode != 0 and (place / "looked").read_text() == "good\n"
+    assert [each.name for each in place.iterdir() if each.name.startswith(".")] == []
 
 
 def test_no_secret_stands_in_plain_text() -> None:
