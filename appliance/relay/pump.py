@@ -779,7 +779,7 @@ class Pump:
     def _receipts(self, talk: Talk, me: bytes, now: float, held: Held) -> dict[Stream, bytes]:
         receipts: dict[Stream, bytes] = {}
         for stream in talk.owed(now)[: max(0, talk.reserved - talk.counter)]:
-            news = talk.due.pop(stream).events
+            del talk.due[stream]
             marks, aside = held[0][stream], held[1][stream]
             lanes = tuple(lane_receipt(lane, marks[lane], aside.get(lane, ())) for lane in sorted(marks))
             receipt = Receipt(
@@ -787,9 +787,7 @@ class Pump:
                 key_id=self.end.sign[0], refused=tuple(talk.refused),
             )  # fmt: skip
             talk.counter += 1
-            talk.recent[stream] = now
-            if news:  # the answer to a hello keeps nobody waiting
-                talk.receipted = now
+            talk.receipted = talk.recent[stream] = now
             self.counts.receipts_out += 1
             receipts[stream] = seal_receipt(receipt, self.end.sign[1])
         if receipts:

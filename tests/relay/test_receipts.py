@@ -506,27 +506,3 @@ def test_two_openings_of_one_file_see_one_truth(world: World) -> None:
     other = connect(world.folder / "station.db", key=STORE_KEY)
     assert other.execute("SELECT state FROM outbox").fetchone()[0] == 2
     other.close()
-
-
-def test_the_answer_to_a_hello_does_not_keep_the_next_receipt_waiting(world: World) -> None:
-    """It says nothing new: the first receipt for something that came goes at once, the next one 2 s later."""
-    world.settle()
-    world.pass_time(5.0)
-    world.net.cut("down")
-    world.turn("station")
-    world.pass_time(5.0)
-    for waiting in (False, True):
-        for _ in range(3):
-            world.turn("station")
-            world.net.carry("up")
-            world.turn("bridge")
-            world.net.carry("down")
-        world.record(2)
-        world.turn("station")
-        world.net.carry("up")
-        world.turn("bridge")
-        world.net.carry("down")
-        world.turn("station")
-        assert bool(world.owed()) is waiting
-    world.settle()
-    assert world.judge() == []
