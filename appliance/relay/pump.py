@@ -8,6 +8,7 @@ leaves the messages unacknowledged in `Pump.basket` and comes out of `turn` as i
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
+from heapq import heappop, heappush
 from typing import Any
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
@@ -46,6 +47,7 @@ from appliance.relay.rules import (
     WINDOW,
     Budget,
     Pace,
+    ask_later,
     backoff,
     hello_again,
     soonest,
@@ -138,7 +140,7 @@ class Counts:
 class Pump:
     """The crank of one end. `stations`: (station, shard) of the talks known from the start (at the station: its own one). `reader`:
     reads a message, or has read it already. `pressed`: whether more has come than was handed over; then no receipt of an
-    urgent lane lingers, since what is taken next may take long.
+    urgent lane lingers, since what is taken next may take long. `later`: when stations that have not answered are asked again, a heap.
     """
 
     storage: Storage
@@ -165,6 +167,7 @@ class Pump:
     unheard: float | None = None
     safe: tuple[int, float] = (0, float("-inf"))
     ask_round: bool = True
+    later: list[tuple[float, str]] = field(default_factory=list)
     due: float = float("-inf")
     doubtful: bool = True
     reader: Callable[[Message, str], Heard] | None = None
@@ -196,6 +199,7 @@ class Pump:
         taken = self._take(now, at)
         if self.ask_round and self.link.up:
             self._ask_round(now)
+        self._ask_later(now)
         self._speak(now)
         for message in taken:
             self.link.done(message.token)
@@ -296,6 +300,8 @@ class Pump:
             self.reason = "packet-size"
         for talk in self.talks.values():
             talk.sender.limit, talk.sender.more = self.limit, max(0, min(SEALED_MORE, self.link.largest - self.limit))
+            if self.end.way == DOWN and talk.hello is not None:
+                heappush(self.later, (now, talk.station))  # asked on the line that fell, and not answered
             talk.connected(now)
             if up.greeted:
                 talk.hello = now + (HELLO_URGENT if talk.sender.urgent else hello_again(talk.tries, self.end.metered))
@@ -309,6 +315,15 @@ class Pump:
             for station, shard in self.storage.everyone(tx):
                 self._greet(self._talk(station, shard), now)
         self.ask_round = False
+
+    def _ask_later(self, now: float) -> None:
+        """The question of a bridge that has just begun, once more to those who have not answered any. Until they do, they may believe what
+        a copy of it from before has told them.
+        """
+        while self.link.up and self.later and self.later[0][0] <= now:
+            talk = self.talks[heappop(self.later)[1]]
+            if not talk.verified and talk.hello is None:
+                self.live[talk.station], talk.hello = None, now
 
     def _down(self, down: Down, now: float) -> None:
         self.opening, self.reason = False, down.reason
@@ -468,7 +483,7 @@ class Pump:
         peer = self.storage.peer(tx, talk.station)
         if current:
             if receipt.counter <= talk.seen.get((receipt.store, stream), -1):
-                return self._ignored
+                return lambda: self._contradicted(talk, stream, receipt, now)
         elif peer is None or receipt.store != peer.incarnation or receipt.counter <= peer.counter:
             return self._ignored
         if self._ahead(tx, stream, receipt, marks):
@@ -478,6 +493,14 @@ class Pump:
             self.end.renew(tx, talk.station)
             return self._renewed
         return self._settle(tx, talk, stream, receipt, peer, now, at, current=current)
+
+    def _contradicted(self, talk: Talk, stream: Stream, receipt: Receipt, now: float) -> None:
+        """An answer to our present question that is older than the last one. If it vouches for less, that one may have been the late answer
+        of a bridge in whose place an older copy has begun, and this one the copy's: another question tells.
+        """
+        self._ignored()
+        if self._less(talk.sender, stream, receipt) and talk.hello is None:
+            self._greet(talk, now + 1.0)
 
     def _safe(self, tx: Tx, talk: Talk, stream: Stream, receipt: Receipt, marks: Mapping[int, Marks]) -> Callable[[], None]:
         """A verified backup of the bridge holds these. It settles nothing, and counts only from the store whose receipts count, with
@@ -505,7 +528,7 @@ class Pump:
             peer = Peer(receipt.store)
             self.storage.keep_peer(tx, talk.station, peer, talk.shard, at)
             self.doubtful = True  # the store may have something to say to another incarnation
-        less = not current and any(sender.vouched.get((stream, lane.lane), Marks()).minus(marks_of(lane)) for lane in receipt.lanes)
+        less = not current and self._less(sender, stream, receipt)
         settled = [
             (lane.lane, first, last)
             for lane in self._lanes(sender, stream, receipt)
@@ -532,6 +555,11 @@ class Pump:
             self._tell_settled(stream, settled)
 
         return act
+
+    def _less(self, sender: Sender, stream: Stream, receipt: Receipt) -> bool:
+        """True when the other end has vouched for something that this receipt does not name."""
+        lanes = self._lanes(sender, stream, receipt)
+        return any(sender.vouched.get((stream, lane.lane), Marks()).minus(marks_of(lane)) for lane in lanes)
 
     def _lanes(self, sender: Sender, stream: Stream, receipt: Receipt) -> list[LaneReceipt]:
         """The receipt's lanes, and an empty one for each lane it vouched for earlier and does not name any more."""
@@ -754,6 +782,8 @@ class Pump:
         talk.hello = now + hello_again(talk.tries, self.end.metered or self.end.way == DOWN)
         if self.end.way == DOWN and talk.tries >= ASKED and not talk.sender.busy:
             talk.hello = None  # it is away, and will say hello itself when it comes
+            if not talk.verified:
+                heappush(self.later, (now + ask_later(talk.tries - ASKED + 1), talk.station))
         origins = [stream.origin for stream in self.end.streams(tx, talk.station)] or [self.end.me(tx)]
         said = []
         for origin in origins:
@@ -891,6 +921,7 @@ class Pump:
         waits.append(None if self.unheard is None else self.unheard + UNHEARD - now)
         held = self._held(now)
         waits.append(held if held > 0 else None)
+        waits.append(self.later[0][0] - now if self.later else None)
         for station in list(self.live):
             talk = self.talks[station]
             due = talk.next_due()

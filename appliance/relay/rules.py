@@ -64,6 +64,9 @@ LASTING = 60.0
 copied card beside the original) would throw each other out twice a second for ever, with a TLS handshake each time."""
 HELLO_FIRST, HELLO_MOST, HELLO_MOST_METERED = 2.0, 60.0, 300.0
 """An unanswered hello is repeated with doubling waits between these."""
+ASK_LATER, ASK_LATER_MOST = 300.0, 6 * 3600.0
+"""A station that does not answer a bridge which has just begun is away, and says hello when it comes; or it is there, with nothing to
+say, and its broker dropped the question: between these, doubling, it is asked again. 14,000 that are away cost a question every 1.5 s."""
 HELLO_URGENT = 1.0
 """One that left with CONNECT is a round trip old when the line is up, and its answer due: with something of lane 0 waiting it is repeated
 so soon (what is sent also has TCP look for an answer that was lost: it waited up to 2 s more, measured)."""
@@ -81,6 +84,11 @@ def backoff(attempt: int, draw: float, *, urgent: bool = False) -> float:
 def hello_again(tries: int, metered: bool) -> float:
     """Seconds between unanswered hello number `tries` (from 1) and the next."""
     return min(HELLO_MOST_METERED if metered else HELLO_MOST, HELLO_FIRST * 2.0 ** min(tries - 1, 16))
+
+
+def ask_later(rounds: int) -> float:
+    """Seconds until the bridge asks a station again that has answered none of `rounds` rounds of questions (from 1)."""
+    return min(ASK_LATER_MOST, ASK_LATER * 2.0 ** min(rounds - 1, 16))
 
 
 def resend_after(silent: int) -> float:

@@ -518,8 +518,12 @@ class Town:
         for _ in range(SETTLE_ROUNDS):
             moved = self.work(1)
             quiet = quiet + 1 if not moved and not self.owed() else 0
-            if quiet >= 3:
+            here = {box.name for box in self.boxes}
+            later = [when for when, name in self.bridge.later if name in here]
+            if quiet >= 3 and not later:
                 return []
+            if quiet >= 3:  # the bridge means to ask somebody again
+                self.pass_time(max(0.0, min(later) - self.now))
             self.pass_time(0.3 if moved else 20.0)
         return [f"never comes to rest: {self.owed()}"]
 

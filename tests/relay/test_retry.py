@@ -6,7 +6,8 @@ from pathlib import Path
 import pytest
 
 from appliance.contract.lanes import Lane
-from appliance.relay.rules import BACKOFF_FIRST, BACKOFF_MOST, BACKOFF_URGENT, LASTING, ROUTE_SECONDS
+from appliance.relay.pump import ASKED
+from appliance.relay.rules import ASK_LATER, ASK_LATER_MOST, BACKOFF_FIRST, BACKOFF_MOST, BACKOFF_URGENT, LASTING, ROUTE_SECONDS
 from tests.world import STATION, World
 
 
@@ -86,6 +87,54 @@ def test_a_bridge_that_comes_back_asks_at_once_however_long_its_connection_takes
         world.pass_time(0.25)
     assert "up" not in world.owed()
     assert world.told_bridge()[uid][0] == 1
+    world.close()
+
+
+@pytest.mark.parametrize("how", ["all three are dropped", "the bridge's line falls"])
+def test_a_bridge_put_back_asks_until_it_is_answered(tmp_path: Path, how: str) -> None:
+    """A station that has nothing to say and whose line stays up believes an older copy of the bridge, until it hears the question."""
+    world = World(tmp_path, seed=2)
+    world.settle()
+    backup = world.backup()
+    uid = world.record(Lane.READINGS)
+    world.settle()
+    world.restore_backup(backup)
+    assert world.vouched_wrongly()
+    for _ in range(ASKED if how.startswith("all") else 1):
+        world.turn("bridge")
+        assert world.net.queues["down"]
+        world.net.queues["down"].clear()
+        world.turn("station")
+        world.pass_time(60.0)
+    if how.startswith("the"):
+        world.net.cut("up")
+    for _ in range(20):
+        world.turn("bridge")
+        world.net.carry("down")
+        world.turn("station")
+        world.net.carry("up")
+        world.pass_time(ASK_LATER / 10)
+    assert not world.vouched_wrongly()
+    assert world.told_bridge()[uid][0] == 1
+    assert not world.bridge.later or not world.bridge.live
+    world.close()
+
+
+def test_a_station_that_is_away_is_asked_ever_more_rarely(tmp_path: Path) -> None:
+    """It will say hello itself: the bridge's question is for one that is there."""
+    world = World(tmp_path, seed=2)
+    world.settle()
+    world.cut_power("bridge")
+    world.net.cut("down")
+    asked, day = [], world.now + 86_400.0
+    while world.now < day:
+        before = len(world.net.carried)
+        wait = world.turn("bridge")
+        asked += [world.now] * (len(world.net.carried) - before)
+        world.pass_time(max(0.05, min(wait or 0.05, 3600.0)))
+    assert asked[ASKED] - asked[ASKED - 1] >= ASK_LATER
+    assert longest(asked) <= ASK_LATER_MOST + 60.0
+    assert len(asked) <= ASKED + 12
     world.close()
 
 
