@@ -171,7 +171,7 @@ def test_a_bridge_put_back_to_yesterday_gets_everything_again_by_itself(world: W
 
 
 def test_the_late_answer_of_a_bridge_that_was_put_back_is_found_out(world: World) -> None:
-    """It bears the nonce of a question still open when the copy asked its own; the copy's answer has a lower number and vouches for less."""
+    """It bears the nonce of a question still open when the copy asked its own; that one's has a lower number and vouches for less."""
     world.settle()
     backup = world.backup()
     world.record(2)
