@@ -70,6 +70,8 @@ SAFE_STREAMS = 8
 """Streams of one talk that are told at once what is safe: a card that was put back more often hears of the rest next time."""
 SAFE_LOOK = 10.0
 """How often the store is asked whether there is another backup."""
+HEAVY = 4096
+"""So many bytes are a group of a backlog, and a good part of a second's work."""
 TOGETHER = 32
 """So many stations' receipts are made out of one look at what is in: behind an outage hundreds are due in a turn, and each look is a
 question to the database."""
@@ -196,6 +198,8 @@ class Pump:
             self._hurry(now)
             if not (happened or self.basket) and now < self.due and self._ripening(now) > 0:
                 return min(self._ripening(now), self.due - now)  # the usual case: one more row that may wait for others
+        if sum(len(one.payload) for one in self.basket) >= HEAVY and any(self.talks[station].urgent for station in self.live):
+            self._speak(now + self.end.linger)  # a receipt that lingers for what comes with a request lingers behind no group of others
         taken = self._take(now, at)
         if self.ask_round and self.link.up:
             self._ask_round(now)

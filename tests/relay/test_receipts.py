@@ -427,6 +427,30 @@ def test_behind_a_request_that_others_press_upon_the_receipt_does_not_linger(wor
         assert len(said(world)) == before + more
 
 
+@pytest.mark.parametrize("heavy", [False, True])
+def test_a_receipt_that_lingers_does_not_wait_for_a_group_of_others(world: World, *, heavy: bool) -> None:
+    """It waits for what comes with the request; a backlog that comes meanwhile is work for longer, and the receipt leaves before it."""
+    world.settle()
+    world.pass_time(5)
+    world.bridge.end = replace(world.bridge.end, linger=0.02)
+    before = len(said(world))
+    world.record(0)
+    world.turn("station")
+    world.net.carry("up")
+    world.turn("bridge")
+    assert len(said(world)) == before
+    for _ in range(200 if heavy else 1):
+        world.record(2, text=world.random(30).hex())
+    world.station.talks[STATION].sender.gathered = float("-inf")
+    found: list[int] = []
+    world.bridge.end = replace(world.bridge.end, apply=lambda _tx, _rows: found.append(len(said(world)) - before))
+    for _ in range(3):
+        world.turn("station")
+        world.net.carry("up")
+    world.turn("bridge")
+    assert found[0] == int(heavy)
+
+
 def test_receipts_of_readings_come_once_in_two_seconds_those_of_requests_at_once(world: World) -> None:
     """However many parcels arrive meanwhile."""
     world.settle()
