@@ -69,11 +69,15 @@ class _Poll:
         )
 
 
-def many_descriptors(stack: ExitStack) -> None:
-    """Let this process have as many files and sockets as the system allows."""
+def many_descriptors(stack: ExitStack, stations: int) -> None:
+    """Let this process, and the servers it starts, have what so many stations take: each three files and a socket."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
-    stack.callback(resource.setrlimit, resource.RLIMIT_NOFILE, (soft, hard))
+    want = max(hard, 4 * stations + 200)
+    try:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (want, want))
+    except (OSError, ValueError) as error:
+        raise SkippedError(f"{stations} stations need {want} open files, {hard} are allowed: run it as root") from error
+    stack.callback(resource.setrlimit, resource.RLIMIT_NOFILE, (soft, want))
     stack.callback(setattr, link, "select", link.select)
     link.select = _Poll  # type: ignore[attr-defined]
 
@@ -261,7 +265,7 @@ class Fleet:
     def lost(self) -> tuple[int, int, int]:
         """(events, lost, doubled)."""
         with self.site.engine.connect() as tx:
-            rows = tx.execute(text("SELECT station, lane, seq, body FROM relay_event WHERE station LIKE 'tram-1%'")).all()
+            rows = tx.execute(text("SELECT station, lane, seq, body FROM relay_event WHERE station LIKE 'tram-_____'")).all()
         here = {(row[0], row[1], row[2]) for row in rows}
         said = {(one.name, row[0], row[1]) for one in self.alive for row in one.conn.execute("SELECT lane, seq FROM outbox").fetchall()}
         return len(said), len(said - here), len(rows) - len({(row[0], bytes(row[3])) for row in rows})
@@ -274,7 +278,7 @@ def _percentile(values: list[float], share: float) -> float:
 def storm(count: int, keeps: int, seed: int, found: Found) -> float:
     """One fleet comes back and goes through a bridge that stands still; published per parcel that had to be said."""
     with ExitStack() as stack:
-        many_descriptors(stack)
+        many_descriptors(stack, count)
         fleet = Fleet(stack, count, keeps, seed)
         fleet.come()
         waits = [wait for one in fleet.alive for wait in one.waits]
