@@ -31,6 +31,8 @@ STATION = "tram-0001"
 FIRST, NEXT, OLD = "0.2.0", "0.3.0", "0.1.0"
 """The image's version, that of a newer bundle, that of one that is too old."""
 TRAM = "/opt/tram/current/bin/tram"
+BUILT = "built-in"
+"""Beside the image: how long its making took, for the runs that find it there."""
 LEVEL = "3"
 """How hard a bundle is packed here: quick rather than small."""
 PATIENCE = 1200
@@ -92,7 +94,7 @@ def keys(folder: Path) -> None:
     run(sys.executable, HERE / "bundle", "--new-key", folder / "bundle")
 
 
-def build(folder: Path, keep: Path, results: Results) -> Made:
+def build(folder: Path, keep: Path) -> Made:
     """The image with everything in it."""
     keys(folder)
     run(ROOT / "provisioning/wheelhouse", folder / "wheels.tar", "3.13", os.uname().machine)
@@ -105,12 +107,14 @@ def build(folder: Path, keep: Path, results: Results) -> Made:
     keep.mkdir(parents=True, exist_ok=True)
     began = time.monotonic()
     run(sys.executable, HERE / "build", "vm", "--values", folder / "values.toml", "--out", folder / "tram.img", "--keep", keep)
-    results.note("the image is built in", f"{time.monotonic() - began:.0f} s")
+    (folder / BUILT).write_text(f"{time.monotonic() - began:.0f} s")
     return Made(folder, folder / "tram.img")
 
 
 def looked_at(made: Made, results: Results) -> None:
     """Sizes, the list of parts, the signature over the checksums; nothing in it that two boxes would share."""
+    if (made.folder / BUILT).exists():
+        results.note("the image is built in", (made.folder / BUILT).read_text())
     used = sum(file.lstat().st_blocks for file in made.root.rglob("*")) * 512 >> 20
     results.note("root file system, with the screen", f"{used} MB")
     results.note("image", f"{made.image.stat().st_blocks * 512 >> 20} MB on the disk, {made.image.stat().st_size >> 20} MB on the card")
@@ -397,12 +401,13 @@ def broken(guest: Guest, tried: str) -> None:
 
 HEAD = """# What the longer rig last showed
 
-Written by `make rig` (script/rig cut, power, pi, image), never by hand, part by part as it was last run; the numbers depend on the machine.
+Written by `make rig` (script/rig), never by hand, part by part as it was last run; the numbers depend on the machine.
 The image is the `vm` of [images/](../../images/README.md) on a card of 8 GB, started by UEFI and GRUB. **No image has ever been booted
 on a board.**
 """
 TITLES = {
-    "station": "The roles, twice, in a container", "cut": "The power goes while a station is provisioned",
+    "station": "The roles, twice, in a container", "front": "The station's own computers, and a printer",
+    "key": "The store's key and its chip", "cut": "The power goes while a station is provisioned",
     "power": "The power goes under the store: replay of the write log",
     "image": "The image", "boot": "Starting it", "enrol": "Enrolment, and a device that is plugged in", "update": "Updates of the whole",
     "pi": "The parts of a Raspberry Pi's image",
@@ -439,7 +444,7 @@ def main() -> int:
     if not (said.folder and (folder / "tram.img").exists()):
         shutil.rmtree(folder, ignore_errors=True)
         folder.mkdir(parents=True)
-        build(folder, cache / "packages", image)
+        build(folder, cache / "packages")
     made = Made(folder, folder / "tram.img")
     looked_at(made, image)
     usb = stick(made, image) if said.only is None or "update" in said.only else None

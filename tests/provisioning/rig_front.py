@@ -1,15 +1,18 @@
 """The roles that are off by default, switched on: the screens for the station's own computers behind TLS, and a printer's queue.
 
-    python -m tests.provisioning.rig_front        (as root; a quarter of an hour on a quiet machine; script/rig front)
+    python -m tests.provisioning.rig_front        (as root; four minutes; script/rig front)
 
 The container station of test_station.py with a cable to its own network, where a computer stands, and with a printer that writes what it
-gets into a file. nginx and CUPS are Debian's, started by the roles; the computer signs in with a nurse's PIN.
+gets into a file. nginx and CUPS are Debian's, started by the roles; the computer signs in with a nurse's PIN. What was seen goes into
+docs/reference/rig-results.md.
 """
 
 import json
+import os
 import re
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -19,6 +22,7 @@ from urllib.parse import urlencode
 
 import yaml  # type: ignore[import-untyped]  # comes with ansible-core, without types
 
+from tests.images.rig_boot import Results, report
 from tests.polling import until
 from tests.provisioning.nspawn import Machine, MissingError, machine
 from tests.provisioning.test_filter import network
@@ -27,7 +31,8 @@ from tests.provisioning.test_station import TRAM, changed_lines, inventory_for, 
 ADDRESS, COMPUTER = "10.77.0.1", "10.77.0.20"
 PRINTER = "ipp://localhost:8631/ipp/print"
 PIN, PATIENT = "480713", "Thử Nghiệm Chín"
-SOFTWARE = ("cups-daemon", "cups-client", "cups-filters", "cups-ipp-utils")
+CONTAINER = "a systemd-nspawn container of Debian 13"
+SOFTWARE = ("cups", "cups-client", "cups-filters", "cups-ipp-utils")
 """What the role printing would fetch from the mirror (a container has none, so its card holds it already), and a printer to try it with."""
 ASK = """
 import http.client, json, ssl, sys
@@ -158,16 +163,30 @@ def the_printer_prints(box: Machine) -> None:
 
 def main() -> int:
     """Set it up, look, run again; 0 when everything was seen."""
+    results, began, busy = Results(), time.monotonic(), os.getloadavg()[0]
+
+    def seen(what: str, found: str) -> None:
+        results.note(what, found)
+        report("front", results, time.monotonic() - began, busy, CONTAINER)
+
     try:
         with machine("tram-0001", more=SOFTWARE) as box, computer(box) as pid:
             inventory = inventory_for(box)
             switched_on(inventory)
             a_printer_is_plugged_in(box)
             play(box, inventory)
+            seen("the roles with `front_on` and `printing_on`, from bare Debian", "end without an error")
             the_front_answers_the_stations_own_network(box, pid, people(box))
+            seen(
+                "a computer on the station's cable, the box's certificate trusted",
+                "signs in over TLS by PIN, not by a wrong one; sees a patient",
+            )
+            seen("port 80; the cuff's page", "nobody listens; refused (403)")
             the_printer_prints(box)
+            seen("the technician's test print", "on paper; a stranger cannot take the queue away; nothing kept of what was printed")
             again = play(box, inventory)
             assert "changed=0" in again, changed_lines(again)
+            seen("a second run", "changes nothing")
     except MissingError as missing:
         print(f"rig: no machine here: {missing}", file=sys.stderr)
         return 1

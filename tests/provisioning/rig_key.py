@@ -3,18 +3,20 @@
     python -m tests.provisioning.rig_key        (as root; five minutes on a quiet machine; script/rig key)
 
 A container with real systemd; its chip is swtpm, which systemd speaks to as to a real one. A kernel's TPM, a Raspberry Pi's rows and a boot
-from power-on are shown by nothing here.
+from power-on are shown by nothing here. What was seen goes into docs/reference/rig-results.md.
 """
 
 import json
 import os
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 from jinja2 import Environment, FileSystemLoader
 
 from cloud_bridge.cli import main as bridge
+from tests.images.rig_boot import Results, report
 from tests.polling import until
 from tests.provisioning import walls
 from tests.provisioning.nspawn import PROVISIONING, ROOT, Machine, MissingError, machine
@@ -162,6 +164,12 @@ def a_release_from_before_takes_the_plain_file(box: Machine) -> None:
 
 def main() -> int:
     """Set it up and look; 0 when everything was seen."""
+    results, began, busy = Results(), time.monotonic(), os.getloadavg()[0]
+
+    def seen(what: str, found: str) -> None:
+        results.note(what, found)
+        report("key", results, time.monotonic() - began, busy, "a systemd-nspawn container of Debian 13, swtpm for a chip")
+
     try:
         with machine("tram-0001", more=SOFTWARE) as box:
             the_program_and_its_units(box)
@@ -170,11 +178,19 @@ def main() -> int:
             (more / "chip.conf").write_text("[Service]\nEnvironment=SYSTEMD_TPM2_DEVICE=swtpm:path=/run/chip/s\n")
             box.run("systemctl", "daemon-reload")
             key = the_key_is_bound_at_the_first_start_after_the_recovery_copy(box)
+            seen("first start", "store and recovery copy made, the key plain")
+            seen("second start", "the key bound to the chip, the plain file gone; in memory for root alone")
             a_restart_needs_the_chip_and_no_file(box, key)
+            seen("memory empty, as after power-on, with the chip", "the same key, the store open")
             another_machines_chip_starts_nothing(box)
+            seen("the card with another machine's chip", "no start; store and bound key untouched; the journal names `tram-bridge recover`")
             a_chip_that_is_late_is_waited_for(box)
+            seen("a chip that answers late", "is asked again, the store then opens by itself")
             a_release_from_before_takes_the_plain_file(box)
-            print(box.said("systemd-analyze", "security", "--no-pager", "tram-key.service").splitlines()[-1])
+            seen("unbound, and a program from before `tram key`", "starts on the plain file")
+            wall = walls.score(box.said("systemd-analyze", "security", "--no-pager", "tram-key.service").splitlines()[-1])
+            assert wall <= walls.allowed("tram-key.service")
+            seen("`systemd-analyze security` of `tram-key`", str(wall))
     except MissingError as missing:
         print(f"rig: no machine here: {missing}", file=sys.stderr)
         return 1
