@@ -130,7 +130,9 @@ class Guest:
             line.connect(str(self.place / "monitor"))
             _until_prompt(line)
             line.sendall(command.encode() + b"\n")
-            return _until_prompt(line)
+            said = _until_prompt(line)
+            assert "Error" not in said, f"{command}: {said}"
+            return said
 
 
 def _until_prompt(line: socket.socket) -> str:
@@ -165,7 +167,8 @@ def started(image: Path, key: Path, stick: Path | None = None) -> Iterator[Guest
         ]  # fmt: skip
         if stick is not None:
             words += ["-drive", f"file={stick.absolute()},if=none,id=stick,format=raw,readonly=on"]
-            words += ["-device", "usb-storage,drive=stick,bus=usb.0"]
+            # Port 1 is for what a rig plugs in while it runs.
+            words += ["-device", "usb-storage,drive=stick,bus=usb.0,port=2"]
         (place / "console.log").touch()
         # Not the leader of its session: a simulated device's line would become its terminal, and the end of it its end.
         process = servers.start(["sh", "-c", '"$@" & wait "$!"', "sh", *words], place / "qemu.log")
