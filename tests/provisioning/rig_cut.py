@@ -3,7 +3,7 @@
     python -m tests.provisioning.rig_cut          (as root; a quarter of an hour on a quiet machine; script/rig cut)
     python -m tests.provisioning.rig_cut 7 8      only these places of `CUTS`, counted from 1
 
-One machine is cut at each of `CUTS` in turn, a little after that task has begun: its first process is killed and every other with it,
+One machine is cut at each of `CUTS` in turn, in the midst of that task: its first process is killed and every other with it,
 what Ansible held on the line is gone. What the card had not yet been told stays in the host's cache: this shows that the roles can be
 begun again from any half-done state, not what a card does without power (for that: tests/prove). What was seen goes into
 docs/reference/rig-results.md.
@@ -24,26 +24,29 @@ from tests.polling import until
 from tests.provisioning.nspawn import Machine, MissingError, machine
 from tests.provisioning.test_station import changed_lines, how_to_play, inventory_for, play, units_are_active
 
-CUTS = (
-    "hardening : Mask what a keyboard could wake",
-    "hardening : Load the allow-list",
-    "network : Write the ways out",
-    "program : Install every wheel by its hash",
-    "bridge : Start the bridge anew",
-    "broker : Say how it listens",
-    "station : Make the store's key",
-    "station : Start the station anew",
-)
-"""Tasks and handlers of site.yml in their order, each a step that could be left half done."""
+CUTS = {
+    "hardening : Let ssh in by key alone": 0.8,
+    "hardening : Load the allow-list": 0.3,
+    "network : Write the ways out": 0.8,
+    "program : Install every wheel by its hash": 5.0,
+    "bridge : Start the bridge anew": 0.5,
+    "broker : Say how it listens": 0.8,
+    "station : Make the store's key": 0.4,
+    "station : Run the station on the program in force": 0.8,
+}
+"""Tasks and handlers of site.yml (how their names begin) in their order, each a step that could be left half done; seconds into it.
+A module is a second on its way to the box, so the cut falls before, in or after its work."""
 
 
 def run_until(box: Machine, inventory: Path, task: str) -> bool:
-    """Begin site.yml and return a moment after `task` has begun, with Ansible still at it; False where the run ended before."""
+    """Begin site.yml and cut some way into `task`, with Ansible still at it; False where the run ended before."""
     command, where = how_to_play(box, inventory)
     log = box.place / "cut.log"
     with log.open("wb") as out:
         running = subprocess.Popen(["nsenter", "-t", str(box.leader), "-n", *command], stdout=out, stderr=out, **where)
         until(lambda: f"[{task}" in log.read_text(errors="replace") or running.poll() is not None, 900, every=0.05, what=task)
+        later = time.monotonic() + CUTS[task]
+        until(lambda: time.monotonic() >= later or running.poll() is not None, 60, every=0.02, what="the moment of the cut")
         there = running.poll() is None
         os.kill(box.leader, signal.SIGKILL)  # the machine first: Ansible must not find the time to say goodbye
         running.kill()
@@ -58,7 +61,7 @@ def main() -> int:
     said = parser.parse_args()
     if wrong := [one for one in said.places if not 1 <= one <= len(CUTS)]:
         parser.error(f"{wrong[0]}: expected places from 1 to {len(CUTS)}, for example 7 8")
-    cuts = [CUTS[place - 1] for place in sorted(said.places)] or list(CUTS)
+    cuts = [list(CUTS)[place - 1] for place in sorted(said.places)] or list(CUTS)
     place = Path(tempfile.mkdtemp(prefix="tc", dir="/var/tmp"))
     try:
         return cut_and_again(place, cuts)
@@ -85,7 +88,7 @@ def cut_and_again(place: Path, cuts: list[str]) -> int:
         if not there:
             print(f"never reached: {task}\n{(place / 'cut.log').read_text(errors='replace')[-3000:]}")
             return 1
-        seen(f"the power went at: {task}", f"after {time.monotonic() - began:.0f} s")
+        seen(f"the power went {CUTS[task]} s after the begin of: {task}", f"after {time.monotonic() - began:.0f} s")
     with machine("tram-0001", place) as box:
         assert inventory is not None
         play(box, inventory)

@@ -14,7 +14,7 @@ import pytest
 import yaml  # type: ignore[import-untyped]  # comes with ansible-core, without types
 
 from appliance.settings import keys
-from tests.provisioning import walls
+from tests.provisioning import rig_cut, walls
 from tests.provisioning.nspawn import PROVISIONING, ROOT
 
 BIN = ROOT / ".venv/bin"
@@ -199,6 +199,14 @@ def test_a_run_that_was_cut_starts_every_reader_anew_that_any_role_would() -> No
     handlers = [one for file in PROVISIONING.glob("roles/*/handlers/main.yml") for one in yaml.safe_load(file.read_text())]
     reload_alone = {"Reload Mosquitto"}  # its restart is among them
     assert sorted(said) == sorted({one["name"] for one in handlers if "listen" not in one} - reload_alone)
+
+
+def test_where_the_rig_cuts_the_power_is_a_step_of_its_role() -> None:
+    """A place that was renamed would be found out only after the hours that the cuts before it take."""
+    for place in rig_cut.CUTS:
+        role, _, step = place.partition(" : ")
+        found = [file for kind in ("tasks", "handlers") for file in (PROVISIONING / "roles" / role / kind).glob("*.yml")]
+        assert any(one["name"].startswith(step) for file in found for one in tasks_of(yaml.safe_load(file.read_text()))), place
 
 
 def files() -> Iterator[Path]:

@@ -221,9 +221,11 @@ def units_are_active(box: Machine) -> None:
         return [unit for unit, state in zip(ACTIVE, states, strict=True) if state != "active"]
 
     until(lambda: not waiting(), 30, every=0.5, what="every unit active")
-    # Debian's package starts it when it is installed, and there is no USB bus here.
-    box.run("systemctl", "reset-failed", "usbguard.service", "usbguard-dbus.service", check=False)
-    assert box.said("systemctl", "--failed", "--no-legend", "--plain") == ""
+    # Debian's packages start them when they are installed, and there is no USB bus here; this container holds nginx before the role front
+    # masks it, and a start after a cut has no folder for its log.
+    box.run("systemctl", "reset-failed", "usbguard.service", "usbguard-dbus.service", "nginx.service", check=False)
+    failed = [line.split()[0] for line in box.said("systemctl", "--failed", "--no-legend", "--plain").splitlines()]
+    assert failed == [], [box.run("systemctl", "status", "--no-pager", one, check=False).stdout[-1500:] for one in failed]
 
 
 def walls_are_high_enough(box: Machine) -> dict[str, float]:
