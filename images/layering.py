@@ -24,6 +24,8 @@ TYPES = ("text", "whole", "file", "table")
 PACKAGE = r"[a-z0-9][a-z0-9+.-]+|\{\w+\}"
 DISK = "7472616d"
 """The disk's number in its partition table ("tram"): a slot is found by its place, so an update needs no label of its own."""
+EMULATED = {"arm64": "cortex-a72"}
+"""What qemu-user is to play (a Pi 4's processor). Its own choice computes every signed return address of Debian's programs in full."""
 HOST = "image"
 """The name of the image in the inventory its roles are run with."""
 
@@ -252,9 +254,13 @@ def steps(one: Image, out: Path, keep: Path | None = None) -> Iterator[tuple[str
     """
     root, files = out.with_suffix(".root"), HERE / "files"
     yield "clear", f"rm -rf {shlex.quote(str(root))} && export ROOT={shlex.quote(str(root))} OUT={shlex.quote(str(out))}"
+    if one.architecture in EMULATED:
+        yield "processor, where it is emulated", f'export QEMU_CPU="${{QEMU_CPU:-{EMULATED[one.architecture]}}}"'
     yield "packages", _packages(one, keep)
     if roles_of(one):
         yield from _roles(one)
+        if roles_of(one).get("hardening_check") is False:
+            yield "allow-list", _allow_list()
     for each in one.layers:
         for part in each.files:
             source = shlex.quote(str(files / part["from"]))
@@ -305,9 +311,16 @@ def _roles(one: Image) -> Iterator[tuple[str, str]]:
     yield "roles: tidy", 'rm -rf "$OUT.ansible" "$OUT.inventory.json"'
 
 
+def _allow_list() -> str:
+    """nft's own look at the allow-list, by the machine that builds and in a network of its own: a role could not have it in there."""
+    drawn = 'sed "s|\\"/etc/nftables.d/|\\"$ROOT/etc/nftables.d/|" "$ROOT/etc/nftables.conf"'
+    return f'{drawn} >"$OUT.nft"\nunshare --net nft --check --file "$OUT.nft"\nrm "$OUT.nft"'
+
+
 def _units() -> str:
     """systemd's own look at the order of its units: where it finds a circle it would leave something out at every start."""
     how = "systemd-nspawn --quiet --keep-unit --register=no --private-network --resolv-conf=off --timezone=off --link-journal=no"
+    how += " ${QEMU_CPU:+--setenv=QEMU_CPU}"
     look = f'SYSTEMD_NSPAWN_UNIFIED_HIERARCHY=1 {how} --console=pipe -D "$ROOT" systemd-analyze --man=no verify default.target'
     return f"if {look} 2>&1 </dev/null | grep 'ordering cycle' >&2; then exit 1; fi"
 
@@ -320,11 +333,12 @@ def _disk(one: Image) -> Iterator[tuple[str, str]]:
     yield "partition table", f'rm -f "$OUT" && truncate -s {whole}M "$OUT" && printf %s {shlex.quote(table(one))} | sfdisk -q "$OUT"'
     yield (
         "firmware",
+        # Each in a line of its own: sh -e does not end at what fails before an &&, and a partition that is too small would pass.
         (
-            f'rm -f "$OUT.vfat" && truncate -s {values["firmware_mb"]}M "$OUT.vfat" '
-            '&& mkfs.vfat -F32 -n FIRMWARE "$OUT.vfat" >/dev/null && mcopy -s -i "$OUT.vfat" "$ROOT"/boot/firmware/* ::/ '
-            f'&& dd if="$OUT.vfat" of="$OUT" bs=1M seek={firmware >> 20} conv=notrunc,sparse status=none '
-            '&& rm -r "$OUT.vfat" "$ROOT"/boot/firmware/*'
+            f'rm -f "$OUT.vfat"\ntruncate -s {values["firmware_mb"]}M "$OUT.vfat"\nmkfs.vfat -F32 -n FIRMWARE "$OUT.vfat" >/dev/null\n'
+            'mcopy -s -i "$OUT.vfat" "$ROOT"/boot/firmware/* ::/\n'
+            f'dd if="$OUT.vfat" of="$OUT" bs=1M seek={firmware >> 20} conv=notrunc,sparse status=none\n'
+            'rm -r "$OUT.vfat" "$ROOT"/boot/firmware/*'
         ),
     )
     yield "root A", f'mke2fs -q -F -t ext4 -L root -d "$ROOT" -E offset={first} "$OUT" {values["root_mb"]}M'

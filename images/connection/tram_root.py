@@ -27,7 +27,7 @@ def inside(root: str, command: str) -> str:
     """The command that runs `command` (a shell's) in the folder `root`; sshd's own check wants /run/sshd, which a boot would make."""
     how = (
         "systemd-nspawn --quiet --keep-unit --register=no --private-network --resolv-conf=off --timezone=off --link-journal=no"
-        " --console=pipe --setenv=SYSTEMD_OFFLINE=1 --setenv=LC_ALL=C.UTF-8"
+        " --console=pipe --setenv=SYSTEMD_OFFLINE=1 --setenv=LC_ALL=C.UTF-8 ${QEMU_CPU:+--setenv=QEMU_CPU}"
     )
     return f"SYSTEMD_NSPAWN_UNIFIED_HIERARCHY=1 {how} -D {shlex.quote(root)} /bin/sh -c {shlex.quote('mkdir -p /run/sshd; ' + command)}"
 

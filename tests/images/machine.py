@@ -5,6 +5,7 @@ Debian's runs.
 """
 
 import os
+import platform
 import shutil
 import socket
 import subprocess
@@ -18,12 +19,12 @@ from pathlib import Path
 from tests import servers
 from tests.polling import until
 
-OVMF = Path("/usr/share/OVMF")
-FIRMWARE = (("OVMF_CODE_4M.fd", "OVMF_VARS_4M.fd"), ("OVMF_CODE.fd", "OVMF_VARS.fd"))
 NEEDED = {
-    "qemu-system-x86_64": "qemu-system-x86", "qemu-img": "qemu-utils", "mmdebstrap": "mmdebstrap", "systemd-nspawn": "systemd-container",
-    "rauc": "rauc", "mksquashfs": "squashfs-tools", "mcopy": "mtools", "mkfs.vfat": "dosfstools", "mosquitto": "mosquitto",
+    "qemu-img": "qemu-utils", "mmdebstrap": "mmdebstrap", "systemd-nspawn": "systemd-container", "rauc": "rauc",
+    "mksquashfs": "squashfs-tools", "mcopy": "mtools", "mkfs.vfat": "dosfstools", "mosquitto": "mosquitto",
 }  # fmt: skip
+FOREIGN = {"qemu-aarch64-static": "qemu-user-static", "arch-test": "arch-test", "nft": "nftables"}
+"""What an image for another processor is built with besides."""
 CARD_GB = 8
 """How large the card is that the image is put on: its data partition takes what is left."""
 
@@ -32,21 +33,71 @@ class MissingError(Exception):
     """No such machine here; the text says why."""
 
 
-def refuse_where_it_cannot_be() -> None:
-    """`MissingError` with the Debian packages that are missing, or because nobody is root."""
+@dataclass(frozen=True)
+class Kind:
+    """A machine that one of our images is for: its processor as the kernel names it, QEMU's program, machine and emulated processor."""
+
+    processor: str
+    program: str
+    package: str
+    machine: str
+    emulated: str
+    firmware: tuple[tuple[str, str], ...]
+    firmware_package: str
+
+    @property
+    def found(self) -> tuple[Path, Path] | None:
+        """UEFI's code and the file its variables begin with; None where they are not installed."""
+        files = ((Path("/usr/share") / code, Path("/usr/share") / store) for code, store in self.firmware)
+        return next((pair for pair in files if pair[0].exists()), None)
+
+    @property
+    def native(self) -> bool:
+        """Whether this machine's programs are for the same processor."""
+        return platform.machine() == self.processor
+
+    @property
+    def virtual(self) -> list[str]:
+        """How the processor is had: its own virtualisation, or emulated by two threads."""
+        real = any(Path(f"/sys/module/{name}").exists() for name in ("kvm_intel", "kvm_amd"))
+        if self.native and real and os.access("/dev/kvm", os.W_OK):
+            return ["-accel", "kvm", "-cpu", "host"]
+        return ["-accel", "tcg,thread=multi,tb-size=512", "-cpu", self.emulated]
+
+
+KINDS = {
+    "vm": Kind(
+        "x86_64", "qemu-system-x86_64", "qemu-system-x86", "q35", "max,-pku,-la57",
+        (("OVMF/OVMF_CODE_4M.fd", "OVMF/OVMF_VARS_4M.fd"), ("OVMF/OVMF_CODE.fd", "OVMF/OVMF_VARS.fd")), "ovmf",
+    ),
+    # A Pi 4's processor; one that signs return addresses costs several times as much to emulate.
+    "vm-arm64": Kind(
+        "aarch64", "qemu-system-aarch64", "qemu-system-arm", "virt,gic-version=3", "cortex-a72",
+        (("AAVMF/AAVMF_CODE.fd", "AAVMF/AAVMF_VARS.fd"),), "qemu-efi-aarch64",
+    ),
+}  # fmt: skip
+"""The targets that a machine in QEMU starts."""
+
+
+def refuse_where_it_cannot_be(target: str = "vm") -> None:
+    """`MissingError` with the Debian packages that are missing, or because nobody is root, or nothing runs that processor's programs."""
+    kind = KINDS[target]
     if os.geteuid() != 0:
         raise MissingError("an image is built and started as root")
-    lacking = [package for program, package in NEEDED.items() if servers.find(program) is None]
-    lacking += [] if any((OVMF / code).exists() for code, _ in FIRMWARE) else ["ovmf"]
+    needed = {kind.program: kind.package, **NEEDED, **({} if kind.native else FOREIGN)}
+    lacking = [package for program, package in needed.items() if servers.find(program) is None]
+    lacking += [] if kind.found else [kind.firmware_package]
     if lacking:
         raise MissingError(f"missing: apt-get install --no-install-recommends {' '.join(lacking)}")
+    if not kind.native:
+        refuse_without_emulation()
 
 
-def virtual() -> list[str]:
-    """How the processor is had: its own virtualisation, or emulated by two threads."""
-    if any(Path(f"/sys/module/{name}").exists() for name in ("kvm_intel", "kvm_amd")) and os.access("/dev/kvm", os.W_OK):
-        return ["-accel", "kvm", "-cpu", "host"]
-    return ["-accel", "tcg,thread=multi,tb-size=512", "-cpu", "max,-pku,-la57"]
+def refuse_without_emulation() -> None:
+    """`MissingError` where the kernel hands an ARM program to no emulator: qemu-user-static is installed, and not registered."""
+    if subprocess.run(["arch-test", "arm64"], capture_output=True, check=False).returncode:
+        how = "mount -t binfmt_misc binfmt_misc /proc/sys/fs/binfmt_misc; update-binfmts --enable qemu-aarch64"
+        raise MissingError(f"programs for ARM do not run here; with the package binfmt-support: {how}")
 
 
 @dataclass
@@ -58,6 +109,7 @@ class Guest:
     port: int
     process: subprocess.Popen[bytes]
     began: float = field(default_factory=time.monotonic)
+    target: str = "vm"
 
     @property
     def console(self) -> str:
@@ -146,19 +198,21 @@ def _until_prompt(line: socket.socket) -> str:
 
 
 @contextmanager
-def started(image: Path, key: Path, stick: Path | None = None) -> Iterator[Guest]:
+def started(image: Path, key: Path, stick: Path | None = None, target: str = "vm") -> Iterator[Guest]:
     """The image on a larger card, started; the card is thrown away at the end, the image left as it was. `stick`: a USB stick's image."""
+    kind = KINDS[target]
     place = Path(tempfile.mkdtemp(prefix="tq", dir="/var/tmp"))
     process: subprocess.Popen[bytes] | None = None
     try:
-        code, store = next(pair for pair in FIRMWARE if (OVMF / pair[0]).exists())
-        shutil.copy(OVMF / store, place / "vars.fd")
+        assert kind.found is not None, f"no UEFI: {kind.firmware_package}"
+        code, store = kind.found
+        shutil.copy(store, place / "vars.fd")
         card = ["qemu-img", "create", "-q", "-f", "qcow2", "-F", "raw", "-b", image.absolute(), place / "card.qcow2", f"{CARD_GB}G"]
         subprocess.run([str(one) for one in card], check=True)
         port = servers.free_port()
         words = [
-            "qemu-system-x86_64", "-machine", "q35", *virtual(), "-smp", "2", "-m", "1536", "-nodefaults", "-display", "none",
-            "-drive", f"if=pflash,format=raw,unit=0,readonly=on,file={OVMF / code}",
+            kind.program, "-machine", kind.machine, *kind.virtual, "-smp", "2", "-m", "1536", "-nodefaults", "-display", "none",
+            "-drive", f"if=pflash,format=raw,unit=0,readonly=on,file={code}",
             "-drive", f"if=pflash,format=raw,unit=1,file={place}/vars.fd",
             "-drive", f"file={place}/card.qcow2,if=none,id=card,format=qcow2", "-device", "virtio-blk-pci,drive=card,bootindex=0",
             "-netdev", f"user,id=net,hostfwd=tcp:127.0.0.1:{port}-:22", "-device", "virtio-net-pci,netdev=net,romfile=",
@@ -172,7 +226,7 @@ def started(image: Path, key: Path, stick: Path | None = None) -> Iterator[Guest
         (place / "console.log").touch()
         # Not the leader of its session: a simulated device's line would become its terminal, and the end of it its end.
         process = servers.start(["sh", "-c", '"$@" & wait "$!"', "sh", *words], place / "qemu.log")
-        yield Guest(place, key, port, process)
+        yield Guest(place, key, port, process, target=target)
     finally:
         if process is not None:
             servers.stop(process)

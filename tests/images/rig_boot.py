@@ -2,6 +2,7 @@
 
     .venv/bin/python -m tests.images.rig_boot                       builds and shows everything
     .venv/bin/python -m tests.images.rig_boot --folder F --only update    with an image that is there (tram.img and its keys)
+    .venv/bin/python -m tests.images.rig_boot --target vm-arm64     the same for ARM; built under qemu-user, an hour and more
 
 What was measured goes into docs/reference/rig-results.md, which nobody writes by hand. The machine has no firmware of a board: what
 a Raspberry Pi does before Linux is not shown here.
@@ -21,7 +22,7 @@ from pathlib import Path
 
 from images.layering import HERE
 from tests.images.bridge import HOST, Bridge
-from tests.images.machine import Guest, MissingError, refuse_where_it_cannot_be, started, virtual
+from tests.images.machine import KINDS, Guest, MissingError, refuse_where_it_cannot_be, started
 from tests.polling import until
 from tests.provisioning.nspawn import mirror
 
@@ -70,6 +71,7 @@ class Made:
 
     folder: Path
     image: Path
+    target: str = "vm"
 
     @property
     def root(self) -> Path:
@@ -94,10 +96,10 @@ def keys(folder: Path) -> None:
     run(sys.executable, HERE / "bundle", "--new-key", folder / "bundle")
 
 
-def build(folder: Path, keep: Path) -> Made:
+def build(folder: Path, keep: Path, target: str = "vm") -> Made:
     """The image with everything in it."""
     keys(folder)
-    run(ROOT / "provisioning/wheelhouse", folder / "wheels.tar", "3.13", os.uname().machine)
+    run(ROOT / "provisioning/wheelhouse", folder / "wheels.tar", "3.13", "aarch64" if target in ("pi4", "pi5") else KINDS[target].processor)
     values = {
         "mirror": mirror(), "ssh_key": f"{folder}/technician.pub", "release_key": f"{folder}/release.pem",
         "bundle_cert": f"{folder}/bundle.crt", "wheelhouse": f"{folder}/wheels.tar", "hostname": STATION, "station_name": "Trạm Y tế Thử",
@@ -105,10 +107,12 @@ def build(folder: Path, keep: Path) -> Made:
     }  # fmt: skip
     (folder / "values.toml").write_text("".join(f"{key} = {json.dumps(value, ensure_ascii=False)}\n" for key, value in values.items()))
     keep.mkdir(parents=True, exist_ok=True)
+    kept = len(list(keep.glob("*.tar")))
     began = time.monotonic()
-    run(sys.executable, HERE / "build", "vm", "--values", folder / "values.toml", "--out", folder / "tram.img", "--keep", keep)
-    (folder / BUILT).write_text(f"{time.monotonic() - began:.0f} s")
-    return Made(folder, folder / "tram.img")
+    run(sys.executable, HERE / "build", target, "--values", folder / "values.toml", "--out", folder / "tram.img", "--keep", keep)
+    begun = " (Debian's packages set up by a build before)" if len(list(keep.glob("*.tar"))) == kept else ""
+    (folder / BUILT).write_text(f"{time.monotonic() - began:.0f} s{begun}")
+    return Made(folder, folder / "tram.img", target)
 
 
 def looked_at(made: Made, results: Results) -> None:
@@ -238,7 +242,7 @@ def port_of(guest: Guest) -> str:
 def bundled(made: Made, root: Path, version: str) -> Path:
     """A signed bundle of a root under a version."""
     out = made.folder / f"tram-{version}.raucb"
-    run(sys.executable, HERE / "bundle", "vm", "--root", root, "--version", version, "--key", made.folder / "bundle.key",
+    run(sys.executable, HERE / "bundle", made.target, "--root", root, "--version", version, "--key", made.folder / "bundle.key",
         "--cert", made.folder / "bundle.crt", "--level", LEVEL, "--out", out)  # fmt: skip
     return out
 
@@ -401,25 +405,34 @@ def broken(guest: Guest, tried: str) -> None:
 
 HEAD = """# What the longer rig last showed
 
-Written by `make rig` (script/rig), never by hand, part by part as it was last run; the numbers depend on the machine.
-The image is the `vm` of [images/](../../images/README.md) on a card of 8 GB, started by UEFI and GRUB. **No image has ever been booted
-on a board.**
+Written by `make rig` (`script/rig`), never by hand, part by part as it was last run; the numbers depend on the machine.
+The image is the `vm` of [images/](../../images/README.md), or `vm-arm64` where a part says so, on a card of 8 GB, started by UEFI and GRUB.
+**No image has ever been booted on a board.**
 """
 TITLES = {
     "station": "The roles, twice, in a container", "front": "The station's own computers, and a printer",
     "key": "The store's key and its chip", "cut": "The power goes while a station is provisioned",
     "power": "The power goes under the store: replay of the write log",
     "image": "The image", "boot": "Starting it", "enrol": "Enrolment, and a device that is plugged in", "update": "Updates of the whole",
-    "pi": "The parts of a Raspberry Pi's image",
+    "vm-arm64 image": "The image for ARM (vm-arm64)", "vm-arm64 boot": "Starting it (vm-arm64)",
+    "vm-arm64 enrol": "Enrolment, and a device that is plugged in (vm-arm64)", "vm-arm64 update": "Updates of the whole (vm-arm64)",
+    "pi": "The parts of a Raspberry Pi's image", "pi4": "A Raspberry Pi 4's image, built and taken apart",
+    "pi5": "A Raspberry Pi 5's image, built and taken apart",
 }  # fmt: skip
 """The parts of the page, in order."""
+
+
+def part_of(target: str, part: str) -> str:
+    """The page's part for a target's."""
+    return part if target == "vm" else f"{target} {part}"
 
 
 def report(part: str, results: Results, seconds: float, busy: float, how: str = "") -> None:
     """One part's table in the place of the last one; the other parts stay as they are. `how` it was run; a machine in QEMU unless said."""
     text = RESULTS.read_text("utf-8") if RESULTS.exists() else ""
     found = {piece.partition("\n")[0]: piece.partition("\n")[2] for piece in text.split("\n## ")[1:]}
-    how = how or f"QEMU {'with KVM' if 'kvm' in virtual() else 'emulating (TCG)'}"
+    kind = KINDS.get(part.partition(" ")[0], KINDS["vm"])
+    how = how or f"QEMU {'with KVM' if 'kvm' in kind.virtual else f'emulating (TCG, {kind.processor})'}"
     machine = f"{os.cpu_count()} processors ({platform.machine()}), {how}"
     rows = "\n".join(f"| {what} | {what_found} |" for what, what_found in results.lines)
     found[TITLES[part]] = f"\n{machine}, load before {busy:.1f}; {seconds:.0f} s.\n\n| what | found |\n|---|---|\n{rows}\n"
@@ -431,25 +444,26 @@ def main() -> int:
     """Run; its exit code."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--folder", type=Path, help="where the image is made, or lies already (tram.img and its keys); default: made anew")
+    parser.add_argument("--target", choices=sorted(KINDS), default="vm", help="whose image")
     parser.add_argument("--only", choices=("boot", "enrol", "update"), action="append", help="this part of it; may be given twice")
     said = parser.parse_args()
     try:
-        refuse_where_it_cannot_be()
+        refuse_where_it_cannot_be(said.target)
     except MissingError as missing:
         print(f"rig: no machine here: {missing}", file=sys.stderr)
         return 1
     cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "tram-rig"
-    folder = said.folder or cache / "image"
+    folder = said.folder or cache / ("image" if said.target == "vm" else said.target)
     image, began, busy = Results(), time.monotonic(), os.getloadavg()[0]
     if not (said.folder and (folder / "tram.img").exists()):
         shutil.rmtree(folder, ignore_errors=True)
         folder.mkdir(parents=True)
-        build(folder, cache / "packages")
-    made = Made(folder, folder / "tram.img")
+        build(folder, cache / "packages", said.target)
+    made = Made(folder, folder / "tram.img", said.target)
     looked_at(made, image)
     usb = stick(made, image) if said.only is None or "update" in said.only else None
-    report("image", image, time.monotonic() - began, busy)
-    with started(made.image, made.folder / "technician", usb) as guest:
+    report(part_of(said.target, "image"), image, time.monotonic() - began, busy)
+    with started(made.image, made.folder / "technician", usb, said.target) as guest:
         try:
             shown(guest, said.only)
         except AssertionError:
@@ -493,7 +507,7 @@ def shown(guest: Guest, only: list[str] | None) -> None:
         for step in steps:
             step(found)
             # After each: a run that is ended early has said what it saw.
-            report(name, found, time.monotonic() - began, busy)
+            report(part_of(guest.target, name), found, time.monotonic() - began, busy)
         began, busy = time.monotonic(), os.getloadavg()[0]
 
 

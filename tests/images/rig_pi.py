@@ -1,21 +1,27 @@
-"""What a Raspberry Pi's image is made of, looked at without a board and without emulation; part of script/rig (some minutes, as root).
+"""A Raspberry Pi's image without a board: what it is made of, or the built one taken apart; parts of script/rig, as root.
 
-    .venv/bin/python -m tests.images.rig_pi
+    .venv/bin/python -m tests.images.rig_pi                  what it is made of, fetched and unpacked (some minutes, nothing emulated)
+    .venv/bin/python -m tests.images.rig_pi --built pi4      built under qemu-user (half an hour and more), and looked at by content
+    .venv/bin/python -m tests.images.rig_pi --built pi4 --folder F      an image that is there (tram.img, values.toml and its keys)
 
-Every Debian package of the target is fetched for arm64 and unpacked, none is set up: that would run programs for another processor.
-So it shows that the list can be had, what is in it and how large it is; it does not show that the image starts.
+The first shows that the packages can be had, what is in them and how large they are; the second that they and the roles come to a whole
+card, and what is on it. Neither shows that a board starts it.
 """
 
+import argparse
+import json
 import os
+import re
 import shutil
-import subprocess
 import sys
 import tarfile
 import time
+from dataclasses import dataclass
 from pathlib import Path
 
-from images.layering import Image, image, packages_of
-from tests.images.rig_boot import ROOT, Results, report, run
+from images.layering import DISK, Image, image, packages_of, read_toml, starts, steps, table
+from tests.images import machine
+from tests.images.rig_boot import ROOT, Made, Results, build, looked_at, report, run
 from tests.provisioning.nspawn import MissingError, mirror, refuse_where_it_cannot_be
 
 TREES = {"pi4": "bcm2711-rpi-4-b.dtb", "pi5": "bcm2712-rpi-5-b.dtb"}
@@ -24,6 +30,21 @@ ARM64 = 183
 """EM_AARCH64 in an ELF file's header (bytes 18 and 19)."""
 RP1 = "CONFIG_MISC_RP1="
 """The kernel's setting for the chip that carries a Pi 5's USB, Ethernet and GPIO."""
+
+
+MODELS = {"pi4": b"raspberrypi,4-model-b", "pi5": b"raspberrypi,5-model-b"}
+"""What the board's tree says of itself."""
+CARD = ("sdhci-iproc", "mmc_block", "ext4")
+"""What finds the root on a Pi's card: in the kernel, or in what it starts with."""
+MOST_MB = 1536
+"""How large a root may be with the screen."""
+ENABLED = (
+    "ssh.service", "nftables.service", "chrony.service", "NetworkManager.service", "tram-first-boot.service",
+    "tram-settle.service", "tram-kiosk.service", "tram-screen.service", "tram-accepted.path", "tram-slots.service", "tram-good.service",
+)  # fmt: skip
+"""What a station's first start needs, beside what starts these."""
+USERS = ("tram-init", "tram-collect", "tram-carry", "tram-kiosk", "tram-safe", "tram-screen")
+"""A user for each program, made by the roles."""
 
 
 def declared(folder: Path, target: str) -> Image:
@@ -49,7 +70,7 @@ def machine_of(file: Path) -> int:
     return int.from_bytes(head[18:20], "little") if head[:4] == b"\x7fELF" else 0
 
 
-def looked_at(root: Path, made: Image, results: Results) -> None:
+def unpacked_looked_at(root: Path, made: Image, results: Results) -> None:
     """Programs for that processor alone, the boards' trees, the firmware, the sizes."""
     programs = [one for one in (root / "usr/bin").iterdir() if one.is_file() and not one.is_symlink()]
     kinds = {machine_of(one) for one in [*programs, root / "usr/lib/chromium/chromium", root / "usr/bin/rauc"]}
@@ -83,13 +104,199 @@ def wheels(folder: Path, results: Results) -> None:
     results.note("the program's wheels for aarch64 and Python 3.13", f"{len(names)}, by hash")
 
 
+# --- the built one ----------------------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Card:
+    """A card taken apart: the folders of its firmware and of root A, the image they came from and what that was declared as."""
+
+    image: Path
+    made: Image
+    firmware: Path
+    root: Path
+
+    def inside(self, *words: str) -> str:
+        """A program of the card's own, run under emulation with the firmware in its place; what it printed."""
+        how = ["systemd-nspawn", "--quiet", "--keep-unit", "--register=no", "--private-network", "--resolv-conf=off", "--timezone=off"]
+        more = ["--link-journal=no", "--console=pipe", "--setenv=QEMU_CPU=cortex-a72", f"--bind={self.firmware}:/boot/firmware"]
+        return run("env", "SYSTEMD_NSPAWN_UNIFIED_HIERARCHY=1", *how, *more, "-D", self.root, *words).stdout.strip()
+
+
+def taken_apart(file: Path, made: Image, place: Path) -> Card:
+    """The card's own file systems, not the folder it was made from; each is whole."""
+    firmware, root = place / "firmware", place / "root"
+    firmware.mkdir()
+    root.mkdir()
+    first, *others = starts(made)
+    run("mcopy", "-s", "-n", "-i", f"{file}@@{first}", "::/", firmware)
+    for start in others:
+        run("/usr/sbin/e2fsck", "-f", "-n", f"{file}?offset={start}")
+    run("/usr/sbin/debugfs", "-R", f"rdump / {root}", f"{file}?offset={others[0]}")
+    return Card(file, made, firmware, root)
+
+
+def partitions(card: Card, results: Results) -> None:
+    """The table as declared, and inside the image to its end."""
+    found = json.loads(run("/usr/sbin/sfdisk", "--json", card.image).stdout)["partitiontable"]
+    said = [(int(start), int(size)) for start, size in re.findall(r"start=(\d+), size=(\d+)", table(card.made))]
+    assert (found["label"], found["id"]) == ("dos", f"0x{DISK}")
+    assert [(one["start"], one["size"]) for one in found["partitions"]] == said
+    assert [one["type"] for one in found["partitions"]] == ["c", "83", "83", "83"] and found["partitions"][0]["bootable"]
+    assert (said[-1][0] + said[-1][1]) * 512 == card.image.stat().st_size
+    sizes = " + ".join(f"{size // 2048}" for _, size in said)
+    results.note("partitions: firmware, root A, root B, data", f"{sizes} MB as declared; every file system of ext4 whole (e2fsck -fn)")
+
+
+def firmware_of(card: Card, target: str, results: Results) -> None:
+    """What the board reads before Linux: the firmware, and in folder a/ the kernel of root A with its trees and its command line."""
+    top, slot = card.firmware, card.firmware / "a"
+    config = dict(line.split("=", 1) for line in (top / "config.txt").read_text().splitlines() if "=" in line and line[0] != "#")
+    assert (config["os_prefix"], config["kernel"], config["cmdline"], config["upstream_kernel"]) == ("a/", "vmlinuz", "cmdline.txt", "1")
+    assert (top / "start4.elf").is_file() and (top / "fixup4.dat").is_file() and not (top / "b").exists()
+    beside = [one.name for one in top.iterdir() if re.match("vmlinuz|initrd|.*dtb$|overlays$|cmdline", one.name)]
+    assert beside == [], f"a second kernel beside the folders: {beside}"
+    results.note("config.txt", f"os_prefix={config['os_prefix']}, upstream_kernel={config['upstream_kernel']}; no kernel beside the folder")
+    kernel = next((card.root / "boot").glob("vmlinuz-*"))
+    version = kernel.name.removeprefix("vmlinuz-")
+    assert (slot / "vmlinuz").read_bytes() == kernel.read_bytes() and kernel.read_bytes()[56:60] == b"ARM\x64"
+    assert (slot / "initrd.img").read_bytes() == (card.root / f"boot/initrd.img-{version}").read_bytes()
+    tree = (slot / TREES[target]).read_bytes()
+    assert tree[:4] == b"\xd0\x0d\xfe\xed" and MODELS[target] in tree
+    trees, overlays = len(list(slot.glob("*.dtb"))), {one.name: one.read_bytes() for one in (slot / "overlays").iterdir()}
+    assert overlays == {one.name: one.read_bytes() for one in (card.root / "usr/lib/raspi-firmware/overlays").iterdir()}
+    count = sum(name.endswith(".dtbo") for name in overlays)
+    results.note("folder a/", f"kernel {version} and its initrd as in root A, {TREES[target]} of {trees} trees, {count} overlays")
+    said = (slot / "cmdline.txt").read_text()
+    assert {f"root=PARTUUID={DISK}-02", "rauc.slot=A", "rootwait", f"cma={card.made.values['cma_mb']}M"} <= set(said.split()), said
+    assert (slot / "whole").read_text().strip() == card.made.values["version"] == (card.root / "etc/tram-image").read_text().strip()
+    listed = card.inside("lsinitramfs", f"/boot/initrd.img-{version}")
+    built = (card.root / f"usr/lib/modules/{version}/modules.builtin").read_text()
+    where = {one: "in the kernel" if f"/{one}.ko" in built else "in the initrd" if f"/{one}.ko" in listed else "" for one in CARD}
+    assert all(where.values()), where
+    results.note("what finds the root on the card", ", ".join(f"{one} {found}" for one, found in where.items()))
+    used = sum(one.stat().st_size for one in top.rglob("*") if one.is_file()) >> 20
+    slot_mb = sum(one.stat().st_size for one in slot.rglob("*") if one.is_file()) >> 20
+    assert used + slot_mb < int(card.made.values["firmware_mb"]) * 9 // 10, "the other root's kernel does not fit"
+    results.note("firmware's partition", f"{used} MB of {card.made.values['firmware_mb']}, {slot_mb} of them folder a/: room for b/")
+    answers = [card.inside("/usr/local/lib/tram/slots", *words) for words in (["get-primary"], ["get-state", "A"], ["get-state", "B"])]
+    assert answers == ["A", "good", "bad"]
+    results.note("the card's own answers to RAUC", "next A; A good, B (empty) bad")
+
+
+def station_of(card: Card, results: Results) -> None:
+    """What the roles left: units, users, rules, the allow-list, RAUC's settings."""
+    state = {one: run("systemctl", f"--root={card.root}", "is-enabled", one).stdout.strip() for one in ENABLED}
+    assert set(state.values()) <= {"enabled", "alias"}, state
+    results.note("units enabled", f"{len(state)} asked for, all")
+    lines = [line.split(":") for line in (card.root / "etc/passwd").read_text().splitlines()]
+    ours = {line[0]: line for line in lines if line[0].startswith("tram")}
+    assert set(USERS) <= set(ours) and len({line[2] for line in ours.values()}) == len(ours)
+    assert all(line[6] in ("/usr/sbin/nologin", "/bin/false", "/sbin/nologin") for line in ours.values()), ours
+    secrets = [line.split(":")[1] for line in (card.root / "etc/shadow").read_text().splitlines()]
+    assert all(one[:1] in ("!", "*") for one in secrets), "somebody has a password"
+    results.note("users of the station's programs", f"{len(ours)}, none with a shell; nobody on the card has a password")
+    rules = sorted(one.name for one in (card.root / "etc/udev/rules.d").glob("*tram*.rules"))
+    bound = json.loads(card.made.values["devices"])
+    assert bool(rules) == bool(bound), (rules, bound)
+    if rules:
+        card.inside("udevadm", "verify", *(f"/etc/udev/rules.d/{name}" for name in rules))
+    results.note("udev's rules", f"{', '.join(rules)}: taken by udevadm verify" if rules else "none: this image's values name no device")
+    script = f"set -eu; ROOT='{card.root}' OUT='{card.root}.list'\n" + dict(steps(card.made, card.image))["allow-list"]
+    run("sh", "-c", script)
+    assert "policy drop" in (card.root / "etc/nftables.conf").read_text()
+    results.note("allow-list", "taken by nft --check on the machine that built it")
+    rauc = (card.root / "etc/rauc/system.conf").read_text()
+    assert f"compatible=tram-{card.made.target}\n" in rauc and "bootloader=custom\n" in rauc and "grub" not in rauc
+    results.note("RAUC", f"takes bundles for tram-{card.made.target}, asks the card's own script which root starts")
+
+
+def own_of(card: Card, results: Results) -> None:
+    """Nothing that two cards would share, and nobody comes in but the technician."""
+    root = card.root
+    names = ("etc/tram/store.key", "etc/tram/station.key", "root/.ansible", "root/.cache", "var/lib/dbus/machine-id")
+    left = [one for one in names if (root / one).exists() and not (root / one).is_symlink()]
+    left += [str(one) for pattern in ("etc/ssh/ssh_host_*", "root/.ssh/*") for one in root.glob(pattern)]
+    left += [str(one) for one in (root / "etc").rglob("*") if one.is_file() and b"PRIVATE KEY" in one.read_bytes()]
+    assert left == [] and (root / "etc/machine-id").read_text() == "", left
+    assert (root / "etc/tram/ssh/authorized_keys").read_bytes() == Path(card.made.values["ssh_key"]).read_bytes()
+    results.note("keys, host keys, machine id", "none left; one public key may come in by ssh")
+
+
+def program_of(card: Card, results: Results) -> None:
+    """The program's own start under emulation, with the station's settings; everything that is compiled is for that processor."""
+    said = card.inside("/opt/tram/current/bin/tram", "--version")
+    wheel = next(card.root.glob("opt/tram/releases/*/venv/lib/python3*/site-packages/tram-*.dist-info")).name
+    assert said == "tram " + wheel.removeprefix("tram-").removesuffix(".dist-info"), said
+    card.inside("/opt/tram/current/bin/tram", "config", "--check", "/etc/tram/tram.toml")
+    results.note("the program, run under emulation", f"{said}; takes the settings on the card")
+    files = [one for one in (card.root / "usr/bin").iterdir() if not one.is_symlink()]
+    files += [one for one in (card.root / "opt/tram").rglob("*.so*") if not one.is_symlink()]
+    kinds = [kind for one in files if one.is_file() and (kind := machine_of(one))]
+    assert set(kinds) == {ARM64}, set(kinds)
+    results.note("programs in /usr/bin and the wheels' libraries", f"{len(kinds)}, all for arm64")
+
+
+def sized(card: Card, results: Results) -> None:
+    """Root A as its own file system counts it."""
+    said = run("/usr/sbin/dumpe2fs", "-h", f"{card.image}?offset={starts(card.made)[1]}").stdout
+    count, free, size = (
+        int(re.findall(rf"^{name}:\s+(\d+)", said, re.MULTILINE)[0]) for name in ("Block count", "Free blocks", "Block size")
+    )
+    used = (count - free) * size >> 20
+    assert used <= MOST_MB, f"root A has {used} MB"
+    results.note("root A", f"{used} MB used (wanted: at most {MOST_MB}) of {count * size >> 20} MB")
+
+
+def built(target: str, folder: Path | None) -> None:
+    """Build it, or take what is there; look at the card."""
+    machine.refuse_without_emulation()
+    cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "tram-rig"
+    results, began, busy = Results(), time.monotonic(), os.getloadavg()[0]
+    place = folder or cache / target
+    if not (place / "tram.img.sha256").exists():
+        shutil.rmtree(place, ignore_errors=True)
+        place.mkdir(parents=True)
+        build(place, cache / "packages", target)
+    looked_at(Made(place, place / "tram.img", target), results)
+    made = image(target, "trixie", read_toml(place / "values.toml"))
+    apart = place / "apart"
+    shutil.rmtree(apart, ignore_errors=True)
+    apart.mkdir()
+    try:
+        card = taken_apart(place / "tram.img", made, apart)
+        partitions(card, results)
+        firmware_of(card, target, results)
+        sized(card, results)
+        station_of(card, results)
+        own_of(card, results)
+        program_of(card, results)
+    finally:
+        shutil.rmtree(apart)
+    how = "built and looked at under qemu-user, the processor of a Pi 4; no board"
+    report(target, results, time.monotonic() - began, busy, how)
+
+
 def main() -> int:
     """Run; its exit code."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--built", choices=sorted(TREES), help="build this board's image and take it apart")
+    parser.add_argument("--folder", type=Path, help="with --built: where the image is made, or lies already")
+    said = parser.parse_args()
     try:
         refuse_where_it_cannot_be()
-    except MissingError as missing:
+        if said.built:
+            built(said.built, said.folder)
+            return 0
+    except (MissingError, machine.MissingError) as missing:
         print(f"rig: {missing}", file=sys.stderr)
         return 1
+    parts_of()
+    return 0
+
+
+def parts_of() -> None:
+    """What it is made of, fetched and unpacked."""
     place = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "tram-rig/pi"
     shutil.rmtree(place, ignore_errors=True)
     place.mkdir(parents=True)
@@ -101,16 +308,11 @@ def main() -> int:
         # Each has a folder with its licence; dpkg keeps no list of what was only unpacked.
         count = len(list((place / "root/usr/share/doc").iterdir()))
         results.note("Debian packages for arm64, fetched and unpacked", f"{len(packages_of(made))} named, {count} with what they need")
-        looked_at(place / "root", made, results)
+        unpacked_looked_at(place / "root", made, results)
         wheels(place, results)
-        emulated = subprocess.run(["sh", "-c", "command -v qemu-aarch64-static"], capture_output=True, check=False).returncode == 0
-        results.note(
-            "set up, with roles and first start", f"not tried (emulation of the processor {'is' if emulated else 'is not'} installed)"
-        )
         report("pi", results, time.monotonic() - began, busy, "nothing emulated")
     finally:
         shutil.rmtree(place)
-    return 0
 
 
 if __name__ == "__main__":

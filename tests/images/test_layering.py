@@ -1,6 +1,7 @@
 """What an image is made of is checked before anything is built; the plan says every step; the disk is what the plan says."""
 
 import json
+import os
 import re
 import shutil
 import subprocess
@@ -162,6 +163,47 @@ def test_the_packages_of_the_roles_are_there_before_the_roles_run(tmp_path: Path
     """What a role would install is in the list that the root file system is made from: inside there is no network."""
     made = image("vm", "trixie", values(tmp_path))
     assert {"chrony", "nftables", "network-manager", "cage", "chromium", "rauc", "grub-efi-amd64-bin"} <= set(packages_of(made))
+
+
+@pytest.mark.skipif(
+    not all(shutil.which(one, path="/usr/bin:/usr/sbin:/sbin:/bin") for one in ("sfdisk", "mkfs.vfat", "mcopy")),
+    reason="needs the Debian packages fdisk, dosfstools and mtools",
+)
+def test_a_firmware_that_does_not_fit_ends_the_build(tmp_path: Path) -> None:
+    """What is too large for its partition is no image: the step fails, and no partition is left without what starts the box."""
+    made, out = image("vm", "trixie", values(tmp_path, firmware_mb=64, root_mb=1024, data_mb=64)), tmp_path / "tram.img"
+    (tmp_path / "tram.root/boot/firmware").mkdir(parents=True)
+    (tmp_path / "tram.root/boot/firmware/kernel").write_bytes(bytes(65 << 20))
+    script = ["set -eu", "PATH=$PATH:/usr/sbin:/sbin", f"ROOT={tmp_path}/tram.root", f"OUT={out}"]
+    script += [command for title, command in steps(made, out) if title in ("partition table", "firmware")]
+    done = subprocess.run(["sh"], input="\n".join([*script, "echo went on"]), text=True, capture_output=True, check=False)
+    assert done.returncode != 0 and "went on" not in done.stdout, done.stderr
+
+
+def test_an_emulated_processor_gets_no_unchecked_allow_list(tmp_path: Path) -> None:
+    """Where the role cannot have nft look at the list, the build does; where it can, the role does, and the build does not ask again."""
+    for target in TARGETS:
+        made = image(target, "trixie", values(tmp_path))
+        titles = [title for title, _ in steps(made, tmp_path / "tram.img")]
+        unchecked = roles_of(made).get("hardening_check", True) is False
+        assert unchecked == ("allow-list" in titles) == (made.architecture != "amd64")
+        assert not unchecked or titles.index("roles") < titles.index("allow-list") < titles.index("partition table")
+
+
+@pytest.mark.skipif(os.geteuid() != 0 or not shutil.which("nft", path="/usr/sbin:/sbin"), reason="needs root and the package nftables")
+@pytest.mark.parametrize(("rule", "good"), [("tcp dport 22 accept", True), ("tcp dport two accept", False)])
+def test_the_build_refuses_an_allow_list_that_nft_refuses(rule: str, good: bool, tmp_path: Path) -> None:
+    """The list's own text and what other roles add to it: a mistake in either ends the build."""
+    made, out, root = image("pi4", "trixie", values(tmp_path)), tmp_path / "a b.img", tmp_path / "a b.root"
+    (root / "etc/nftables.d").mkdir(parents=True)
+    listed = "table inet tram {\n  chain input {\n    type filter hook input priority filter; policy drop;\n    %s\n  }\n}\n"
+    look = dict(steps(made, out))["allow-list"]
+    script = ["set -eu", "PATH=$PATH:/usr/sbin:/sbin", f"ROOT='{root}'", f"OUT='{out}'", look, "echo went on"]
+    for own, added in ((rule, "iif lo accept"), ("iif lo accept", rule)):
+        (root / "etc/nftables.conf").write_text(listed % own + 'include "/etc/nftables.d/*.nft"\n')
+        (root / "etc/nftables.d/50-more.nft").write_text(listed % added)
+        done = subprocess.run(["sh"], input="\n".join(script), text=True, capture_output=True, check=False)
+        assert ("went on" in done.stdout) is good, done.stderr
 
 
 def test_every_variable_the_roles_get_is_one_of_theirs() -> None:
