@@ -191,43 +191,53 @@ def enrolled(guest: Guest, bridge: Bridge, results: Results) -> None:
     results.note("enrolled over the door, six words compared, line up after", f"{time.monotonic() - began:.0f} s")
 
 
+PLUGGED = (("cuff", "and-ua767", "cuff", 1), ("oximeter", "contec-cms50", "spo2", 3))
+"""What is plugged in: what it is, its driver, the station's name for it, and the port (the stick of the updates has port 2)."""
+
+
 def plugged(guest: Guest, bridge: Bridge, results: Results) -> None:
-    """A USB adapter appears: udev starts its collector, and what it measures reaches the bridge."""
-    link = guest.place / "oximeter"
-    words = [sys.executable, "-m", "appliance.cli", "simulate", "device", "contec-cms50", "--link", str(link)]
-    with (guest.place / "sim.log").open("wb") as log:
-        simulated = subprocess.Popen(words, stdout=log, stderr=log, cwd=ROOT)
-    try:
-        until(link.exists, 30, what="the simulated oximeter")
-        guest.monitor(f"chardev-add tty,id=oximeter,path={link.resolve()}")
-        guest.monitor("device_add usb-serial,chardev=oximeter,id=cable,bus=usb.0,port=1")
-        place = until(lambda: port_of(guest), 60, every=2, what="the adapter")
-        guest.ssh(f"{TRAM} device bind {place} contec-cms50 --name spo2 --simulated && {TRAM} device rules --install")
-        guest.ssh("systemctl daemon-reload; udevadm control --reload; systemctl restart tram-kiosk")
-        guest.monitor("device_del cable")
-        until(lambda: not port_of(guest), 60, every=2, what="the adapter gone")
-        guest.monitor("device_add usb-serial,chardev=oximeter,id=cable,bus=usb.0,port=1")
-        began = time.monotonic()
-        until(lambda: collects(guest), 120, every=2, what="the collector")
-        results.note("a USB oximeter is plugged in: udev started its collector after", f"{time.monotonic() - began:.0f} s")
-        guest.ssh(f"{TRAM} staff add an --name 'Điều dưỡng Thử' --role nurse")
-        patient = json.loads(guest.ssh(f"{TRAM} patient add --name 'Thử Nghiệm Một' --staff an"))["patient"]
-        session = json.loads(guest.ssh(f"{TRAM} session open --patient {patient} --device spo2 --staff an"))["session"]
-        observed = json.loads(guest.ssh(f"{TRAM} observe --session {session} --wait 120 --staff an").splitlines()[-1])
-        assert observed["test_data"] is True and observed["numerics"], observed
-        until(lambda: bridge.observations() > 0, 240, every=2, what="the reading at the bridge")
-        results.note("its reading, marked as test data, reached the bridge after", f"{time.monotonic() - began:.0f} s")
-        guest.monitor("device_del cable")
-        until(lambda: not collects(guest), 120, every=2, what="the end of the collector")
-        results.note("unplugged", "its collector ended with it")
-    finally:
-        simulated.terminate()
-        simulated.wait()
+    """USB adapters appear: udev starts the collector of each, and what it measures reaches the bridge."""
+    guest.ssh(f"{TRAM} staff add an --name 'Điều dưỡng Thử' --role nurse")
+    patient = json.loads(guest.ssh(f"{TRAM} patient add --name 'Thử Nghiệm Một' --staff an"))["patient"]
+    for what, driver, name, port in PLUGGED:
+        link = guest.place / what
+        words = [sys.executable, "-m", "appliance.cli", "simulate", "device", driver, "--link", str(link)]
+        with (guest.place / f"sim-{what}.log").open("wb") as log:
+            simulated = subprocess.Popen(words, stdout=log, stderr=log, cwd=ROOT)
+        try:
+            until(link.exists, 30, what=f"the simulated {what}")
+            guest.monitor(f"chardev-add tty,id={what},path={link.resolve()}")
+            one_plugged(guest, bridge, results, what, f"usb-serial,chardev={what},id={name},bus=usb.0,port={port}", driver, name, patient)
+        finally:
+            simulated.terminate()
+            simulated.wait()
 
 
-def collects(guest: Guest) -> bool:
-    """Whether the collector runs."""
-    return guest.ssh("systemctl is-active tram-collect@spo2", check=False) == "active"
+def one_plugged(guest: Guest, bridge: Bridge, results: Results, what: str, adapter: str, driver: str, name: str, patient: int) -> None:
+    """Bound where it is, taken out, put in again: from there on nobody touches the station but to measure."""
+    guest.monitor(f"device_add {adapter}")
+    place = until(lambda: port_of(guest), 60, every=2, what="the adapter")
+    guest.ssh(f"{TRAM} device bind {place} {driver} --name {name} --simulated && {TRAM} device rules --install")
+    guest.ssh("systemctl daemon-reload; udevadm control --reload; systemctl restart tram-kiosk")
+    guest.monitor(f"device_del {name}")
+    until(lambda: not port_of(guest), 60, every=2, what="the adapter gone")
+    guest.monitor(f"device_add {adapter}")
+    began, before = time.monotonic(), bridge.observations()
+    until(lambda: collects(guest, name), 120, every=2, what="the collector")
+    results.note(f"a USB {what} is plugged in: udev started its collector after", f"{time.monotonic() - began:.0f} s")
+    session = json.loads(guest.ssh(f"{TRAM} session open --patient {patient} --device {name} --staff an"))["session"]
+    observed = json.loads(guest.ssh(f"{TRAM} observe --session {session} --wait 120 --staff an").splitlines()[-1])
+    assert observed["test_data"] is True and observed["numerics"], observed
+    until(lambda: bridge.observations() > before, 240, every=2, what="the reading at the bridge")
+    results.note("its reading, marked as test data, reached the bridge after", f"{time.monotonic() - began:.0f} s")
+    guest.monitor(f"device_del {name}")
+    until(lambda: not collects(guest, name), 120, every=2, what="the end of the collector")
+    results.note("unplugged", "its collector ended with it")
+
+
+def collects(guest: Guest, name: str) -> bool:
+    """Whether the collector of a device runs."""
+    return guest.ssh(f"systemctl is-active tram-collect@{name}", check=False) == "active"
 
 
 def port_of(guest: Guest) -> str:

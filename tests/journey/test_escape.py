@@ -77,7 +77,11 @@ def from_within(browser: Walled, touches: Sequence[str], ways: Sequence[str], to
     with sync_playwright() as play:
         inside = play.chromium.connect_over_cdp(f"http://127.0.0.1:{browser.inside}")
         (context,) = inside.contexts
-        (page,) = context.pages
+        page, *late = context.pages
+        for other in late:
+            # A window that opened after the last look is a way out too.
+            found["before"] = other.url
+            other.close()
         page.set_default_timeout(20_000)
         start = f"http://127.0.0.1:{browser.front.port}/"
         fingers = context.new_cdp_session(page)
