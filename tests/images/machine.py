@@ -11,7 +11,7 @@ import socket
 import subprocess
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -26,7 +26,7 @@ NEEDED = {
 FOREIGN = {"qemu-aarch64-static": "qemu-user-static", "arch-test": "arch-test", "nft": "nftables"}
 """What an image for another processor is built with besides."""
 CARD_GB = 8
-"""How large the card is that the image is put on: its data partition takes what is left."""
+"""How large the card is that the image is put on: its data partition takes what is left. QEMU's card reader wants a power of two."""
 
 
 class MissingError(Exception):
@@ -201,31 +201,65 @@ def _until_prompt(line: socket.socket) -> str:
 def started(image: Path, key: Path, stick: Path | None = None, target: str = "vm") -> Iterator[Guest]:
     """The image on a larger card, started; the card is thrown away at the end, the image left as it was. `stick`: a USB stick's image."""
     kind = KINDS[target]
-    place = Path(tempfile.mkdtemp(prefix="tq", dir="/var/tmp"))
-    process: subprocess.Popen[bytes] | None = None
-    try:
-        assert kind.found is not None, f"no UEFI: {kind.firmware_package}"
-        code, store = kind.found
+    assert kind.found is not None, f"no UEFI: {kind.firmware_package}"
+    code, store = kind.found
+
+    def words(place: Path, port: int) -> list[str]:
         shutil.copy(store, place / "vars.fd")
-        card = ["qemu-img", "create", "-q", "-f", "qcow2", "-F", "raw", "-b", image.absolute(), place / "card.qcow2", f"{CARD_GB}G"]
-        subprocess.run([str(one) for one in card], check=True)
-        port = servers.free_port()
-        words = [
-            kind.program, "-machine", kind.machine, *kind.virtual, "-smp", "2", "-m", "1536", "-nodefaults", "-display", "none",
+        found = [
+            kind.program, "-machine", kind.machine, *kind.virtual, "-smp", "2", "-m", "1536", "-nodefaults",
             "-drive", f"if=pflash,format=raw,unit=0,readonly=on,file={code}",
             "-drive", f"if=pflash,format=raw,unit=1,file={place}/vars.fd",
             "-drive", f"file={place}/card.qcow2,if=none,id=card,format=qcow2", "-device", "virtio-blk-pci,drive=card,bootindex=0",
             "-netdev", f"user,id=net,hostfwd=tcp:127.0.0.1:{port}-:22", "-device", "virtio-net-pci,netdev=net,romfile=",
             "-device", "virtio-rng-pci", "-device", "qemu-xhci,id=usb", "-serial", f"file:{place}/console.log",
-            "-monitor", f"unix:{place}/monitor,server=on,wait=off",
         ]  # fmt: skip
         if stick is not None:
-            words += ["-drive", f"file={stick.absolute()},if=none,id=stick,format=raw,readonly=on"]
+            found += ["-drive", f"file={stick.absolute()},if=none,id=stick,format=raw,readonly=on"]
             # Port 1 is for what a rig plugs in while it runs.
-            words += ["-device", "usb-storage,drive=stick,bus=usb.0,port=2"]
+            found += ["-device", "usb-storage,drive=stick,bus=usb.0,port=2"]
+        return found
+
+    with _started(image, key, words, target) as guest:
+        yield guest
+
+
+@contextmanager
+def started_as_pi3(image: Path, key: Path, boot: Path, tree: Path) -> Iterator[Guest]:
+    """A Raspberry Pi's image in QEMU's Raspberry Pi 3 B (1 GB; the card reader and USB of its BCM2837), started.
+
+    QEMU stands in the firmware's place: it hands over kernel, initrd and command line of `boot` (the slot's folder on the card) with the
+    Pi 3's `tree`. It has no Pi 4 that Debian's kernel runs on.
+    """
+    # QEMU's watchdog of this board has no clock: it resets the machine in the moment it is armed.
+    line = f"{(boot / 'cmdline.txt').read_text('utf-8').strip()} console=ttyS1,115200 systemd.watchdog_sec=0"
+
+    def words(place: Path, port: int) -> list[str]:
+        return [
+            "qemu-system-aarch64", "-machine", "raspi3b", "-accel", "tcg,thread=multi,tb-size=512",
+            "-kernel", str(boot / "vmlinuz"), "-initrd", str(boot / "initrd.img"), "-dtb", str(tree), "-append", line,
+            "-drive", f"file={place}/card.qcow2,if=sd,format=qcow2",
+            "-usb", "-netdev", f"user,id=net,hostfwd=tcp:127.0.0.1:{port}-:22", "-device", "usb-net,netdev=net",
+            "-serial", "null", "-serial", f"file:{place}/console.log",
+        ]  # fmt: skip
+
+    with _started(image, key, words, "pi4") as guest:
+        yield guest
+
+
+@contextmanager
+def _started(image: Path, key: Path, words: Callable[[Path, int], list[str]], target: str) -> Iterator[Guest]:
+    """QEMU with what `words` says for a folder with the card in it and a port for ssh."""
+    place = Path(tempfile.mkdtemp(prefix="tq", dir="/var/tmp"))
+    process: subprocess.Popen[bytes] | None = None
+    try:
+        card = ["qemu-img", "create", "-q", "-f", "qcow2", "-F", "raw", "-b", image.absolute(), place / "card.qcow2", f"{CARD_GB}G"]
+        subprocess.run([str(one) for one in card], check=True)
+        port = servers.free_port()
+        said = [*words(place, port), "-display", "none", "-monitor", f"unix:{place}/monitor,server=on,wait=off"]
         (place / "console.log").touch()
         # Not the leader of its session: a simulated device's line would become its terminal, and the end of it its end.
-        process = servers.start(["sh", "-c", '"$@" & wait "$!"', "sh", *words], place / "qemu.log")
+        process = servers.start(["sh", "-c", '"$@" & wait "$!"', "sh", *said], place / "qemu.log")
         yield Guest(place, key, port, process, target=target)
     finally:
         if process is not None:

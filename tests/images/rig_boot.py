@@ -427,7 +427,7 @@ TITLES = {
     "vm-arm64 image": "The image for ARM (vm-arm64)", "vm-arm64 boot": "Starting it (vm-arm64)",
     "vm-arm64 enrol": "Enrolment, and a device that is plugged in (vm-arm64)", "vm-arm64 update": "Updates of the whole (vm-arm64)",
     "pi": "The parts of a Raspberry Pi's image", "pi4": "A Raspberry Pi 4's image, built and taken apart",
-    "pi5": "A Raspberry Pi 5's image, built and taken apart",
+    "pi4 boot": "A Raspberry Pi 4's image, started as a Raspberry Pi 3", "pi5": "A Raspberry Pi 5's image, built and taken apart",
 }  # fmt: skip
 """The parts of the page, in order."""
 

@@ -3,9 +3,11 @@
     .venv/bin/python -m tests.images.rig_pi                  what it is made of, fetched and unpacked (some minutes, nothing emulated)
     .venv/bin/python -m tests.images.rig_pi --built pi4      built under qemu-user (half an hour and more), and looked at by content
     .venv/bin/python -m tests.images.rig_pi --built pi4 --folder F      an image that is there (tram.img, values.toml and its keys)
+    .venv/bin/python -m tests.images.rig_pi --started --folder F        a Pi 4's image that is there, started as a Raspberry Pi 3
 
 The first shows that the packages can be had, what is in them and how large they are; the second that they and the roles come to a whole
-card, and what is on it. Neither shows that a board starts it.
+card, and what is on it; the third that its kernel finds that card on a Pi's own card reader, and that the station stands there. None
+shows that a board's firmware starts it.
 """
 
 import argparse
@@ -21,7 +23,7 @@ from pathlib import Path
 
 from images.layering import DISK, Image, image, packages_of, read_toml, starts, steps, table
 from tests.images import machine
-from tests.images.rig_boot import ROOT, Made, Results, build, looked_at, report, run
+from tests.images.rig_boot import ROOT, Made, Results, build, first_start, looked_at, report, run, second_start
 from tests.provisioning.nspawn import MissingError, mirror, refuse_where_it_cannot_be
 
 TREES = {"pi4": "bcm2711-rpi-4-b.dtb", "pi5": "bcm2712-rpi-5-b.dtb"}
@@ -45,6 +47,11 @@ ENABLED = (
 """What a station's first start needs, beside what starts these."""
 USERS = ("tram-init", "tram-collect", "tram-carry", "tram-kiosk", "tram-safe", "tram-screen")
 """A user for each program, made by the roles."""
+
+
+def cached(name: str) -> Path:
+    """A folder that outlives the run."""
+    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "tram-rig" / name
 
 
 def declared(folder: Path, target: str) -> Image:
@@ -251,13 +258,12 @@ def sized(card: Card, results: Results) -> None:
 def built(target: str, folder: Path | None) -> None:
     """Build it, or take what is there; look at the card."""
     machine.refuse_without_emulation()
-    cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "tram-rig"
     results, began, busy = Results(), time.monotonic(), os.getloadavg()[0]
-    place = folder or cache / target
+    place = folder or cached(target)
     if not (place / "tram.img.sha256").exists():
         shutil.rmtree(place, ignore_errors=True)
         place.mkdir(parents=True)
-        build(place, cache / "packages", target)
+        build(place, cached("packages"), target)
     looked_at(Made(place, place / "tram.img", target), results)
     made = image(target, "trixie", read_toml(place / "values.toml"))
     apart = place / "apart"
@@ -277,16 +283,72 @@ def built(target: str, folder: Path | None) -> None:
     report(target, results, time.monotonic() - began, busy, how)
 
 
+# --- started ----------------------------------------------------------------------------------------------------------------------------
+
+PI3 = "bcm2837-rpi-3-b.dtb"
+"""The tree of the one Raspberry Pi that QEMU 7.2 is and Debian's kernel runs on; it comes with the same kernel."""
+
+
+def started(folder: Path) -> None:
+    """The card in a Pi 3's reader: first start, its own hardware, second start."""
+    results, began, busy = Results(), time.monotonic(), os.getloadavg()[0]
+    made = image("pi4", "trixie", read_toml(folder / "values.toml"))
+    apart = folder / "apart"
+    shutil.rmtree(apart, ignore_errors=True)
+    apart.mkdir()
+    try:
+        card = taken_apart(folder / "tram.img", made, apart)
+        (tree,) = card.root.glob(f"usr/lib/linux-image-*/broadcom/{PI3}")
+        with machine.started_as_pi3(card.image, folder / "technician", card.firmware / "a", tree) as guest:
+            try:
+                before = first_start(guest, results)
+                hardware(guest, results)
+                # As at the start: armed for the restart, QEMU's watchdog would be a power cut.
+                guest.ssh(
+                    "mkdir -p /run/systemd/system.conf.d; printf '[Manager]\\nRebootWatchdogSec=0\\n' >/run/systemd/system.conf.d/rig.conf"
+                )
+                guest.ssh("systemctl daemon-reexec")
+                second_start(guest, before, results)
+            except AssertionError:
+                print(guest.console[-3000:], file=sys.stderr)
+                raise
+    finally:
+        shutil.rmtree(apart)
+    how = "QEMU emulating (TCG, raspi3b, 1 GB), which stands in the firmware's place"
+    report("pi4 boot", results, time.monotonic() - began, busy, how)
+
+
+def hardware(guest: machine.Guest, results: Results) -> None:
+    """What belongs to the board and not to a virtual machine."""
+    model = guest.ssh("tr -d '\\0' </proc/device-tree/model")
+    assert model.startswith("Raspberry Pi 3 Model B"), model
+    results.note("the board, as its tree says; memory", f"{model}; {guest.ssh('free -m | awk NR==2{{print$2}}')} MB")
+    root = guest.ssh("findmnt -no SOURCE / || true; lsblk -no NAME,MOUNTPOINTS")
+    assert "mmcblk0p2" in root, root
+    results.note("root and data", "partitions 2 and 4 of the card in the board's own reader (mmcblk0)")
+    watchdog = guest.ssh("readlink /sys/class/watchdog/watchdog0/device/driver; cat /proc/cmdline")
+    assert "/bcm2835-wdt\n" in watchdog and "systemd.watchdog_sec=0" in watchdog, watchdog
+    results.note("the board's watchdog", "its driver is there; not armed, because QEMU's resets at once")
+    answers = guest.ssh("/usr/local/lib/tram/slots get-current; /usr/local/lib/tram/slots get-primary")
+    assert answers.split() == ["A", "A"], answers
+    chips = guest.ssh("for f in /sys/bus/gpio/devices/gpiochip*; do basename $(readlink -f $f/..); done")
+    results.note("GPIO", ", ".join(chips.split()))
+
+
 def main() -> int:
     """Run; its exit code."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--built", choices=sorted(TREES), help="build this board's image and take it apart")
-    parser.add_argument("--folder", type=Path, help="with --built: where the image is made, or lies already")
+    parser.add_argument("--started", action="store_true", help="start a Pi 4's image that is there as a Raspberry Pi 3")
+    parser.add_argument("--folder", type=Path, help="where the image is made, or lies already")
     said = parser.parse_args()
     try:
         refuse_where_it_cannot_be()
         if said.built:
             built(said.built, said.folder)
+        if said.started:
+            started(said.folder or cached("pi4"))
+        if said.built or said.started:
             return 0
     except (MissingError, machine.MissingError) as missing:
         print(f"rig: {missing}", file=sys.stderr)
@@ -297,7 +359,7 @@ def main() -> int:
 
 def parts_of() -> None:
     """What it is made of, fetched and unpacked."""
-    place = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "tram-rig/pi"
+    place = cached("pi")
     shutil.rmtree(place, ignore_errors=True)
     place.mkdir(parents=True)
     results, began, busy = Results(), time.monotonic(), os.getloadavg()[0]
