@@ -322,9 +322,10 @@ def hardware(guest: machine.Guest, results: Results) -> None:
     """What belongs to the board and not to a virtual machine."""
     model = guest.ssh("tr -d '\\0' </proc/device-tree/model")
     assert model.startswith("Raspberry Pi 3 Model B"), model
-    results.note("the board, as its tree says; memory", f"{model}; {guest.ssh('free -m | awk NR==2{{print$2}}')} MB")
+    memory = guest.ssh("free -m | sed -n 's/^Mem: *\\([0-9]*\\).*/\\1/p'")
+    results.note("the board, as its tree says; memory", f"{model}; {memory} MB")
     root = guest.ssh("findmnt -no SOURCE / || true; lsblk -no NAME,MOUNTPOINTS")
-    assert "mmcblk0p2" in root, root
+    assert {"mmcblk0p2", "mmcblk0p4"} <= {line.strip("├─└ ").split()[0] for line in root.splitlines() if "/" in line}, root
     results.note("root and data", "partitions 2 and 4 of the card in the board's own reader (mmcblk0)")
     watchdog = guest.ssh("readlink /sys/class/watchdog/watchdog0/device/driver; cat /proc/cmdline")
     assert "/bcm2835-wdt\n" in watchdog and "systemd.watchdog_sec=0" in watchdog, watchdog
